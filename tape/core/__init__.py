@@ -1,0 +1,1 @@
+"""The core: kernel, journal, wire, SDK, agent process and server."""

@@ -1,0 +1,1 @@
+"""The agent process: load the project, drive runs, run hooks."""

@@ -1,0 +1,116 @@
+"""Verbs of the agent that are not effects: decisions and their charges, samples, timers, attachment, divergence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tape.core.journal.runs import end_lease, settle, stick
+from tape.core.journal.tables import BudgetRow, TimerRow
+from tape.core.journal.transaction import RunEdit, Tx, edit_leased, edit_run, edit_run_no
+from tape.core.kernel import lifecycle
+from tape.core.kernel.errors import CancelRequested, Refused
+from tape.core.kernel.events import Attached, Charge, Decision, ModelAsked, Sample, TimerFired, TimerSet
+from tape.core.kernel.lifecycle import LeaseTrigger, RunStatus, TimerStatus, TimerTrigger
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one reply or act cost."""
+
+    tokens_in: int = 0
+    tokens_out: int = 0
+    usd_micro: int = 0
+
+
+def charge(run: RunEdit, pays_for: str, usage: Usage) -> None:
+    """The charge's record and the budget's rows, in the transaction of what it pays for."""
+    run.record(
+        Charge(pays_for=pays_for, tokens_in=usage.tokens_in, tokens_out=usage.tokens_out, usd_micro=usage.usd_micro)
+    )
+    for unit, amount in (("tokens", usage.tokens_in + usage.tokens_out), ("usd_micro", usage.usd_micro)):
+        if amount:
+            budget = run.tx.one(BudgetRow, run_no=run.no, unit=unit)
+            if budget is None:
+                raise Refused(f"{run.id} has no budget row {unit}")
+            run.tx.update(
+                BudgetRow, {"spent": budget["spent"] + amount}, run_no=run.no, unit=unit, spent=budget["spent"]
+            )
+
+
+def ask_model(tx: Tx, run_id: str, epoch: int, index: int, name: str) -> int:
+    """Says that the model is about to be asked for this decision; a second time means the first reply was lost."""
+    run = edit_leased(tx, run_id, epoch)
+    if run["cancel"]:
+        raise CancelRequested(f"{run_id} is being cancelled")
+    if index != run["decisions"]:
+        raise Refused(f"{run_id}: decision {index} is recorded already")
+    asks = run["asks"] + 1
+    run.record(ModelAsked(index=index, name=name, asks=asks))
+    run.set(asks=asks)
+    run.save()
+    return run.seq
+
+
+def record_decision(tx: Tx, run_id: str, epoch: int, decision: Decision, usage: Usage) -> int:
+    """One reply of the model and its charge. The same index is never written twice (invariant I5)."""
+    run = edit_leased(tx, run_id, epoch)
+    if decision.index != run["decisions"]:
+        raise Refused(f"{run_id}: decision {decision.index} where {run['decisions']} is next")
+    run.record(decision)
+    charge(run, f"decision {decision.index}", usage)
+    run.set(decisions=decision.index + 1, crashes=0, asks=0)
+    run.save()
+    return run.seq
+
+
+def record_sample(tx: Tx, run_id: str, epoch: int, sample: Sample) -> int:
+    run = edit_leased(tx, run_id, epoch)
+    run.record(sample)
+    run.set(crashes=0)
+    run.save()
+    return run.seq
+
+
+def set_timer(tx: Tx, run_id: str, epoch: int, ordinal: int, seconds: float, fingerprint: str) -> int:
+    """A durable wake-up at a wall-clock time."""
+    run = edit_leased(tx, run_id, epoch)
+    if run["cancel"]:
+        raise CancelRequested(f"{run_id} is being cancelled")
+    fire_us = tx.wall_us + int(seconds * 1_000_000)
+    tx.insert(TimerRow, {"run_no": run.no, "ordinal": ordinal, "fire_us": fire_us, "status": str(TimerStatus.SET)})
+    run.record(TimerSet(ordinal=ordinal, seconds=seconds, fire_at_us=fire_us, fingerprint=fingerprint))
+    run.set(crashes=0)
+    run.save()
+    return run.seq
+
+
+def fire_timer(tx: Tx, run_no: int, ordinal: int) -> None:
+    """Fires a timer that is due, once; late if need be, never early."""
+    run = edit_run_no(tx, run_no)
+    timer = tx.one(TimerRow, run_no=run_no, ordinal=ordinal)
+    if timer is None or timer["fire_us"] > tx.wall_us:
+        raise Refused(f"{run.id}: timer {ordinal} is not due")
+    status = lifecycle.step(lifecycle.TIMER, TimerStatus(timer["status"]), TimerTrigger.FIRE)
+    tx.update(TimerRow, {"status": str(status)}, run_no=run_no, ordinal=ordinal, status=timer["status"])
+    run.record(TimerFired(ordinal=ordinal, late_us=tx.wall_us - timer["fire_us"]))
+    if run.status is RunStatus.WAITING:
+        settle(run, f"timer {ordinal} fired")
+    run.save()
+
+
+def attach(tx: Tx, run_id: str, epoch: int, replayed: list[str]) -> int:
+    """The agent has replayed its tape and goes on from the first seq without a record."""
+    run = edit_leased(tx, run_id, epoch)
+    run.record(Attached(decision_index=run["decisions"], next_seq=run.seq + 1, drive=run["drive"], replayed=replayed))
+    run.save()
+    return run.seq
+
+
+def diverge(tx: Tx, run_id: str, epoch: int, why: str) -> None:
+    """The agent's code does not fit its tape any more: STUCK, with both sides in the reason."""
+    run = edit_leased(tx, run_id, epoch)
+    end_lease(run, LeaseTrigger.RELEASE, "diverged")
+    run.set(crashes=0)
+    stick(run, why, (f"tape redrive {run_id}  (after the code is mended)", f"tape cancel {run_id}"))
+    run.save()

@@ -1,0 +1,307 @@
+"""SQLModel rows: one append-only table `entry`, and the current state derived from it in the same transactions.
+
+Private to this folder. Rows with `table=True` do not validate: the CHECKs below come from the kernel's enums, and
+others see frozen dataclasses (`views`). Columns are int, str or bytes only, because the compiled statements bypass
+bind processors; `_us` is microseconds, of wall time unless the name says `boot`; JSON is text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from sqlalchemy import CheckConstraint, Index, text
+from sqlmodel import Field, SQLModel
+
+from tape.core.kernel.lifecycle import (
+    RUN_ENDS,
+    EffectStatus,
+    GateStatus,
+    LeaseStatus,
+    ObligationStatus,
+    RunStatus,
+    TimerStatus,
+    WorkerStatus,
+)
+from tape.core.kernel.resolution import Answer, Dispatch, OnUnknown, Semantics, Step
+
+
+def _one_of(column: str, values: Iterable[str], *, null: bool = False) -> CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    empty = f" OR {column} IS NULL" if null else ""
+    return CheckConstraint(f"{column} IN ({listed}){empty}", name=f"{column}_known")
+
+
+def _enum(column: str, values: type[StrEnum], *, null: bool = False) -> CheckConstraint:
+    return _one_of(column, [str(value) for value in values], null=null)
+
+
+class Meta(SQLModel, table=True):
+    name: str = Field(primary_key=True)
+    value: str
+
+
+class EntryRow(SQLModel, table=True):
+    """`hash` chains the entries of one run: SHA-256 over the previous one's hash and this row's text."""
+
+    __tablename__ = "entry"
+    __table_args__ = (Index("entry_run_seq", "run_no", "seq", unique=True),)
+    id: int | None = Field(default=None, primary_key=True)
+    run_no: int | None
+    seq: int | None
+    kind: str
+    epoch: int
+    at_us: int
+    body: str
+    hash: bytes
+
+
+class RunRow(SQLModel, table=True):
+    """`lease_until_boot_us` is 0 without a lease; `next_boot_us` is the end of a back-off."""
+
+    __tablename__ = "run"
+    __table_args__ = (
+        _enum("status", RunStatus),
+        _one_of("end_status", [str(status) for status in RUN_ENDS], null=True),
+        Index(
+            "run_open",
+            "status",
+            "no",
+            sqlite_where=text("status NOT IN ('TERMINAL', 'FAILED', 'CANCELLED')"),
+        ),
+    )
+    no: int | None = Field(default=None, primary_key=True)
+    id: str = Field(unique=True)
+    agent: str
+    status: str
+    epoch: int
+    seq: int
+    decisions: int
+    effects: int
+    head: bytes
+    drive: int
+    crashes: int
+    asks: int
+    worker_no: int | None
+    lease_until_boot_us: int
+    next_boot_us: int
+    waiting_on: str
+    end_status: str | None
+    error: str
+    cancel: int
+    start_key: str | None = Field(unique=True)
+    created_us: int
+    updated_us: int
+
+
+class _Settling(SQLModel):
+    """What effects and obligations have in common: how contract.md section 4 settles them."""
+
+    semantics: str
+    look_up: int
+    authoritative: int
+    settle_us: int
+    on_unknown: str
+    key_lifetime_us: int | None
+    attempts: int
+    first_us: int
+    body_over: int
+    quiet_boot_us: int
+    answer: str
+    asks: int
+    step: str
+    next_boot_us: int
+    claim_epoch: int
+    claim_by: str
+    claim_until_boot_us: int
+    hook_crashes: int
+
+
+def _settling_checks() -> tuple[CheckConstraint, ...]:
+    return (
+        _enum("semantics", Semantics),
+        _enum("on_unknown", OnUnknown),
+        _enum("answer", Answer),
+        _one_of("step", ["", *(str(step) for step in Step)]),
+    )
+
+
+class EffectRow(_Settling, table=True):
+    """`clean`: every earlier attempt is known not to have acted. `step` is empty while a live body runs."""
+
+    __tablename__ = "effect"
+    __table_args__ = (
+        _enum("status", EffectStatus),
+        _enum("dispatch", Dispatch),
+        *_settling_checks(),
+        {"sqlite_with_rowid": False},
+    )
+    run_no: int = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    tool: str
+    decision_index: int
+    ordinal: int
+    args_hash: str
+    status: str
+    dispatch: str
+    compensable: int
+    business_key: str | None
+    retries: int
+    clean: int
+    live_failures: int
+    resolution: str
+    writer: str
+    begun_id: int
+    ended_id: int | None
+
+
+class ObligationRow(_Settling, table=True):
+    """`position` is the seq of the act's `effect_begun`: newest first is largest first."""
+
+    __tablename__ = "obligation"
+    __table_args__ = (
+        _enum("status", ObligationStatus),
+        *_settling_checks(),
+        {"sqlite_with_rowid": False},
+    )
+    run_no: int = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    effect_key: str
+    position: int
+    status: str
+    why: str
+    act: str
+
+
+class AttemptRow(SQLModel, table=True):
+    __tablename__ = "attempt"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    run_no: int = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    what: str = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    by: str
+    worker_no: int | None
+    epoch: int
+    started_us: int
+    ended_us: int | None
+    how: str
+    evidence: str
+
+
+class LeaseRow(SQLModel, table=True):
+    __tablename__ = "lease"
+    __table_args__ = (
+        _enum("status", LeaseStatus),
+        Index("lease_live", "worker_no", sqlite_where=text("status = 'LIVE'")),
+        {"sqlite_with_rowid": False},
+    )
+    run_no: int = Field(primary_key=True)
+    epoch: int = Field(primary_key=True)
+    worker_no: int
+    drive: int
+    status: str
+    alone: int
+    first_seq: int
+    granted_us: int
+    ended_us: int | None
+    why: str
+
+
+class BudgetRow(SQLModel, table=True):
+    """`unit`: tokens, usd_micro, or `calls:<tool>`."""
+
+    __tablename__ = "budget"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    run_no: int = Field(primary_key=True)
+    unit: str = Field(primary_key=True)
+    cap: int | None
+    reserved: int
+    spent: int
+
+
+class TimerRow(SQLModel, table=True):
+    __tablename__ = "timer"
+    __table_args__ = (
+        _enum("status", TimerStatus),
+        Index("timer_due", "fire_us", sqlite_where=text("status = 'SET'")),
+        {"sqlite_with_rowid": False},
+    )
+    run_no: int = Field(primary_key=True)
+    ordinal: int = Field(primary_key=True)
+    fire_us: int
+    status: str
+
+
+class GateRow(SQLModel, table=True):
+    __tablename__ = "gate"
+    __table_args__ = (_enum("status", GateStatus), {"sqlite_with_rowid": False})
+    run_no: int = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    ordinal: int = Field(primary_key=True)
+    status: str
+    prompt: str
+    options: str
+    answer: str | None
+    deadline_us: int | None
+
+
+class ConflictRow(SQLModel, table=True):
+    __tablename__ = "conflict"
+    no: int | None = Field(default=None, primary_key=True)
+    run_no: int = Field(index=True)
+    key: str
+    why: str
+    evidence: str
+    opened_us: int
+    closed_us: int | None
+
+
+class OrderRow(SQLModel, table=True):
+    __tablename__ = "order"
+    no: int | None = Field(default=None, primary_key=True)
+    run_no: int | None
+    verb: str
+    args: str
+    actor: str
+    reason: str
+    placed_us: int
+
+
+class WorkerRow(SQLModel, table=True):
+    """Identity is boot id, pid, start ticks and nonce: a number that comes again is not the same process."""
+
+    __tablename__ = "worker"
+    __table_args__ = (
+        _enum("status", WorkerStatus),
+        Index("worker_alive", "status", sqlite_where=text("status <> 'DEAD'")),
+    )
+    no: int | None = Field(default=None, primary_key=True)
+    nonce: str = Field(unique=True)
+    pid: int
+    start_ticks: int
+    boot_id: str
+    host: str
+    status: str
+    started_us: int
+    died_us: int | None
+    how: str
+    proven: int
+
+
+SCHEMA_VERSION = 1
+TABLES = (
+    Meta,
+    EntryRow,
+    RunRow,
+    EffectRow,
+    ObligationRow,
+    AttemptRow,
+    LeaseRow,
+    BudgetRow,
+    TimerRow,
+    GateRow,
+    ConflictRow,
+    OrderRow,
+    WorkerRow,
+)

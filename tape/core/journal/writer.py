@@ -1,0 +1,127 @@
+"""The one writer: group commit. A batch of verbs is one transaction, each verb whole or absent in it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from tape.core.clock import Clock
+from tape.core.journal import dialect
+from tape.core.journal.migrations import MIGRATIONS, migrate
+from tape.core.journal.transaction import Tx
+from tape.core.kernel.errors import JournalError, JournalUnavailable, TapeError
+from tape.core.kernel.events import Entry
+
+Result = TypeVar("Result")
+Verb = Callable[[Tx], Result]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[Result]):
+    """What became of one verb: its result and its entries, or the error that refused it (then nothing was written)."""
+
+    result: Result | None
+    error: TapeError | None
+    entries: tuple[Entry, ...] = ()
+
+
+class Writer:
+    """Owns the writing connection. Not thread-safe: one thread at a time calls it.
+
+    Raises nothing for a refused verb (its Outcome holds the error). A failing database never half-applies: the
+    transaction is rolled back, the connection dropped and opened again, and each verb applied alone; those that
+    still fail get JournalUnavailable.
+    """
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self.path = path
+        self.clock = clock
+        dialect.prepare_file(path)
+        self.connection = dialect.connect(path)
+        try:
+            migrate(self.connection, path, clock, MIGRATIONS)
+        except sqlite3.Error as error:
+            self.connection.close()
+            raise dialect.unavailable(path, error) from None
+        except JournalError:
+            self.connection.close()
+            raise
+        self._wal_identity = self._identity()
+        self._dropped = False
+
+    def commit(self, verbs: Sequence[Verb[Any]]) -> list[Outcome[Any]]:
+        """Runs the verbs in order in one transaction; durable when it returns. Verbs may be run twice: the first
+        time in a batch that failed as a whole."""
+        try:
+            return self._transaction(verbs)
+        except sqlite3.Error:
+            self._drop()
+        outcomes: list[Outcome[Any]] = []
+        for verb in verbs:
+            try:
+                outcomes += self._transaction([verb])
+            except sqlite3.Error as error:
+                outcomes.append(Outcome(None, dialect.unavailable(self.path, error)))
+                self._drop()
+        return outcomes
+
+    def apply(self, verb: Verb[Result]) -> Result:
+        """One verb in a transaction of its own; raises its error."""
+        outcome = self.commit([verb])[0]
+        if outcome.error is not None:
+            raise outcome.error
+        return outcome.result
+
+    def _transaction(self, verbs: Sequence[Verb[Any]]) -> list[Outcome[Any]]:
+        try:
+            execute = self._usable().execute
+        except JournalError as error:
+            return [Outcome(None, error) for _ in verbs]
+        execute("BEGIN IMMEDIATE")
+        outcomes: list[Outcome[Any]] = []
+        wall_us, boot_us = self.clock.wall_us(), self.clock.boot_us()
+        for verb in verbs:
+            tx = Tx(self.connection, self.clock, wall_us, boot_us)
+            execute("SAVEPOINT verb")
+            try:
+                outcomes.append(Outcome(verb(tx), None, tuple(tx.told)))
+            except TapeError as error:
+                execute("ROLLBACK TO verb")
+                outcomes.append(Outcome(None, error))
+            execute("RELEASE verb")
+        execute("COMMIT")
+        return outcomes
+
+    def _drop(self) -> None:
+        """After any SQL error the transaction is dead and the connection suspect; the next use opens another."""
+        self.connection.close()  # rolls back what is open
+        self._dropped = True
+
+    def _usable(self) -> sqlite3.Connection:
+        if self._dropped:
+            self.connection = dialect.connect(self.path)
+            self._wal_identity = self._identity()
+            self._dropped = False
+        now = self._identity()
+        if self._wal_identity is None:
+            self._wal_identity = now
+        elif now != self._wal_identity:
+            raise JournalUnavailable(
+                f"the write-ahead log of {self.path} was replaced by another process: commits would be lost, so "
+                "nothing is written any more; stop this server, find that process, then start again"
+            )
+        return self.connection
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            found = os.stat(f"{self.path}-wal")
+        except OSError:
+            return None
+        return (found.st_dev, found.st_ino)
+
+    def close(self) -> None:
+        self.connection.close()

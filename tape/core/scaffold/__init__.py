@@ -1,0 +1,1 @@
+"""What `tape init` writes."""

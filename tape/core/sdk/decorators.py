@@ -1,0 +1,267 @@
+"""`@tape.agent`, `@tape.tool`, `@tape.model`: marks on an author's functions (api.md section 1).
+
+Light on purpose: a module that uses these must import in a few milliseconds, so types are looked at (pydantic)
+and loops are touched (asyncio) only when something is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
+
+from tape.core.kernel.errors import UsageError
+from tape.core.kernel.resolution import Dispatch, OnUnknown, Semantics
+from tape.core.sdk.effects import CURRENT_EFFECT, CURRENT_METER, CURRENT_RUN, Budget
+
+P = ParamSpec("P")
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+
+_PLANNED = {"cost": "costs of tools", "needs_approval": "approvals", "redact": "redaction"}
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Whether calling it gives a coroutine (the flag of its code, so that neither inspect nor asyncio is needed)."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        code = getattr(getattr(type(function), "__call__", None), "__code__", None)
+    return bool(code is not None and code.co_flags & 0x180)  # CO_COROUTINE | CO_ITERABLE_COROUTINE
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """How an act is undone: the function, its own semantics, its own look-up; `auto` is undone when its run fails."""
+
+    function: Callable[..., Any]
+    semantics: Semantics
+    observe: Callable[..., Any] | None
+    auto: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOptions:
+    """What a tool declares; times in seconds."""
+
+    semantics: Semantics
+    declared: bool
+    dispatch: Dispatch
+    business_key: Callable[..., str] | None
+    authoritative: bool
+    settle_delay: float
+    on_unknown: OnUnknown
+    retries: int
+    timeout: float | None
+    key_lifetime: float | None
+
+
+class Tool(Generic[P, T]):
+    """A marked tool. Inside a run a call is an effect; outside it, in a body or in a model function it runs the
+    function (a plain `def` in a thread)."""
+
+    def __init__(self, function: Callable[P, Any], name: str, options: ToolOptions) -> None:
+        self.function = function
+        self.plain = function
+        self.name = name
+        self.options = options
+        self.look_up: Callable[..., Any] | None = None
+        self.undo: Undo | None = None
+        self.__name__ = name
+        self.__doc__ = function.__doc__
+        self.__wrapped__ = function
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
+        run = CURRENT_RUN.get()
+        if run is None or CURRENT_EFFECT.get() is not None or CURRENT_METER.get() is not None:
+            return _plain_call(self.function, args, kwargs)
+        return run.call_tool(self, args, kwargs)
+
+    def bind(self, *args: P.args, **kwargs: P.kwargs) -> tuple[Tool[P, T], tuple[Any, ...], dict[str, Any]]:
+        """The call as a value."""
+        return (self, args, dict(kwargs))
+
+    def observe(self, function: F) -> F:
+        """Marks the look-up: did this effect land? It gets a `tape.Effect` and returns a `tape.Observation`."""
+        if self.look_up is not None:
+            raise UsageError(f"tool {self.name} has a look-up already")
+        self.look_up = function
+        return function
+
+    @overload
+    def compensate(self, function: F, /) -> F: ...
+    @overload
+    def compensate(
+        self, *, semantics: str = "non_idempotent", observe: Callable[..., Any] | None = None, auto: bool = True
+    ) -> Callable[[F], F]: ...
+    def compensate(
+        self,
+        function: F | None = None,
+        /,
+        *,
+        semantics: str = "non_idempotent",
+        observe: Callable[..., Any] | None = None,
+        auto: bool = True,
+    ) -> F | Callable[[F], F]:
+        """Marks the inverse, with semantics and a look-up of its own. It gets a `tape.Effect`."""
+
+        def mark(found: F) -> F:
+            if self.undo is not None:
+                raise UsageError(f"tool {self.name} has a compensation already")
+            self.undo = Undo(found, _one_of(Semantics, semantics, f"{self.name}: semantics"), observe, auto)
+            return found
+
+        return mark if function is None else mark(function)
+
+    def __repr__(self) -> str:
+        return f"<tape.tool {self.name} ({self.options.semantics})>"
+
+
+async def _plain_call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    if is_async(function):
+        return await function(*args, **kwargs)
+    from asyncio import to_thread
+
+    return await to_thread(function, *args, **kwargs)
+
+
+def _one_of(values: Any, text: Any, what: str) -> Any:
+    try:
+        return values(text)
+    except ValueError:
+        known = ", ".join(str(value) for value in values)
+        raise UsageError(f"{what} is {text!r}; it is one of: {known}") from None
+
+
+def _not_negative(value: Any, what: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e12:
+        raise UsageError(f"{what} is {value!r}; it is a number of seconds, not negative")
+    return float(value)
+
+
+@overload
+def tool(function: Callable[P, Awaitable[T]], /) -> Tool[P, T]: ...
+@overload
+def tool(function: Callable[P, T], /) -> Tool[P, T]: ...
+@overload
+def tool(
+    *,
+    name: str | None = None,
+    semantics: str | None = None,
+    dispatch: str = "inline",
+    business_key: Callable[..., str] | None = None,
+    authoritative: bool = False,
+    settle_delay: float = 0,
+    on_unknown: str = "ask",
+    retries: int = 0,
+    timeout: float | None = None,
+    key_lifetime: float | None = None,
+) -> _ToolMark: ...
+def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Marks a tool. `semantics` is read_only, idempotent or non_idempotent; undeclared is non_idempotent without
+    look-up. Raises UsageError for options that do not exist or do not go together."""
+    mark = _ToolMark(options)
+    return mark if function is None else mark(function)
+
+
+class _ToolMark:
+    """`@tape.tool(...)` waiting for its function."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self._given = options
+
+    @overload
+    def __call__(self, function: Callable[P, Awaitable[T]], /) -> Tool[P, T]: ...
+    @overload
+    def __call__(self, function: Callable[P, T], /) -> Tool[P, T]: ...
+    def __call__(self, function: Callable[..., Any], /) -> Any:
+        given = dict(self._given)
+        name = given.pop("name", None) or function.__name__
+        if not isinstance(name, str) or "/" in name or not name.strip() or len(name) > 200:
+            raise UsageError(f"a tool cannot be called {name!r}: a name without slashes, please")
+        return Tool(function, name, _options(name, given))
+
+
+def _options(name: str, given: dict[str, Any]) -> ToolOptions:
+    for option, what in _PLANNED.items():
+        if given.pop(option, None):
+            raise UsageError(f"tool {name}: {option}= is not in this release ({what}); leave it out")
+    semantics = given.pop("semantics", None)
+    options = ToolOptions(
+        semantics=_one_of(Semantics, semantics or "non_idempotent", f"tool {name}: semantics"),
+        declared=semantics is not None,
+        dispatch=_one_of(Dispatch, given.pop("dispatch", "inline"), f"tool {name}: dispatch"),
+        business_key=given.pop("business_key", None),
+        authoritative=bool(given.pop("authoritative", False)),
+        settle_delay=_not_negative(given.pop("settle_delay", 0), f"tool {name}: settle_delay"),
+        on_unknown=_one_of(OnUnknown, given.pop("on_unknown", "ask"), f"tool {name}: on_unknown"),
+        retries=int(_not_negative(given.pop("retries", 0), f"tool {name}: retries")),
+        timeout=_optional_seconds(given.pop("timeout", None), f"tool {name}: timeout"),
+        key_lifetime=_optional_seconds(given.pop("key_lifetime", None), f"tool {name}: key_lifetime"),
+    )
+    if given:
+        raise UsageError(f"tool {name} has no option {', '.join(sorted(given))}: see the reference of @tape.tool")
+    if options.dispatch is Dispatch.OUTBOX and not options.declared:
+        raise UsageError(
+            f"tool {name}: dispatch='outbox' needs declared semantics: add semantics='idempotent' if the upstream "
+            "honours the key, 'non_idempotent' if not, 'read_only' if it only reads"
+        )
+    return options
+
+
+def _optional_seconds(value: Any, what: str) -> float | None:
+    return None if value is None else _not_negative(value, what)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLimits:
+    """What one ask may cost at most; the reservation under a cap."""
+
+    max_tokens: int | None = None
+    max_usd: float | None = None
+
+
+def model(*, max_tokens: int | None = None, max_usd: float | None = None) -> Callable[[F], F]:
+    """Marks a model function with what one ask may cost. The function stays as it is."""
+
+    def mark(function: F) -> F:
+        cast(Any, function).tape_model = ModelLimits(max_tokens, max_usd)
+        return function
+
+    return mark
+
+
+class Agent:
+    """A marked agent function `(run, input) -> JSON-able or pydantic model`."""
+
+    def __init__(self, function: Callable[..., Awaitable[Any]], name: str, budget: Budget | None) -> None:
+        self.function = function
+        self.name = name
+        self.budget = budget
+        self.__name__ = name
+        self.__doc__ = function.__doc__
+        self.__wrapped__ = function
+
+    def __call__(self, run: Any, input: Any = None) -> Awaitable[Any]:
+        return self.function(run, input)
+
+    def __repr__(self) -> str:
+        return f"<tape.agent {self.name}>"
+
+
+@overload
+def agent(function: Callable[..., Awaitable[Any]], /) -> Agent: ...
+@overload
+def agent(
+    *, name: str | None = None, budget: Budget | None = None
+) -> Callable[[Callable[..., Awaitable[Any]]], Agent]: ...
+def agent(
+    function: Callable[..., Awaitable[Any]] | None = None, /, *, name: str | None = None, budget: Budget | None = None
+) -> Agent | Callable[[Callable[..., Awaitable[Any]]], Agent]:
+    """Marks an async function `(run, input)` as an agent. Raises UsageError for a plain `def`."""
+
+    def mark(found: Callable[..., Awaitable[Any]]) -> Agent:
+        if not is_async(found):
+            raise UsageError(f"agent {found.__name__} must be an `async def (run, input)`")
+        return Agent(found, name or found.__name__, budget)
+
+    return mark if function is None else mark(function)

@@ -1,0 +1,127 @@
+"""Small things that tools, hooks and model functions use. Light: neither asyncio nor pydantic is loaded here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tape.core.kernel.errors import UsageError
+
+if TYPE_CHECKING:
+    from tape.core.sdk.context import RunContext
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a hook gets, and `tape.current_effect()` inside a body.
+
+    `result` is what the body returned, None if unknown; `act` is the act to undo (a surplus one, or the result).
+    `begun_at` is RFC 3339 UTC.
+    """
+
+    key: str
+    tool: str
+    args: Mapping[str, Any]
+    run_id: str
+    decision_index: int | None
+    call_ordinal: int
+    attempt: int = 1
+    epoch: int = 0
+    business_key: str | None = None
+    begun_at: str = ""
+    result: Any = None
+    act: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A look-up's answer: one of `present(x)`, `absent()`, `duplicate([x, y])`, `unclear(why)`."""
+
+    answer: str
+    acts: tuple[Any, ...] = ()
+    why: str = ""
+
+
+def present(result: Any) -> Observation:
+    """The act is in effect; `result` is what the body would have returned."""
+    return Observation("present", (result,))
+
+
+def absent() -> Observation:
+    """The upstream does not have it."""
+    return Observation("absent")
+
+
+def duplicate(results: list[Any]) -> Observation:
+    """The upstream has it more than once; the first counts, the others are surplus."""
+    if len(results) < 2:
+        raise UsageError("tape.duplicate needs at least two acts; use tape.present for one")
+    return Observation("duplicate", tuple(results))
+
+
+def unclear(why: str = "") -> Observation:
+    """The upstream cannot say now; it is asked again."""
+    return Observation("unclear", (), why)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Caps of one run: dollars, tokens, calls per tool. None is no cap."""
+
+    usd: float | None = None
+    tokens: int | None = None
+    calls: Mapping[str, int] = field(default_factory=lambda: {})
+
+
+@dataclass(slots=True)
+class UsageMeter:
+    """Adds up what one model call or one body reported."""
+
+    tokens_in: int = 0
+    tokens_out: int = 0
+    usd_micro: int = 0
+    reported: bool = False
+
+    def as_json(self) -> dict[str, int]:
+        return {"tokens_in": self.tokens_in, "tokens_out": self.tokens_out, "usd_micro": self.usd_micro}
+
+
+CURRENT_RUN: ContextVar[RunContext | None] = ContextVar("tape_run", default=None)
+CURRENT_EFFECT: ContextVar[Effect | None] = ContextVar("tape_effect", default=None)
+CURRENT_METER: ContextVar[UsageMeter | None] = ContextVar("tape_meter", default=None)
+POINT_HANDLER: ContextVar[Callable[[str], None] | None] = ContextVar("tape_points", default=None)
+
+
+def current_effect() -> Effect:
+    """The effect whose body this is. Raises UsageError outside a tool's body."""
+    effect = CURRENT_EFFECT.get()
+    if effect is None:
+        raise UsageError("there is no current effect here: call this inside a tool's body, during a run")
+    return effect
+
+
+def idempotency_key() -> str:
+    """The effect's key, the same on every attempt: send it upstream. Raises UsageError outside a tool's body."""
+    return current_effect().key
+
+
+def report_usage(*, tokens_in: int = 0, tokens_out: int = 0, usd: float = 0.0) -> None:
+    """Inside a model function or a tool: what it cost. Several reports add up. Outside a run it does nothing."""
+    if tokens_in < 0 or tokens_out < 0 or not 0 <= usd < 1e12:
+        raise UsageError(f"usage must be finite and not negative: {tokens_in}, {tokens_out}, {usd}")
+    meter = CURRENT_METER.get()
+    if meter is not None:
+        meter.tokens_in += tokens_in
+        meter.tokens_out += tokens_out
+        meter.usd_micro += round(usd * 1_000_000)
+        meter.reported = True
+
+
+def crash_point(name: str) -> None:
+    """A place of the author's own, `at:NAME`, where the console or a scenario can kill the agent. Costs nothing
+    while no such point is armed."""
+    handler = POINT_HANDLER.get()
+    if handler is not None:
+        handler(name)

@@ -1,0 +1,1 @@
+"""The one writer of the journal, and the supervisor of the agent processes."""

@@ -1,0 +1,1 @@
+"""The five reactors, blind to each other, and the host that paces them."""
