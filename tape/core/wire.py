@@ -63,6 +63,6 @@ def _parse(body: bytes) -> Frame:
         frame = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise UsageError(f"a frame that is not JSON: {error}") from None
-    if not isinstance(frame, dict) or "t" not in frame:
+    if not isinstance(frame, dict) or not isinstance(frame.get("t"), str):  # pyright: ignore[reportUnknownMemberType]
         raise UsageError("a frame without a type")
     return frame  # pyright: ignore[reportUnknownVariableType]

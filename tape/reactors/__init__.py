@@ -1,1 +1,1 @@
-"""The five reactors, blind to each other, and the host that paces them."""
+"""Five peers that never import each other, and the host that builds, paces and stops them."""

@@ -1,1 +1,1 @@
-"""The agent process: load the project, drive runs, run hooks."""
+"""The agent process: loads the project, drives runs, runs hooks. Holds no database connection."""

@@ -10,25 +10,39 @@ from dataclasses import dataclass
 from typing import Any
 
 from tape.core.journal import settling
-from tape.core.journal.effects import ASKS, Ending, ToolPolicy, arm, close_effect, doubt, open_effect, resolution_of
-from tape.core.journal.runs import settle
-from tape.core.journal.tables import ConflictRow, EffectRow, ObligationRow
+from tape.core.journal.course import resettle, settle
+from tape.core.journal.duties import owe_surplus
+from tape.core.journal.outcomes import (
+    RETRY,
+    Ending,
+    close_effect,
+    doubt,
+    never_acted,
+    open_effect,
+    raised,
+    resolution_of,
+    unknown_of,
+)
+from tape.core.journal.tables import ConflictRow, EffectRow
 from tape.core.journal.transaction import Row, RunEdit, Tx, dump, edit_run
-from tape.core.kernel import identity, lifecycle
-from tape.core.kernel.errors import Fenced, Refused
+from tape.core.kernel import identity
+from tape.core.kernel.errors import Fenced, Refused, UsageError
 from tape.core.kernel.events import (
     AttemptEnded,
     AttemptStarted,
-    ClaimEnded,
     Claimed,
+    ClaimEnded,
     ConflictOpened,
     EffectDoubted,
-    ObligationMoved,
     Observed,
+    WriteRefused,
 )
-from tape.core.kernel.lifecycle import EffectStatus, EffectTrigger, ObligationStatus, ObligationTrigger, RunStatus
+from tape.core.kernel.lifecycle import EffectStatus, RunStatus
 from tape.core.kernel.policy import RecoveryPolicy
-from tape.core.kernel.resolution import Answer, Dispatch, Resolution, Semantics, Step, Writer
+from tape.core.kernel.resolution import Answer, Dispatch, Resolution, Step, Writer
+
+LOOK_UP_STEPS = frozenset({Step.ASK, Step.ASK_LATER})
+BODY_STEPS = frozenset({Step.AGAIN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +59,20 @@ class Claim:
 def claim_effect(
     tx: Tx, run_id: str, key: str, steps: frozenset[Step], by: str, *, what: str, claim_us: int, worker_no: int | None
 ) -> Claim:
-    """Claims an effect that is due for one of `steps` and records the attempt before it starts."""
+    """Claims an effect that is due for one of `steps` and records the attempt before it starts; `what` is look-up, or
+    body for the outbox."""
     run = edit_run(tx, run_id)
     effect = open_effect(run, key)
-    if run.status is RunStatus.RUNNING and effect["dispatch"] != Dispatch.OUTBOX:
+    outbox = effect["dispatch"] == Dispatch.OUTBOX
+    if run.status is RunStatus.RUNNING and not outbox:
         raise Refused(f"{run_id} is being driven")
-    if effect["step"] not in steps or effect["next_boot_us"] > tx.boot_us:
+    if effect["claim_by"]:
+        raise Refused(f"{key} is claimed by {effect['claim_by']}: when that runs out it is voided first")
+    fitting = LOOK_UP_STEPS if what == "look-up" else BODY_STEPS if outbox else frozenset[Step]()
+    if effect["step"] not in steps & fitting or effect["next_boot_us"] > tx.boot_us:
         raise Refused(f"{key} is not due")
-    if effect["claim_until_boot_us"] > tx.boot_us:
-        raise Refused(f"{key} is claimed by {effect['claim_by']}")
+    if settling.outlived(tx, effect):
+        raise Refused(f"{key} is not to run again: the upstream has forgotten its key, it must be judged anew")
     claim_epoch = effect["claim_epoch"] + 1
     changes: dict[str, Any] = {
         "claim_epoch": claim_epoch,
@@ -64,8 +83,11 @@ def claim_effect(
     if what == "body":
         number = effect["attempts"] + 1
         changes |= {"attempts": number, "body_over": 0}
+        if number == 1:
+            changes["first_us"] = tx.wall_us
     else:
         number = settling.count_attempts(run, key, what) + 1
+        changes["asked_boot_us"] = tx.boot_us
     tx.update(EffectRow, changes, run_no=run.no, key=key, claim_epoch=effect["claim_epoch"])
     run.record(Claimed(key=key, by=by, claim_epoch=claim_epoch))
     settling.begin_attempt(run, key, what, number, by=by, worker_no=worker_no)
@@ -74,19 +96,26 @@ def claim_effect(
     return Claim(run_id, key, by, claim_epoch, number)
 
 
-def _claimed_effect(tx: Tx, claim: Claim) -> tuple[RunEdit, Row]:
+def _claimed_effect(tx: Tx, claim: Claim, what: str) -> tuple[RunEdit, Row]:
     run = edit_run(tx, claim.run_id)
     effect = open_effect(run, claim.key)
     if effect["claim_epoch"] != claim.epoch or effect["claim_until_boot_us"] <= tx.boot_us:
         raise Fenced(f"{claim.key}: the claim of {claim.by} under epoch {claim.epoch} is not live")
+    if _claimed_for(effect) != what:
+        raise Refused(f"{claim.key} is claimed for its {_claimed_for(effect)}, not for its {what}")
     return run, effect
+
+
+def _claimed_for(effect: Row) -> str:
+    return "body" if effect["step"] == Step.AGAIN else "look-up"
 
 
 def record_observation(tx: Tx, claim: Claim, answer: Answer, acts: list[Any], detail: str) -> str:
     """A look-up's answer. `acts` holds what the body would have returned: one for present, all for duplicate.
     Returns the row of the table that applied."""
-    run, effect = _claimed_effect(tx, claim)
-    rule, changes = settling.after_answer(tx, effect, ASKS, answer)
+    check_answer(answer, acts)
+    run, effect = _claimed_effect(tx, claim, "look-up")
+    rule, changes = settling.after_answer(tx, effect, answer)
     settling.close_attempt(run, claim.key, "look-up", claim.number, str(answer), detail or None)
     evidence = {"acts": acts} if acts else ({"why": detail} if detail else None)
     run.record(
@@ -95,37 +124,31 @@ def record_observation(tx: Tx, claim: Claim, answer: Answer, acts: list[Any], de
     if rule.step in (Step.CONFIRM, Step.CONFIRM_FIRST):
         ending = Ending(EffectStatus.CONFIRMED, result=acts[0])
         close_effect(run, effect, ending, Resolution.OBSERVED, Writer.RECONCILER, rule.row)
-        for number, act in enumerate(acts[1:], start=1):
-            _surplus(run, effect, number, act)
+        for act in acts[1:]:
+            if effect["compensable"]:
+                owe_surplus(run, claim.key, act, "a surplus act was found")
+            else:
+                open_conflict(run, claim.key, "the upstream holds a surplus act that cannot be undone", act)
     else:
         if rule.row == "N-absent":
             changes["clean"] = 1
-        if rule.step is Step.PERSON and effect["status"] == EffectStatus.PENDING:
-            changes["status"] = str(lifecycle.step(lifecycle.EFFECT, EffectStatus.PENDING, EffectTrigger.DOUBT))
+        if rule.step is Step.AGAIN:
+            changes["next_boot_us"] = tx.boot_us + settling.ASKS.backoff.delay_us(effect["live_failures"])
+        elif rule.step is Step.PERSON:
+            changes["status"] = str(unknown_of(EffectStatus(effect["status"])))
         tx.update(EffectRow, changes, run_no=run.no, key=claim.key, claim_epoch=claim.epoch)
-    _resettle(run, f"{claim.key} is settled: {rule.row}")
+    resettle(run, f"{claim.key} is settled: {rule.row}")
     run.save()
     return rule.row
 
 
-def _surplus(run: RunEdit, effect: Row, number: int, act: Any) -> None:
-    """X-duplicate: a further act is undone, or shown to a person if it cannot be."""
-    key = effect["key"]
-    if effect["compensable"]:
-        policy_row = run.tx.one(ObligationRow, run_no=run.no, key=identity.undo_key(key, 1))
-        policy = ToolPolicy()
-        if policy_row is not None:
-            policy = ToolPolicy(
-                undo_semantics=Semantics(policy_row["semantics"]), undo_look_up=bool(policy_row["look_up"])
-            )
-        arm(run, key, number + 1, policy, ObligationStatus.ARMED, act)
-        duty_key = identity.undo_key(key, number + 1)
-        status = lifecycle.step(lifecycle.OBLIGATION, ObligationStatus.ARMED, ObligationTrigger.OWE)
-        why = "a surplus act was found"
-        run.tx.update(ObligationRow, {"status": str(status), "why": why}, run_no=run.no, key=duty_key)
-        run.record(ObligationMoved(key=duty_key, status=status, was=ObligationStatus.ARMED, why=why))
-    else:
-        open_conflict(run, key, "the upstream holds a surplus act that cannot be undone", act)
+def check_answer(answer: Answer, acts: list[Any]) -> None:
+    """Raises UsageError for an answer that does not fit its acts."""
+    if answer is Answer.NONE:
+        raise UsageError("a look-up answers present, absent, duplicate or unclear")
+    least, most = {Answer.PRESENT: (1, 1), Answer.DUPLICATE: (2, 1000)}.get(answer, (0, 0))
+    if not least <= len(acts) <= most:
+        raise UsageError(f"a look-up that answers {answer} does not show {len(acts)} acts")
 
 
 def open_conflict(run: RunEdit, key: str, why: str, evidence: Any) -> None:
@@ -144,90 +167,116 @@ def open_conflict(run: RunEdit, key: str, why: str, evidence: Any) -> None:
     run.record(ConflictOpened(key=key, why=why, evidence=evidence))
 
 
-def _resettle(run: RunEdit, why: str) -> None:
-    """After an effect of a waiting or stuck run was settled: on it goes, if nothing else holds it."""
-    if run.status in (RunStatus.WAITING, RunStatus.STUCK):
-        settle(run, why)
+def note_fenced_end(tx: Tx, run_id: str, worker_no: int | None, epoch: int, key: str, ending: Ending) -> None:
+    """An `effect_ended` that came too late: never applied, kept as evidence. It is a conflict only if the effect has
+    ended FAILED and the body says that it has acted."""
+    run = edit_run(tx, run_id)
+    effect = tx.one(EffectRow, run_no=run.no, key=key)
+    says = {"key": key, "status": ending.status, "result": ending.result, "error": ending.error}
+    why = f"the lease of epoch {epoch} is over"
+    run.record(
+        WriteRefused(worker=worker_no, epoch=epoch, live_epoch=run.epoch, write="effect_ended", why=why, evidence=says)
+    )
+    contradicts = effect is not None and effect["status"] == EffectStatus.FAILED
+    if contradicts and ending.status is EffectStatus.CONFIRMED:
+        open_conflict(run, key, "it ended FAILED, and its body says too late that it has acted", says)
+    run.save()
 
 
 def end_dispatch(tx: Tx, claim: Claim, ending: Ending) -> None:
-    """The outbox's certain outcome of a dispatch."""
-    run, effect = _claimed_effect(tx, claim)
+    """The outbox's certain outcome of a dispatch. FAILED is refused where an earlier attempt may have acted
+    (`reject_dispatch`)."""
+    run, effect = _claimed_effect(tx, claim, "body")
+    if ending.status is EffectStatus.FAILED and not never_acted(effect):
+        raise Refused(f"{claim.key}: an earlier attempt may have acted, attempt {claim.number} cannot speak for it")
     close_effect(run, effect, ending, resolution_of(ending, claim.number), Writer.OUTBOX, "")
-    _resettle(run, f"{claim.key} was dispatched")
+    resettle(run, f"{claim.key} was dispatched")
     run.save()
+
+
+def reject_dispatch(tx: Tx, claim: Claim, error: Any, recovery: RecoveryPolicy) -> Step | None:
+    """A dispatched body raised `Rejected`: FAILED (None) if every earlier attempt is known not to have acted,
+    otherwise the table, whose step is returned."""
+    run, effect = _claimed_effect(tx, claim, "body")
+    step = None
+    if never_acted(effect):
+        close_effect(run, effect, Ending(EffectStatus.FAILED, error=error), Resolution.REJECTED, Writer.OUTBOX, "")
+    else:
+        step = raised(run, effect, Writer.OUTBOX, "rejected", error, recovery, body_over=True)
+    resettle(run, f"{claim.key} was rejected")
+    run.save()
+    return step
 
 
 def lose_dispatch(
     tx: Tx, claim: Claim, how: str, error: Any, recovery: RecoveryPolicy, *, body_over: bool, died: bool
-) -> Step:
-    """A dispatch whose outcome is not known: the table applies. Deaths of the hook worker count as poison."""
-    run, effect = _claimed_effect(tx, claim)
-    step = _lose_body(run, effect, how, error, recovery, body_over=body_over, died=died)
+) -> Step | None:
+    """A dispatch whose outcome is not known: the table applies. Deaths of the hook worker count as poison. Returns
+    the next step, or None if the effect has ended FAILED by it (it only reads)."""
+    run, effect = _claimed_effect(tx, claim, "body")
+    if died:
+        step = _body_died(run, effect, how, error, recovery, body_over=body_over)
+    else:
+        step = raised(run, effect, Writer.OUTBOX, how, error, recovery, body_over=body_over)
+    resettle(run, how)
     run.save()
     return step
 
 
-def _lose_body(
-    run: RunEdit, effect: Row, how: str, error: Any, recovery: RecoveryPolicy, *, body_over: bool, died: bool
-) -> Step:
-    step = doubt(run, effect, how, error, body_over=body_over)
-    failures = effect["live_failures"] + (0 if died else 1)
-    crashes: int = effect["hook_crashes"] if died else 0
-    changes: dict[str, Any] = {"live_failures": failures, "hook_crashes": crashes}
-    if step is Step.AGAIN:
-        if max(failures, crashes) >= recovery.stuck_after():
-            step = Step.PERSON
-            changes |= {"step": str(step), "status": str(EffectStatus.UNKNOWN)}
-        else:
-            changes["next_boot_us"] = run.tx.boot_us + recovery.delay_us(max(failures + 1, crashes))
-    run.tx.update(EffectRow, changes, run_no=run.no, key=effect["key"])
-    _resettle(run, how)
-    return step
+def _body_died(run: RunEdit, effect: Row, how: str, error: Any, recovery: RecoveryPolicy, *, body_over: bool) -> Step:
+    crashes: int = effect["hook_crashes"]
+    poison = Step.PERSON if crashes >= recovery.stuck_after() else None
+    delay_us = recovery.delay_us(crashes)
+    return doubt(run, effect, how, error, body_over=body_over, instead=poison, again_us=delay_us)
 
 
 def lose_look_up(tx: Tx, claim: Claim, how: str, recovery: RecoveryPolicy) -> None:
     """The hook worker died while it asked: asked again after a back-off; after too many deaths a person must look."""
-    run, effect = _claimed_effect(tx, claim)
-    settling.close_attempt(run, claim.key, "look-up", claim.number, how)
-    run.record(AttemptEnded(key=claim.key, what="look-up", number=claim.number, how=how))
-    crashes: int = effect["hook_crashes"]
-    changes: dict[str, Any] = {
-        "claim_by": "",
-        "claim_until_boot_us": 0,
-        "next_boot_us": tx.boot_us + recovery.delay_us(crashes),
-    }
-    if crashes >= recovery.stuck_after():
-        changes["step"] = str(Step.PERSON)
-        if effect["status"] == EffectStatus.PENDING:
-            changes["status"] = str(lifecycle.step(lifecycle.EFFECT, EffectStatus.PENDING, EffectTrigger.DOUBT))
-    tx.update(EffectRow, changes, run_no=run.no, key=claim.key, claim_epoch=claim.epoch)
-    _resettle(run, how)
+    run, effect = _claimed_effect(tx, claim, "look-up")
+    _look_up_died(run, effect, claim.number, how, recovery)
     run.save()
 
 
+def _look_up_died(run: RunEdit, effect: Row, number: int, how: str, recovery: RecoveryPolicy) -> None:
+    key = effect["key"]
+    settling.close_attempt(run, key, "look-up", number, how)
+    run.record(AttemptEnded(key=key, what="look-up", number=number, how=how))
+    crashes: int = effect["hook_crashes"]
+    changes: dict[str, Any] = {**settling.FREE, "next_boot_us": run.tx.boot_us + recovery.delay_us(crashes)}
+    if crashes >= recovery.stuck_after():
+        changes |= {"step": str(Step.PERSON), "status": str(unknown_of(EffectStatus(effect["status"])))}
+    run.tx.update(EffectRow, changes, run_no=run.no, key=key, claim_epoch=effect["claim_epoch"])
+    resettle(run, how)
+
+
 def resolve_effect(tx: Tx, run_id: str, key: str, how: str, result: Any, reason: str) -> str:
-    """A person's decision on an effect that only a person can settle: confirm, fail or retry. Returns the run's
-    status after it."""
+    """A person's decision on an effect that only a person can settle, or that would run again in a run which is
+    STUCK: confirm, fail or retry. Returns the run's status after it."""
+    if how not in ("confirm", "fail", "retry"):
+        raise UsageError(f"{how}: an effect is resolved by confirm, fail or retry")
+    identity.check_json(result)
     run = edit_run(tx, run_id)
     effect = open_effect(run, key)
-    if effect["step"] != Step.PERSON:
+    idle = run.status is RunStatus.STUCK and effect["step"] == Step.AGAIN and not effect["claim_by"]
+    if effect["step"] != Step.PERSON and not idle:
         raise Refused(
             f"{key} is not for a person: {effect['step'] or 'its body is running'}; see `tape status {run_id}`"
         )
     if how == "retry":
         changes = {"step": str(Step.AGAIN), "answer": str(Answer.NONE), "asks": 0, "next_boot_us": 0}
-        changes |= {"hook_crashes": 0, "live_failures": 0, "body_over": 1}
-        tx.update(EffectRow, changes, run_no=run.no, key=key, step=str(Step.PERSON))
+        # The order stands for a first attempt: the key's life counts from now on, and so do deaths and failures.
+        changes |= {"hook_crashes": 0, "live_failures": 0, "body_over": 1, "first_us": tx.wall_us}
+        tx.update(EffectRow, changes, run_no=run.no, key=key, step=effect["step"])
         run.record(
-            EffectDoubted(key=key, status=effect["status"], row="", step=Step.AGAIN, why=f"retry ordered: {reason}")
+            EffectDoubted(key=key, status=effect["status"], row=RETRY, step=Step.AGAIN, why=f"retry ordered: {reason}")
         )
     else:
         status = EffectStatus.CONFIRMED if how == "confirm" else EffectStatus.FAILED
         error = None if how == "confirm" else {"type": "EffectFailed", "message": reason}
         close_effect(run, effect, Ending(status, result=result, error=error), Resolution.DECIDED, Writer.OPERATOR, "")
-    run.set(error="")
-    settle(run, f"{key} was decided by a person: {how}")
+    if run.status in (RunStatus.WAITING, RunStatus.STUCK):
+        run.set(error="")
+        settle(run, f"{key} was decided by a person: {how}")
     run.save()
     return run.status
 
@@ -242,10 +291,9 @@ def void_claim(
     if effect["claim_epoch"] != claim_epoch or not effect["claim_by"]:
         raise Refused(f"{key} is not claimed under epoch {claim_epoch}")
     run.record(ClaimEnded(key=key, by=effect["claim_by"], claim_epoch=claim_epoch, why=why))
-    if effect["dispatch"] == Dispatch.OUTBOX and effect["step"] == Step.AGAIN and not effect["body_over"]:
-        _lose_body(run, effect, why, None, recovery, body_over=proven, died=True)
+    if _claimed_for(effect) == "body":
+        _body_died(run, effect, why, None, recovery, body_over=proven)
+        resettle(run, why)
     else:
-        settling.close_attempt(run, key, "look-up", settling.count_attempts(run, key, "look-up"), why)
-        free = {"claim_by": "", "claim_until_boot_us": 0}
-        tx.update(EffectRow, free, run_no=run.no, key=key, claim_epoch=claim_epoch)
+        _look_up_died(run, effect, settling.count_attempts(run, key, "look-up"), why, recovery)
     run.save()

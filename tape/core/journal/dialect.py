@@ -20,17 +20,8 @@ from sqlmodel import SQLModel
 from tape.core.kernel.errors import JournalError, JournalUnavailable
 
 _DIALECT = sqlite.dialect(paramstyle="named")
+BUSY_SECONDS = 5.0
 _PLAIN_TYPES = frozenset({"INTEGER", "VARCHAR", "BLOB", "TEXT"})
-
-MIN_SAFE_SQLITE = ((3, 51, 3), (3, 50, 7), (3, 44, 6))
-"""Releases from which the WAL-reset race is fixed, per branch."""
-
-
-def has_wal_reset_race(version: tuple[int, ...]) -> bool:
-    """True for SQLite releases in which a checkpoint that races a commit can lose pages."""
-    if version >= MIN_SAFE_SQLITE[0]:
-        return False
-    return not any(version[:2] == safe[:2] and version >= safe for safe in MIN_SAFE_SQLITE[1:])
 
 
 def table_of(model: type[SQLModel]) -> Table:
@@ -57,7 +48,9 @@ class Statements:
         text = self._insert.get(model)
         if text is None:
             table = table_of(model)
-            values = {column.name: bindparam(column.name) for column in table.columns if not _given(table, column)}
+            values: dict[str, Any] = {
+                column.name: bindparam(column.name) for column in table.columns if not _given(table, column)
+            }
             text = self._insert[model] = _compiled(insert(table).values(**values))
         return text
 
@@ -122,10 +115,15 @@ def prepare_file(path: Path) -> None:
 def connect(path: Path) -> sqlite3.Connection:
     """The writing connection: WAL, synchronous FULL (survives power loss), foreign keys on, no trusted schema."""
     try:
-        connection = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise unavailable(path, error) from None
+    try:
         connection.row_factory = sqlite3.Row
+        mode = connection.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+        if mode != "wal":
+            raise sqlite3.OperationalError(f"its file system offers no write-ahead log (journal mode {mode})")
         for pragma in (
-            "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
             "trusted_schema=OFF",
@@ -133,9 +131,15 @@ def connect(path: Path) -> sqlite3.Connection:
         ):
             connection.execute(f"PRAGMA {pragma}")
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.DatabaseError as error:
+    except sqlite3.Error as error:
+        connection.close()
         raise unavailable(path, error) from None
     return connection
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """True if another connection held the lock for as long as the busy timeout."""
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY
 
 
 def unavailable(path: Path, error: sqlite3.Error) -> JournalError:

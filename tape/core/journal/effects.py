@@ -1,4 +1,4 @@
-"""Verbs on effects: begin, attempt, end, doubt, look-up, dispatch, resolve (contract.md sections 3 and 4)."""
+"""Verbs of the agent on effects: begin, attempt, end, fail; what a lost lease does to them (contract.md section 4)."""
 
 from __future__ import annotations
 
@@ -6,33 +6,29 @@ from dataclasses import dataclass
 from typing import Any
 
 from tape.core.journal import settling
+from tape.core.journal.course import open_effects, settle, stick
+from tape.core.journal.duties import arm
+from tape.core.journal.outcomes import (
+    Ending,
+    close_effect,
+    doubt,
+    live_body,
+    never_acted,
+    open_effect,
+    raised,
+    recheck,
+    resolution_of,
+)
 from tape.core.journal.records import Usage, charge
-from tape.core.journal.runs import end_lease, open_effects, settle
-from tape.core.journal.tables import EffectRow, ObligationRow
-from tape.core.journal.transaction import Row, RunEdit, Tx, dump, edit_leased, edit_run
-from tape.core.kernel import identity, lifecycle
-from tape.core.kernel.errors import CancelRequested, KeyConflict, NotFound, Refused
-from tape.core.kernel.events import (
-    AttemptEnded,
-    AttemptStarted,
-    EffectBegun,
-    EffectDoubted,
-    EffectEnded,
-    ObligationMoved,
-)
-from tape.core.kernel.lifecycle import (
-    EFFECT_ENDS,
-    EffectStatus,
-    EffectTrigger,
-    LeaseTrigger,
-    ObligationStatus,
-    ObligationTrigger,
-    RunStatus,
-)
-from tape.core.kernel.policy import AskPolicy, RecoveryPolicy
-from tape.core.kernel.resolution import Answer, Dispatch, OnUnknown, Resolution, Semantics, Step, Writer
-
-ASKS = AskPolicy()
+from tape.core.journal.runs import end_lease
+from tape.core.journal.tables import EffectRow
+from tape.core.journal.transaction import Row, RunEdit, Tx, edit_leased, edit_run
+from tape.core.kernel import identity
+from tape.core.kernel.errors import CancelRequested, KeyConflict, Refused, UsageError
+from tape.core.kernel.events import AttemptStarted, EffectBegun
+from tape.core.kernel.lifecycle import EffectStatus, LeaseTrigger, RunStatus
+from tape.core.kernel.policy import RecoveryPolicy
+from tape.core.kernel.resolution import Dispatch, OnUnknown, Resolution, Semantics, Step, Writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,27 +61,26 @@ class Call:
     business_key: str | None = None
 
 
-def _settling_columns(tx: Tx, policy: ToolPolicy, *, undo: bool) -> dict[str, Any]:
-    return {
-        "semantics": str(policy.undo_semantics if undo else policy.semantics),
-        "look_up": int(policy.undo_look_up if undo else policy.look_up),
-        "authoritative": int(policy.authoritative),
-        "settle_us": policy.settle_us,
-        "on_unknown": str(OnUnknown.ASK if undo else policy.on_unknown),
-        "key_lifetime_us": None if undo else policy.key_lifetime_us,
-        "attempts": 0,
-        "first_us": tx.wall_us,
-        "body_over": 1,
-        "quiet_boot_us": 0,
-        "answer": str(Answer.NONE),
-        "asks": 0,
-        "step": "",
-        "next_boot_us": 0,
-        "claim_epoch": 0,
-        "claim_by": "",
-        "claim_until_boot_us": 0,
-        "hook_crashes": 0,
-    }
+def _columns(tx: Tx, policy: ToolPolicy) -> dict[str, Any]:
+    return settling.fresh(
+        tx,
+        semantics=policy.semantics,
+        look_up=policy.look_up,
+        authoritative=policy.authoritative,
+        settle_us=policy.settle_us,
+        on_unknown=policy.on_unknown,
+        key_lifetime_us=policy.key_lifetime_us,
+    )
+
+
+def _undo_columns(tx: Tx, policy: ToolPolicy) -> dict[str, Any]:
+    return settling.fresh(
+        tx,
+        semantics=policy.undo_semantics,
+        look_up=policy.undo_look_up,
+        authoritative=policy.authoritative,
+        settle_us=policy.settle_us,
+    )
 
 
 def begin_effect(tx: Tx, run_id: str, epoch: int, call: Call, fingerprint: str) -> int:
@@ -101,6 +96,8 @@ def begin_effect(tx: Tx, run_id: str, epoch: int, call: Call, fingerprint: str) 
     if run["cancel"]:
         raise CancelRequested(f"{run_id} is being cancelled")
     policy = call.policy
+    if policy.on_unknown is OnUnknown.COMPENSATE and not policy.compensable:
+        raise UsageError(f'{call.tool}: on_unknown="compensate" needs a compensation: add @{call.tool}.compensate')
     begun_id = run.record(
         EffectBegun(
             key=key,
@@ -139,51 +136,27 @@ def begin_effect(tx: Tx, run_id: str, epoch: int, call: Call, fingerprint: str) 
             "writer": "",
             "begun_id": begun_id,
             "ended_id": None,
-            **_settling_columns(tx, policy, undo=False),
+            **_columns(tx, policy),
             **live,
         },
     )
     if inline:
         settling.begin_attempt(run, key, "body", 1, by="agent", worker_no=run["worker_no"])
-    if policy.compensable and policy.undo_auto:
-        arm(run, key, 1, policy, ObligationStatus.ARMED)
-    run.set(effects=run["effects"] + 1, crashes=0)
+    if policy.compensable:
+        arm(run, key, 1, run.seq, _undo_columns(tx, policy), auto=int(policy.undo_auto))
+    run.set(effects=run["effects"] + 1)
     run.save()
     return run.seq
-
-
-def arm(run: RunEdit, key: str, number: int, policy: ToolPolicy, status: ObligationStatus, act: Any = None) -> None:
-    run.tx.insert(
-        ObligationRow,
-        {
-            "run_no": run.no,
-            "key": identity.undo_key(key, number),
-            "effect_key": key,
-            "position": run.seq,
-            "status": str(status),
-            "why": "",
-            "act": "" if act is None else dump(act),
-            **_settling_columns(run.tx, policy, undo=True),
-            "step": str(Step.AGAIN),
-        },
-    )
-
-
-def open_effect(run: RunEdit, key: str) -> Row:
-    effect = run.tx.one(EffectRow, run_no=run.no, key=key)
-    if effect is None:
-        raise NotFound(f"no effect {key} in this journal: `tape doctor --dump-run {run.id}` lists them")
-    if effect["status"] in EFFECT_ENDS:
-        raise Refused(f"{key} has ended already: {effect['status']} by {effect['writer']}")
-    return effect
 
 
 def start_attempt(tx: Tx, run_id: str, epoch: int, key: str, number: int) -> int:
     """Another entering of an inline body, on re-drive or as a retry; durable before it starts."""
     run = edit_leased(tx, run_id, epoch)
     effect = open_effect(run, key)
-    if effect["step"] != Step.AGAIN or effect["dispatch"] != Dispatch.INLINE or not effect["body_over"]:
+    if effect["step"] != Step.AGAIN or effect["dispatch"] != Dispatch.INLINE:
         raise Refused(f"{key} is not to run again now (step: {effect['step'] or 'a body is open'})")
+    if settling.outlived(tx, effect):
+        raise Refused(f"{key} is not to run again: the upstream has forgotten its key; park, and it is judged anew")
     if number != effect["attempts"] + 1:
         raise Refused(f"{key}: attempt {number} after {effect['attempts']}")
     tx.update(EffectRow, {"attempts": number, "body_over": 0, "step": ""}, run_no=run.no, key=key, attempts=number - 1)
@@ -193,137 +166,70 @@ def start_attempt(tx: Tx, run_id: str, epoch: int, key: str, number: int) -> int
     return run.seq
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """An attempt's certain outcome: the body returned (`result`), or it is certain that it did not act (`error`)."""
-
-    status: EffectStatus
-    result: Any = None
-    error: Any = None
-    result_error: str | None = None
-
-
 def end_effect(tx: Tx, run_id: str, epoch: int, key: str, number: int, ending: Ending, usage: Usage | None) -> int:
-    """The agent's outcome of a live attempt."""
+    """The agent's outcome of a live attempt. FAILED is refused where an earlier attempt may have acted: a rejection
+    speaks for its own attempt only (`reject_attempt`)."""
     run = edit_leased(tx, run_id, epoch)
-    effect = open_effect(run, key)
-    if number != effect["attempts"] or effect["step"]:
-        raise Refused(f"{key}: attempt {number} is not the live one")
+    effect = _live_attempt(run, key, number)
+    if ending.status is EffectStatus.FAILED and not never_acted(effect):
+        raise Refused(f"{key}: an earlier attempt may have acted, attempt {number} cannot speak for it")
     close_effect(run, effect, ending, resolution_of(ending, number), Writer.AGENT, "")
     if usage is not None:
         charge(run, key, usage)
-    run.set(crashes=0)
     run.save()
     return run.seq
 
 
-def resolution_of(ending: Ending, attempt: int) -> Resolution:
-    if ending.status is EffectStatus.FAILED:
-        return Resolution.REJECTED
-    return Resolution.RETURNED if attempt == 1 else Resolution.REDISPATCHED
-
-
-def close_effect(run: RunEdit, effect: Row, ending: Ending, resolution: Resolution, writer: Writer, row: str) -> None:
-    """`effect_ended`, once; what the act owed is dropped if it is certainly not in effect."""
-    trigger = EffectTrigger.CONFIRM if ending.status is EffectStatus.CONFIRMED else EffectTrigger.FAIL
-    was = EffectStatus(effect["status"])
-    status = lifecycle.step(lifecycle.EFFECT, was, trigger)
-    if effect["attempts"]:
-        settling.close_attempt(run, effect["key"], "body", effect["attempts"], str(resolution), ending.error)
-    ended_id = run.record(
-        EffectEnded(
-            key=effect["key"],
-            tool=effect["tool"],
-            status=status,
-            resolution=resolution,
-            writer=writer,
-            row=row,
-            attempt=effect["attempts"],
-            result=ending.result,
-            error=ending.error,
-            result_error=ending.result_error,
-        )
-    )
-    changes = {
-        "status": str(status),
-        "resolution": str(resolution),
-        "writer": str(writer),
-        "ended_id": ended_id,
-        "step": "",
-        "body_over": 1,
-        "claim_by": "",
-        "claim_until_boot_us": 0,
-    }
-    run.tx.update(EffectRow, changes, run_no=run.no, key=effect["key"], status=str(was))
-    if status is EffectStatus.FAILED:
-        _drop_armed(run, effect["key"])
-
-
-def _drop_armed(run: RunEdit, key: str) -> None:
-    for duty in run.tx.rows(ObligationRow, run_no=run.no, effect_key=key, status=str(ObligationStatus.ARMED)):
-        status = lifecycle.step(lifecycle.OBLIGATION, ObligationStatus.ARMED, ObligationTrigger.DROP)
-        changes = {"status": str(status), "why": "the act is certainly not in effect"}
-        run.tx.update(ObligationRow, changes, run_no=run.no, key=duty["key"], status=str(ObligationStatus.ARMED))
-        run.record(ObligationMoved(key=duty["key"], status=status, was=duty["status"], why=changes["why"]))
-
-
-def doubt(run: RunEdit, effect: Row, how: str, error: Any, *, body_over: bool) -> Step:
-    """An attempt is over (or its body may be) and nobody knows whether it acted: the table says what is next."""
-    rule, changes = settling.after_attempt(run.tx, effect, ASKS, body_over=body_over)
-    number = effect["attempts"]
-    if number and settling.close_attempt(run, effect["key"], "body", number, how, error):
-        run.record(AttemptEnded(key=effect["key"], what="body", number=number, how=how, error=error))
-    was = EffectStatus(effect["status"])
-    status = was
-    if rule.step is not Step.AGAIN and was is EffectStatus.PENDING:
-        status = lifecycle.step(lifecycle.EFFECT, was, EffectTrigger.DOUBT)
-    changes |= {"status": str(status), "clean": 0}
-    run.record(EffectDoubted(key=effect["key"], status=status, row=rule.row, step=rule.step, why=how))
-    run.tx.update(EffectRow, changes, run_no=run.no, key=effect["key"], status=str(was))
-    if rule.step is Step.COMPENSATE:
-        _owe_undo(run, effect["key"], "nobody can be asked whether it happened")
-    return rule.step
-
-
-def _owe_undo(run: RunEdit, key: str, why: str) -> None:
-    """N-undo: the armed duty of the effect itself becomes DUE (written now if the tool is not undone by itself)."""
-    duty_key = identity.undo_key(key, 1)
-    duty = run.tx.one(ObligationRow, run_no=run.no, key=duty_key)
-    if duty is None:
-        arm(run, key, 1, ToolPolicy(), ObligationStatus.ARMED)
-    status = lifecycle.step(lifecycle.OBLIGATION, ObligationStatus.ARMED, ObligationTrigger.OWE)
-    run.tx.update(
-        ObligationRow,
-        {"status": str(status), "why": why},
-        run_no=run.no,
-        key=duty_key,
-        status=str(ObligationStatus.ARMED),
-    )
-    run.record(ObligationMoved(key=duty_key, status=status, was=ObligationStatus.ARMED, why=why))
+def _live_attempt(run: RunEdit, key: str, number: int) -> Row:
+    effect = open_effect(run, key)
+    if number != effect["attempts"] or not live_body(effect):
+        raise Refused(f"{key}: attempt {number} is not the live one")
+    return effect
 
 
 def fail_attempt(
     tx: Tx, run_id: str, epoch: int, key: str, number: int, how: str, error: Any, recovery: RecoveryPolicy
-) -> tuple[int, Step]:
-    """A live body raised something ambiguous or timed out (its end is certain). Returns seq and the next step:
-    AGAIN means that the agent may start another attempt now (a retry), anything else that it must park."""
+) -> tuple[int, Step | None]:
+    """A live body raised something ambiguous or timed out (its end is certain). Returns seq and the next step: None
+    means that the effect has ended FAILED, AGAIN that the agent may start another attempt now (a retry), anything
+    else that it must park."""
     run = edit_leased(tx, run_id, epoch)
-    effect = open_effect(run, key)
-    if number != effect["attempts"] or effect["step"]:
-        raise Refused(f"{key}: attempt {number} is not the live one")
-    step = doubt(run, effect, how, error, body_over=True)
-    failures = effect["live_failures"] + 1
-    changes: dict[str, Any] = {"live_failures": failures}
-    if step is Step.AGAIN and failures > effect["retries"]:
-        if failures - effect["retries"] > recovery.max_crashes:
-            step = Step.PERSON
-            changes |= {"step": str(step), "status": str(EffectStatus.UNKNOWN)}
-        else:
-            changes["next_boot_us"] = tx.boot_us + recovery.backoff.delay_us(failures - effect["retries"])
-            step = Step.ASK_LATER
-    tx.update(EffectRow, changes, run_no=run.no, key=key)
+    effect = _live_attempt(run, key, number)
+    step = raised(run, effect, Writer.AGENT, how, error, recovery, body_over=True)
     run.save()
-    return run.seq, step
+    return run.seq, _for_agent(effect, step)
+
+
+def reject_attempt(
+    tx: Tx,
+    run_id: str,
+    epoch: int,
+    key: str,
+    number: int,
+    error: Any,
+    recovery: RecoveryPolicy,
+    usage: Usage | None = None,
+) -> tuple[int, Step | None]:
+    """A live body raised `Rejected`: FAILED if every earlier attempt is known not to have acted, otherwise the
+    table. Returns the same as `fail_attempt`."""
+    run = edit_leased(tx, run_id, epoch)
+    effect = _live_attempt(run, key, number)
+    step = None
+    if never_acted(effect):
+        ending = Ending(EffectStatus.FAILED, error=error)
+        close_effect(run, effect, ending, Resolution.REJECTED, Writer.AGENT, "")
+    else:
+        step = raised(run, effect, Writer.AGENT, "rejected", error, recovery, body_over=True)
+    if usage is not None:
+        charge(run, key, usage)
+    run.save()
+    return run.seq, _for_agent(effect, step)
+
+
+def _for_agent(effect: Row, step: Step | None) -> Step | None:
+    """AGAIN by the table is for a later drive; by `retries` it is for this one."""
+    retry = effect["live_failures"] < effect["retries"]
+    return Step.ASK_LATER if step is Step.AGAIN and not retry else step
 
 
 def lose_lease(run: RunEdit, trigger: LeaseTrigger, why: str, recovery: RecoveryPolicy, *, proven: bool) -> None:
@@ -333,13 +239,13 @@ def lose_lease(run: RunEdit, trigger: LeaseTrigger, why: str, recovery: Recovery
     """
     lease = end_lease(run, trigger, why)
     for effect in open_effects(run.tx, run.no):
-        if effect["dispatch"] == Dispatch.INLINE and not effect["step"]:
+        if live_body(effect):
             doubt(run, effect, why, None, body_over=proven)
     crashes: int = run["crashes"]
-    if lease["alone"] and crashes >= recovery.stuck_after():
-        from_seq = f"{crashes} deaths in a row without a new record"
-        run.set(error=from_seq, waiting_on="a person")
-        run.move(lifecycle.RunTrigger.STICK, from_seq, (f"tape redrive {run.id}", f"tape cancel {run.id}"))
+    ends_now = run["cancel"] and not open_effects(run.tx, run.no)
+    if lease["alone"] and crashes >= recovery.stuck_after() and not ends_now:
+        poison = f"{crashes} deaths in a row without a new record"
+        stick(run, poison, (f"tape redrive {run.id}", f"tape cancel {run.id}"))
         return
     run.set(next_boot_us=run.tx.boot_us + recovery.delay_us(crashes) if crashes >= 2 else 0)
     settle(run, why)
@@ -353,5 +259,20 @@ def lose_lease_of(
     if run.status is not RunStatus.RUNNING or run.epoch != epoch:
         return False
     lose_lease(run, trigger, why, recovery, proven=proven)
+    run.save()
+    return True
+
+
+def recheck_keys(tx: Tx, run_id: str) -> bool:
+    """Judges anew what was to run again because the upstream honours the key, and has waited until the key ran out:
+    such a run is granted no lease, such an effect no dispatch. False if there is nothing of the kind."""
+    run = edit_run(tx, run_id)
+    if run.status is RunStatus.RUNNING or not any(settling.outlived(tx, row) for row in open_effects(tx, run.no)):
+        return False
+    if run.status is RunStatus.STUCK:
+        for effect in open_effects(tx, run.no):
+            recheck(run, effect)
+    else:
+        settle(run, "a key has run out")
     run.save()
     return True

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from tape.core.clock import Clock
 from tape.core.journal import dialect
-from tape.core.journal.tables import SCHEMA_VERSION, TABLES
-from tape.core.kernel.errors import SchemaTooNew
-
-APPLICATION_ID = 0x54415045  # "TAPE"
+from tape.core.journal.schema import APPLICATION_ID, SCHEMA_VERSION
+from tape.core.journal.tables import TABLES
+from tape.core.kernel.errors import JournalUnavailable, SchemaTooNew
 
 Migration = Callable[[sqlite3.Connection], None]
 
@@ -36,25 +36,51 @@ def check_version(path: Path, version: int) -> None:
         )
 
 
+def refuse_foreign(path: Path) -> None:
+    """Looks, read-only, before anything is written: raises SchemaTooNew for a newer release's journal, and
+    JournalUnavailable for what is no journal."""
+    if not path.exists():
+        return
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            version, application, tables = (
+                connection.execute(text).fetchone()[0]
+                for text in ("PRAGMA user_version", "PRAGMA application_id", "SELECT count(*) FROM sqlite_master")
+            )
+    except sqlite3.Error as error:
+        raise dialect.unavailable(path, error) from None
+    if tables and application != APPLICATION_ID:
+        raise JournalUnavailable(
+            f"{path} is another program's database, not a journal: set TAPE_JOURNAL to another file; it was not touched"
+        )
+    check_version(path, version)
+
+
 def migrate(connection: sqlite3.Connection, path: Path, clock: Clock, migrations: tuple[Migration, ...]) -> int:
-    """Brings the journal to the newest version: one transaction after a backup. Returns the version it had."""
-    found = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    if found > len(migrations):
-        check_version(path, found)
-    if found == len(migrations):
-        return found
-    if found > 0:
-        backup(connection, path.with_name(f"{path.name}.v{found}-{clock.wall_us()}.backup"))
+    """Brings the journal to the newest version: one transaction after a backup. Returns the version it had. A failure
+    or a kill in the middle leaves the old version as it was."""
+    if _version(connection) == len(migrations):
+        return len(migrations)
+    if _version(connection) > 0:
+        backup(connection, path.with_name(f"{path.name}.v{_version(connection)}-{clock.wall_us()}.backup"))
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for number in range(found, len(migrations)):
-            migrations[number](connection)
+        found = _version(connection)  # again: another process may have migrated it before this one got the lock
+        if found > len(migrations):
+            raise SchemaTooNew(f"the journal {path} has schema {found}, this release knows {len(migrations)}")
+        for migration in migrations[found:]:
+            migration(connection)
         connection.execute(f"PRAGMA user_version = {len(migrations)}")
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         raise
     return found
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def backup(connection: sqlite3.Connection, target: Path) -> None:

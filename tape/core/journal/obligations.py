@@ -5,18 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from tape.core.journal import settling
-from tape.core.journal.claims import Claim
-from tape.core.journal.effects import ASKS, Ending, close_effect
-from tape.core.journal.runs import end_if_undone, move_obligation, open_effects, settle
+from tape.core.journal.claims import Claim, check_answer
+from tape.core.journal.course import end_if_undone, open_effects, resettle, settle
+from tape.core.journal.duties import age, move_obligation
+from tape.core.journal.outcomes import Ending, close_effect
 from tape.core.journal.tables import EffectRow, ObligationRow
 from tape.core.journal.transaction import Row, RunEdit, Tx, edit_run
-from tape.core.kernel.errors import Fenced, NotFound, Refused
-from tape.core.kernel.events import AttemptEnded, AttemptStarted, ClaimEnded, Claimed, Observed
+from tape.core.kernel.errors import Fenced, NotFound, Refused, UsageError
+from tape.core.kernel.events import AttemptEnded, AttemptStarted, Claimed, ClaimEnded, Observed
 from tape.core.kernel.lifecycle import EFFECT_ENDS, EffectStatus, ObligationStatus, ObligationTrigger, RunStatus
 from tape.core.kernel.policy import RecoveryPolicy
 from tape.core.kernel.resolution import Answer, Resolution, Step, Writer
-
-_DUTY_FREE = {"claim_by": "", "claim_until_boot_us": 0}
 
 
 def _duty(run: RunEdit, key: str) -> Row:
@@ -28,11 +27,11 @@ def _duty(run: RunEdit, key: str) -> Row:
 
 def next_duty(tx: Tx, run_no: int) -> Row | None:
     """The one duty of a run that may be worked on: the newest that is owed, if none is claimed and no effect is
-    open but those that wait for their own undo."""
+    open but those that wait for their own undo (those only when the run is not being driven)."""
     if any(row["step"] != Step.COMPENSATE for row in open_effects(tx, run_no)):
         return None
     owed = [row for row in tx.rows(ObligationRow, run_no=run_no) if row["status"] in ("DUE", "CLAIMED", "STUCK")]
-    owed.sort(key=lambda row: (row["position"], row["key"]))
+    owed.sort(key=age)
     if not owed or owed[-1]["status"] != ObligationStatus.DUE:
         return None
     return owed[-1]
@@ -43,6 +42,8 @@ def claim_duty(tx: Tx, run_id: str, key: str, by: str, *, claim_us: int, worker_
     or `look-up`."""
     run = edit_run(tx, run_id)
     duty = _duty(run, key)
+    if run.status is RunStatus.RUNNING and open_effects(tx, run.no):
+        raise Refused(f"{run_id} is being driven, and an effect of it is open")
     newest = next_duty(tx, run.no)
     if newest is None or newest["key"] != key:
         raise Refused(f"{key} is not next to be undone")
@@ -61,6 +62,8 @@ def claim_duty(tx: Tx, run_id: str, key: str, by: str, *, claim_us: int, worker_
         changes |= {"attempts": number, "body_over": 0}
         if number == 1:
             changes["first_us"] = tx.wall_us
+    else:
+        changes["asked_boot_us"] = tx.boot_us
     move_obligation(run, duty, ObligationTrigger.CLAIM, f"{what} {number}", **changes)
     run.record(Claimed(key=key, by=by, claim_epoch=claim_epoch))
     settling.begin_attempt(run, key, what, number, by=by, worker_no=worker_no)
@@ -69,58 +72,53 @@ def claim_duty(tx: Tx, run_id: str, key: str, by: str, *, claim_us: int, worker_
     return Claim(run_id, key, by, claim_epoch, number), what
 
 
-def _claimed(tx: Tx, claim: Claim) -> tuple[RunEdit, Row]:
+def _claimed(tx: Tx, claim: Claim, what: str) -> tuple[RunEdit, Row]:
     run = edit_run(tx, claim.run_id)
     duty = _duty(run, claim.key)
     live = duty["status"] == ObligationStatus.CLAIMED and duty["claim_until_boot_us"] > tx.boot_us
     if duty["claim_epoch"] != claim.epoch or not live:
         raise Fenced(f"{claim.key}: the claim of {claim.by} under epoch {claim.epoch} is not live")
+    if _claimed_for(duty) != what:
+        raise Refused(f"{claim.key} is claimed for its {_claimed_for(duty)}, not for its {what}")
     return run, duty
+
+
+def _claimed_for(duty: Row) -> str:
+    return "undo" if duty["step"] == Step.AGAIN else "look-up"
 
 
 def fulfil_duty(tx: Tx, claim: Claim) -> None:
     """The undo returned: nothing is owed for this act any more."""
-    run, duty = _claimed(tx, claim)
+    run, duty = _claimed(tx, claim, "undo")
     settling.close_attempt(run, claim.key, "undo", claim.number, "returned")
-    _done(run, duty, "undone")
+    _done(run, duty, "undone", Writer.COMPENSATION)
     run.save()
 
 
-def _done(run: RunEdit, duty: Row, why: str) -> None:
-    move_obligation(run, duty, ObligationTrigger.FULFIL, why, step="", body_over=1, **_DUTY_FREE)
+def _done(run: RunEdit, duty: Row, why: str, writer: Writer) -> None:
+    move_obligation(run, duty, ObligationTrigger.FULFIL, why, step="", body_over=1, **settling.FREE)
     effect = run.tx.one(EffectRow, run_no=run.no, key=duty["effect_key"])
     if effect is not None and effect["status"] not in EFFECT_ENDS:
         error = {"type": "EffectFailed", "message": "nobody could know whether it happened, so it was undone"}
-        close_effect(
-            run, effect, Ending(EffectStatus.FAILED, error=error), Resolution.COMPENSATED, Writer.COMPENSATION, "N-undo"
-        )
-    _go_on(run, f"{duty['key']} is done")
+        ending = Ending(EffectStatus.FAILED, error=error)
+        close_effect(run, effect, ending, Resolution.COMPENSATED, writer, "N-undo")
+    _go_on(run, f"{duty['key']} is done", by_person=writer is Writer.OPERATOR)
 
 
-def _go_on(run: RunEdit, why: str) -> None:
+def _go_on(run: RunEdit, why: str, *, by_person: bool = False) -> None:
     if run["end_status"] is not None:
         end_if_undone(run)
-    elif run.status in (RunStatus.WAITING, RunStatus.STUCK):
+    elif by_person and run.status is RunStatus.STUCK:
+        run.set(error="")
         settle(run, why)
+    else:
+        resettle(run, why)
 
 
 def fail_duty(tx: Tx, claim: Claim, how: str, error: Any, recovery: RecoveryPolicy, *, body_over: bool) -> None:
     """The undo raised, timed out, or its worker died: its own semantics and look-up decide, as for an effect."""
-    run, duty = _claimed(tx, claim)
+    run, duty = _claimed(tx, claim, "undo")
     _lose_undo(run, duty, how, error, recovery, body_over=body_over)
-    run.save()
-
-
-def lose_duty_look_up(tx: Tx, claim: Claim, how: str, recovery: RecoveryPolicy) -> None:
-    """The hook worker died while it asked whether the act is undone: asked again after a back-off."""
-    run, duty = _claimed(tx, claim)
-    settling.close_attempt(run, claim.key, "look-up", claim.number, how)
-    changes = {**_DUTY_FREE, "next_boot_us": tx.boot_us + recovery.backoff.delay_us(duty["hook_crashes"])}
-    if duty["hook_crashes"] >= recovery.stuck_after():
-        _stick_duty(run, duty, how, changes)
-        _go_on(run, how)
-    else:
-        move_obligation(run, duty, ObligationTrigger.RETURN, how, **changes)
     run.save()
 
 
@@ -128,13 +126,31 @@ def _lose_undo(run: RunEdit, duty: Row, how: str, error: Any, recovery: Recovery
     number = duty["attempts"]
     settling.close_attempt(run, duty["key"], "undo", number, how, error)
     run.record(AttemptEnded(key=duty["key"], what="undo", number=number, how=how, error=error))
-    rule, changes = settling.after_attempt(run.tx, duty, ASKS, body_over=body_over)
+    rule, changes = settling.after_attempt(run.tx, duty, body_over=body_over)
     changes["next_boot_us"] = run.tx.boot_us + recovery.backoff.delay_us(duty["hook_crashes"])
     if rule.step is Step.PERSON or duty["hook_crashes"] >= recovery.stuck_after():
-        _stick_duty(run, duty, f"{how}: {(error or {}).get('message', '')}".rstrip(": "), changes)
+        message = error.get("message", "") if isinstance(error, dict) else ""  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        _stick_duty(run, duty, f"{how}: {message}".rstrip(": "), changes)
     else:
         move_obligation(run, duty, ObligationTrigger.RETURN, how, **changes)
-    _go_on(run, how)
+
+
+def lose_duty_look_up(tx: Tx, claim: Claim, how: str, recovery: RecoveryPolicy) -> None:
+    """The hook worker died while it asked whether the act is undone: asked again after a back-off."""
+    run, duty = _claimed(tx, claim, "look-up")
+    _look_up_died(run, duty, claim.number, how, recovery)
+    run.save()
+
+
+def _look_up_died(run: RunEdit, duty: Row, number: int, how: str, recovery: RecoveryPolicy) -> None:
+    settling.close_attempt(run, duty["key"], "look-up", number, how)
+    run.record(AttemptEnded(key=duty["key"], what="look-up", number=number, how=how))
+    delay_us = recovery.backoff.delay_us(duty["hook_crashes"])
+    changes = {**settling.FREE, "next_boot_us": run.tx.boot_us + delay_us}
+    if duty["hook_crashes"] >= recovery.stuck_after():
+        _stick_duty(run, duty, how, changes)
+    else:
+        move_obligation(run, duty, ObligationTrigger.RETURN, how, **changes)
 
 
 def _stick_duty(run: RunEdit, duty: Row, why: str, changes: dict[str, Any]) -> None:
@@ -142,22 +158,24 @@ def _stick_duty(run: RunEdit, duty: Row, why: str, changes: dict[str, Any]) -> N
     effect = run.tx.one(EffectRow, run_no=run.no, key=duty["effect_key"])
     if effect is not None and effect["status"] not in EFFECT_ENDS:
         run.tx.update(EffectRow, {"step": str(Step.PERSON)}, run_no=run.no, key=effect["key"], step=effect["step"])
+    _go_on(run, why)
 
 
 def record_duty_observation(tx: Tx, claim: Claim, answer: Answer, detail: str) -> str:
     """What the undo's own look-up says: present means that the act is undone."""
-    run, duty = _claimed(tx, claim)
-    rule, changes = settling.after_answer(tx, duty, ASKS, answer)
+    if answer is not Answer.PRESENT and answer is not Answer.DUPLICATE:
+        check_answer(answer, [])
+    run, duty = _claimed(tx, claim, "look-up")
+    rule, changes = settling.after_answer(tx, duty, answer)
     settling.close_attempt(run, claim.key, "look-up", claim.number, str(answer), detail or None)
     evidence = {"why": detail} if detail else None
     run.record(
         Observed(key=claim.key, number=claim.number, answer=answer, row=rule.row, step=rule.step, detail=evidence)
     )
     if rule.step in (Step.CONFIRM, Step.CONFIRM_FIRST):
-        _done(run, duty, f"found undone: {rule.row}")
+        _done(run, duty, f"found undone: {rule.row}", Writer.COMPENSATION)
     elif rule.step is Step.PERSON:
         _stick_duty(run, duty, "no answer that can be trusted whether it was undone", changes)
-        _go_on(run, rule.row)
     else:
         move_obligation(run, duty, ObligationTrigger.RETURN, rule.row, **changes)
     run.save()
@@ -175,24 +193,27 @@ def review(tx: Tx, run_id: str) -> None:
 
 def resolve_duty(tx: Tx, run_id: str, key: str, how: str, reason: str) -> str:
     """A person's decision on a STUCK duty: confirm (it is undone), fail (it stays as it is) or retry."""
+    if how not in ("confirm", "fail", "retry"):
+        raise UsageError(f"{how}: a duty to undo is resolved by confirm, fail or retry")
     run = edit_run(tx, run_id)
     duty = _duty(run, key)
     if duty["status"] != ObligationStatus.STUCK:
         raise Refused(f"{key} is {duty['status']}, not STUCK: there is nothing to resolve")
-    if how == "retry":
-        move_obligation(
-            run, duty, ObligationTrigger.OWE, reason, step=str(Step.AGAIN), hook_crashes=0, next_boot_us=0, asks=0
-        )
-        effect = tx.one(EffectRow, run_no=run.no, key=duty["effect_key"])
-        if effect is not None and effect["status"] not in EFFECT_ENDS:
-            tx.update(EffectRow, {"step": str(Step.COMPENSATE)}, run_no=run.no, key=effect["key"])
-        _go_on(run, reason)
-    elif how == "confirm":
-        _done(run, duty, f"a person says that it is undone: {reason}")
-    else:
+    effect = tx.one(EffectRow, run_no=run.no, key=duty["effect_key"])
+    unsettled = effect is not None and effect["status"] not in EFFECT_ENDS
+    if effect is not None and unsettled and effect["step"] != Step.PERSON:
+        raise Refused(f"{effect['key']} is being tried again: its outcome says what becomes of {key}")
+    if how == "confirm":
+        _done(run, duty, f"a person says that it is undone: {reason}", Writer.OPERATOR)
+    elif how == "fail":
         move_obligation(run, duty, ObligationTrigger.DROP, f"a person lets it stand: {reason}", step="")
-        _go_on(run, reason)
-    run.set(error="")
+        _go_on(run, reason, by_person=True)
+    else:
+        renewed = {"step": str(Step.AGAIN), "hook_crashes": 0, "next_boot_us": 0, "asks": 0, "body_over": 1}
+        move_obligation(run, duty, ObligationTrigger.OWE, reason, **renewed)
+        if effect is not None and unsettled:
+            tx.update(EffectRow, {"step": str(Step.COMPENSATE)}, run_no=run.no, key=effect["key"])
+        _go_on(run, reason, by_person=True)
     run.save()
     return run.status
 
@@ -206,9 +227,8 @@ def void_duty_claim(
     if duty["status"] != ObligationStatus.CLAIMED or duty["claim_epoch"] != claim_epoch:
         raise Refused(f"{key} is not claimed under epoch {claim_epoch}")
     run.record(ClaimEnded(key=key, by=duty["claim_by"], claim_epoch=claim_epoch, why=why))
-    if duty["step"] == Step.AGAIN:
+    if _claimed_for(duty) == "undo":
         _lose_undo(run, duty, why, None, recovery, body_over=proven)
     else:
-        settling.close_attempt(run, key, "look-up", settling.count_attempts(run, key, "look-up"), why)
-        move_obligation(run, duty, ObligationTrigger.RETURN, why, **_DUTY_FREE)
+        _look_up_died(run, duty, settling.count_attempts(run, key, "look-up"), why, recovery)
     run.save()

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
-from tape.core.journal.runs import end_lease, settle, stick
-from tape.core.journal.tables import BudgetRow, TimerRow
-from tape.core.journal.transaction import RunEdit, Tx, edit_leased, edit_run, edit_run_no
+from tape.core.journal.course import open_effects, resettle, stick
+from tape.core.journal.runs import end_lease, refuse_open_body
+from tape.core.journal.tables import BudgetRow, EntryRow, TimerRow
+from tape.core.journal.transaction import RunEdit, Tx, edit_leased, edit_run, edit_run_no, load
 from tape.core.kernel import lifecycle
-from tape.core.kernel.errors import CancelRequested, Refused
+from tape.core.kernel.errors import CancelRequested, Refused, UsageError
 from tape.core.kernel.events import Attached, Charge, Decision, ModelAsked, Sample, TimerFired, TimerSet
-from tape.core.kernel.lifecycle import LeaseTrigger, RunStatus, TimerStatus, TimerTrigger
+from tape.core.kernel.lifecycle import LeaseTrigger, TimerStatus, TimerTrigger
+
+COST_LIMIT = 1 << 40
+TIMER_LIMIT_SECONDS = 100 * 366 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +30,15 @@ class Usage:
 
 def charge(run: RunEdit, pays_for: str, usage: Usage) -> None:
     """The charge's record and the budget's rows, in the transaction of what it pays for."""
+    amounts = (usage.tokens_in, usage.tokens_out, usage.usd_micro)
+    if not all(0 <= amount < COST_LIMIT for amount in amounts):
+        raise UsageError(f"{run.id}: {pays_for} cannot have cost {amounts}: report what the model's reply says")
     run.record(
         Charge(pays_for=pays_for, tokens_in=usage.tokens_in, tokens_out=usage.tokens_out, usd_micro=usage.usd_micro)
     )
     for unit, amount in (("tokens", usage.tokens_in + usage.tokens_out), ("usd_micro", usage.usd_micro)):
-        if amount:
-            budget = run.tx.one(BudgetRow, run_no=run.no, unit=unit)
-            if budget is None:
-                raise Refused(f"{run.id} has no budget row {unit}")
-            run.tx.update(
-                BudgetRow, {"spent": budget["spent"] + amount}, run_no=run.no, unit=unit, spent=budget["spent"]
-            )
+        if amount and run.tx.spend(run.no, unit, amount) != 1:
+            raise Refused(f"{run.id} has no budget row {unit}")
 
 
 def ask_model(tx: Tx, run_id: str, epoch: int, index: int, name: str) -> int:
@@ -59,7 +62,7 @@ def record_decision(tx: Tx, run_id: str, epoch: int, decision: Decision, usage: 
         raise Refused(f"{run_id}: decision {decision.index} where {run['decisions']} is next")
     run.record(decision)
     charge(run, f"decision {decision.index}", usage)
-    run.set(decisions=decision.index + 1, crashes=0, asks=0)
+    run.set(decisions=decision.index + 1, asks=0)
     run.save()
     return run.seq
 
@@ -67,7 +70,6 @@ def record_decision(tx: Tx, run_id: str, epoch: int, decision: Decision, usage: 
 def record_sample(tx: Tx, run_id: str, epoch: int, sample: Sample) -> int:
     run = edit_leased(tx, run_id, epoch)
     run.record(sample)
-    run.set(crashes=0)
     run.save()
     return run.seq
 
@@ -77,10 +79,13 @@ def set_timer(tx: Tx, run_id: str, epoch: int, ordinal: int, seconds: float, fin
     run = edit_leased(tx, run_id, epoch)
     if run["cancel"]:
         raise CancelRequested(f"{run_id} is being cancelled")
+    if not math.isfinite(seconds) or abs(seconds) > TIMER_LIMIT_SECONDS:
+        raise UsageError(f"{run_id}: cannot sleep for {seconds} seconds: a hundred years is the limit")
+    if tx.one(TimerRow, run_no=run.no, ordinal=ordinal) is not None:
+        raise Refused(f"{run_id}: timer {ordinal} is set already")
     fire_us = tx.wall_us + int(seconds * 1_000_000)
     tx.insert(TimerRow, {"run_no": run.no, "ordinal": ordinal, "fire_us": fire_us, "status": str(TimerStatus.SET)})
     run.record(TimerSet(ordinal=ordinal, seconds=seconds, fire_at_us=fire_us, fingerprint=fingerprint))
-    run.set(crashes=0)
     run.save()
     return run.seq
 
@@ -94,8 +99,7 @@ def fire_timer(tx: Tx, run_no: int, ordinal: int) -> None:
     status = lifecycle.step(lifecycle.TIMER, TimerStatus(timer["status"]), TimerTrigger.FIRE)
     tx.update(TimerRow, {"status": str(status)}, run_no=run_no, ordinal=ordinal, status=timer["status"])
     run.record(TimerFired(ordinal=ordinal, late_us=tx.wall_us - timer["fire_us"]))
-    if run.status is RunStatus.WAITING:
-        settle(run, f"timer {ordinal} fired")
+    resettle(run, f"timer {ordinal} fired")
     run.save()
 
 
@@ -110,7 +114,26 @@ def attach(tx: Tx, run_id: str, epoch: int, replayed: list[str]) -> int:
 def diverge(tx: Tx, run_id: str, epoch: int, why: str) -> None:
     """The agent's code does not fit its tape any more: STUCK, with both sides in the reason."""
     run = edit_leased(tx, run_id, epoch)
+    refuse_open_body(run)
     end_lease(run, LeaseTrigger.RELEASE, "diverged")
     run.set(crashes=0)
     stick(run, why, (f"tape redrive {run_id}  (after the code is mended)", f"tape cancel {run_id}"))
     run.save()
+
+
+def drive_of(tx: Tx, run_id: str) -> dict[str, Any]:
+    """What an agent needs to take a run up: its tape, the attempts of its open effects, whether it is cancelled."""
+    run = edit_run(tx, run_id)
+    rows = [row for row in tx.rows(EntryRow, run_no=run.no) if row["seq"] is not None]
+    rows.sort(key=lambda row: row["seq"])
+    started = load(rows[0]["body"])
+    return {
+        "agent": run["agent"],
+        "input": started["input"],
+        "records": [[row["seq"], row["kind"], load(row["body"])] for row in rows],
+        "attempts": {row["key"]: row["attempts"] for row in open_effects(tx, run.no)},
+        "cancelled": bool(run["cancel"]),
+        "budget": {
+            row["unit"]: {"cap": row["cap"], "spent": row["spent"]} for row in tx.rows(BudgetRow, run_no=run.no)
+        },
+    }

@@ -2,42 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from tape.core.journal.tables import (
-    BudgetRow,
-    EffectRow,
-    LeaseRow,
-    ObligationRow,
-    RunRow,
-    TimerRow,
-    WorkerRow,
-)
+from tape.core.journal import settling
+from tape.core.journal.course import finish, needs_outside, open_effects, settle
+from tape.core.journal.outcomes import live_body
+from tape.core.journal.tables import BudgetRow, LeaseRow, RunRow, TimerRow, WorkerRow
 from tape.core.journal.transaction import Row, RunEdit, Tx, edit_leased, edit_run
 from tape.core.kernel import identity, lifecycle
-from tape.core.kernel.errors import KeyConflict, NotFound, Refused, UsageError
-from tape.core.kernel.events import LeaseEnded, LeaseGranted, ObligationMoved, RunEnded, RunStarted
+from tape.core.kernel.errors import KeyConflict, NotFound, Refused
+from tape.core.kernel.events import LeaseEnded, LeaseGranted, RunEnded, RunStarted
 from tape.core.kernel.lifecycle import (
-    END_TRIGGER,
-    OBLIGATION_OPEN,
     RUN_ENDS,
-    EffectStatus,
     LeaseStatus,
     LeaseTrigger,
-    ObligationStatus,
-    ObligationTrigger,
     RunStatus,
     RunTrigger,
     TimerStatus,
-    TimerTrigger,
     WorkerStatus,
 )
 from tape.core.kernel.policy import RecoveryPolicy
-from tape.core.kernel.resolution import Dispatch, Step
-
-OUTSIDE = frozenset({Step.ASK, Step.ASK_LATER, Step.COMPENSATE, Step.PERSON})
-"""Steps that section 4 gives to a reactor or a person: a run that owns such an effect is not driven."""
+from tape.core.kernel.resolution import Step
 
 
 def start_run(
@@ -50,6 +36,7 @@ def start_run(
     caps: Mapping[str, int] = {},
 ) -> str:
     """A new run, RUNNABLE, with its first record; returns its id. The same `start_key` gives the same run."""
+    identity.check_json(input)
     if start_key is not None:
         known = tx.one(RunRow, start_key=start_key)
         if known is not None:
@@ -112,7 +99,7 @@ def grant(
         raise Refused(f"worker {worker_no} is not ready")
     if run["next_boot_us"] > tx.boot_us:
         raise Refused(f"{run_id} is backing off")
-    if any(needs_outside(effect) for effect in open_effects(tx, run.no)):
+    if any(needs_outside(effect) or settling.outlived(tx, effect) for effect in open_effects(tx, run.no)):
         raise Refused(f"{run_id} owns an effect that must be settled first")
     alone = recovery.alone(run["crashes"])
     held = tx.rows(LeaseRow, worker_no=worker_no, status=str(LeaseStatus.LIVE))
@@ -195,67 +182,10 @@ def end_lease(run: RunEdit, trigger: LeaseTrigger, why: str) -> Row:
     return lease
 
 
-def open_effects(tx: Tx, run_no: int) -> list[Row]:
-    return [
-        row
-        for status in (EffectStatus.PENDING, EffectStatus.UNKNOWN)
-        for row in tx.rows(EffectRow, run_no=run_no, status=str(status))
-    ]
-
-
-def needs_outside(effect: Row) -> bool:
-    """Whether the open effect is settled by a reactor or a person, so that its run must not be driven."""
-    return effect["step"] in OUTSIDE or effect["dispatch"] == Dispatch.OUTBOX
-
-
-def settle(run: RunEdit, why: str, waits: Iterable[str] = ()) -> None:
-    """Where a run without a lease goes: STUCK, WAITING, RUNNABLE, or to its end if it was cancelled."""
-    effects = open_effects(run.tx, run.no)
-    for_person = [row["key"] for row in effects if row["step"] == Step.PERSON]
-    outside = [row for row in effects if needs_outside(row)]
-    if for_person:
-        stick(run, f"only a person can know whether {for_person[0]} happened", _resolve_commands(for_person[0]))
-        return
-    if outside:
-        run.set(waiting_on=_waiting_on(outside))
-        if run.status is not RunStatus.WAITING:
-            run.move(RunTrigger.WAIT, why)
-        return
-    waits = list(waits)
-    if waits and not run["cancel"]:
-        run.set(waiting_on=", ".join(waits))
-        run.move(RunTrigger.WAIT, why)
-        return
-    again = [row["next_boot_us"] for row in effects]
-    if run["cancel"] and not effects:
-        finish(run, RunEnded(outcome=str(RunStatus.CANCELLED), writer="operator"))
-        return
-    run.set(waiting_on="", next_boot_us=max([run["next_boot_us"], *again]))
-    if run.status is not RunStatus.RUNNABLE:
-        run.move(RunTrigger.RELEASE if run.status is RunStatus.RUNNING else RunTrigger.WAKE, why)
-
-
-def _waiting_on(outside: list[Row]) -> str:
-    first = outside[0]
-    who = {Step.COMPENSATE: "undo"}.get(first["step"], "outbox" if first["step"] == Step.AGAIN else "look-up")
-    more = f" and {len(outside) - 1} more" if len(outside) > 1 else ""
-    return f"{who} of {first['key'].split('/', 1)[1]}{more}"
-
-
-def _resolve_commands(key: str) -> tuple[str, ...]:
-    return tuple(f"tape resolve {key} {how} --reason TEXT" for how in ("--confirm JSON", "--fail", "--retry"))
-
-
-def stick(run: RunEdit, why: str, commands: tuple[str, ...]) -> None:
-    """The run needs a person; the reason and the commands that help stand in the entry and in `status`."""
-    run.set(error=why, waiting_on="a person")
-    if run.status is not RunStatus.STUCK:
-        run.move(RunTrigger.STICK, why, commands)
-
-
 def park(tx: Tx, run_id: str, epoch: int, waits: list[str], why: str) -> None:
     """An orderly end of a drive: the lease is released, the crash count given back."""
     run = edit_leased(tx, run_id, epoch)
+    refuse_open_body(run)
     end_lease(run, LeaseTrigger.RELEASE, why)
     run.set(crashes=max(0, run["crashes"] - 1))
     still = [wait for wait in waits if _still_waits(tx, run, wait)]
@@ -263,9 +193,16 @@ def park(tx: Tx, run_id: str, epoch: int, waits: list[str], why: str) -> None:
     run.save()
 
 
+def refuse_open_body(run: RunEdit) -> None:
+    """A lease is not given back while a body runs under it: nobody would ever judge that attempt."""
+    for effect in open_effects(run.tx, run.no):
+        if live_body(effect):
+            raise Refused(f"the body of {effect['key']} is still open: record its end first, or end the worker")
+
+
 def _still_waits(tx: Tx, run: RunEdit, wait: str) -> bool:
     what, _, name = wait.partition(" ")
-    if what != "timer":
+    if what != "timer" or not name.isdecimal():
         return False  # open effects are looked at by `settle` itself
     timer = tx.one(TimerRow, run_no=run.no, ordinal=int(name))
     return timer is not None and timer["status"] == TimerStatus.SET
@@ -277,80 +214,9 @@ def end_run(tx: Tx, run_id: str, epoch: int, outcome: str, result: Any, error: A
     if open_effects(tx, run.no):
         raise Refused(f"{run_id} cannot end: an effect is open")
     end_lease(run, LeaseTrigger.RELEASE, "the run ended")
-    run.set(crashes=0)
     finish(run, RunEnded(outcome=outcome, result=result, error=error))
     run.save()
     return run.seq
-
-
-def finish(run: RunEdit, ended: RunEnded) -> None:
-    """Writes `run_ended`, decides what is owed, and moves the run to COMPENSATING or to its end."""
-    status = RunStatus(ended.outcome)
-    if status not in RUN_ENDS:
-        raise UsageError(f"{status} is no end of a run")
-    run.record(ended)
-    tx = run.tx
-    for timer in tx.rows(TimerRow, run_no=run.no, status=str(TimerStatus.SET)):
-        dropped = lifecycle.step(lifecycle.TIMER, TimerStatus.SET, TimerTrigger.DROP)
-        tx.update(TimerRow, {"status": str(dropped)}, run_no=run.no, ordinal=timer["ordinal"], status=timer["status"])
-    owed = _decide_obligations(run, status)
-    message = (ended.error or {}).get("message", "") if status is RunStatus.FAILED else ""
-    run.set(end_status=str(status), waiting_on="", error=message)
-    if owed:
-        run.move(RunTrigger.OWE, f"{owed} act{'s' if owed > 1 else ''} to undo first")
-    else:
-        run.move(END_TRIGGER[status], "")
-
-
-def _decide_obligations(run: RunEdit, status: RunStatus) -> int:
-    """ARMED duties become DUE if the run did not end well and the act is in effect, else they are dropped."""
-    owed = 0
-    for duty in run.tx.rows(ObligationRow, run_no=run.no):
-        was = ObligationStatus(duty["status"])
-        if was is ObligationStatus.ARMED:
-            effect = run.tx.one(EffectRow, run_no=run.no, key=duty["effect_key"])
-            happened = effect is not None and effect["status"] == EffectStatus.CONFIRMED
-            due = happened and status is not RunStatus.TERMINAL
-            trigger = ObligationTrigger.OWE if due else ObligationTrigger.DROP
-            move_obligation(run, duty, trigger, f"the run ended {status}")
-            owed += due
-        elif was is ObligationStatus.STUCK and status is RunStatus.TERMINAL and not duty["act"]:
-            move_obligation(run, duty, ObligationTrigger.DROP, "the act stands and the run ended well")
-        elif was in OBLIGATION_OPEN:
-            owed += 1
-    return owed
-
-
-def move_obligation(run: RunEdit, duty: Row, trigger: ObligationTrigger, why: str, **changes: Any) -> ObligationStatus:
-    """The obligation's step, with its entry and with whatever else changes on its row."""
-    was = ObligationStatus(duty["status"])
-    status = lifecycle.step(lifecycle.OBLIGATION, was, trigger)
-    run.tx.update(
-        ObligationRow,
-        {"status": str(status), "why": why, **changes},
-        run_no=run.no,
-        key=duty["key"],
-        status=str(was),
-        claim_epoch=duty["claim_epoch"],
-    )
-    run.record(ObligationMoved(key=duty["key"], status=status, was=was, why=why))
-    return status
-
-
-def end_if_undone(run: RunEdit) -> None:
-    """A COMPENSATING run ends when nothing is owed any more; it is STUCK when a duty is."""
-    if run.status not in (RunStatus.COMPENSATING, RunStatus.STUCK):
-        return
-    duties = run.tx.rows(ObligationRow, run_no=run.no)
-    stuck = [duty for duty in duties if duty["status"] == ObligationStatus.STUCK]
-    if stuck:
-        stick(run, f"{stuck[0]['key']} cannot be undone: {stuck[0]['why']}", _resolve_commands(stuck[0]["key"]))
-        return
-    if run.status is RunStatus.STUCK:
-        run.move(RunTrigger.OWE, "nothing is stuck any more")
-    if not any(duty["status"] in OBLIGATION_OPEN for duty in duties):
-        run.set(waiting_on="")
-        run.move(END_TRIGGER[RunStatus(run["end_status"])], "everything owed is undone")
 
 
 def cancel(tx: Tx, run_id: str) -> str:

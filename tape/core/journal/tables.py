@@ -5,6 +5,9 @@ others see frozen dataclasses (`views`). Columns are int, str or bytes only, bec
 bind processors; `_us` is microseconds, of wall time unless the name says `boot`; JSON is text.
 """
 
+# SQLModel declares `__tablename__` as something else than the plain text that its documentation asks for.
+# pyright: reportAssignmentType=false
+
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -13,6 +16,7 @@ from enum import StrEnum
 from sqlalchemy import CheckConstraint, Index, text
 from sqlmodel import Field, SQLModel
 
+from tape.core.journal.schema import SCHEMA_VERSION as SCHEMA_VERSION
 from tape.core.kernel.lifecycle import (
     RUN_ENDS,
     EffectStatus,
@@ -95,7 +99,10 @@ class RunRow(SQLModel, table=True):
 
 
 class _Settling(SQLModel):
-    """What effects and obligations have in common: how contract.md section 4 settles them."""
+    """What effects and obligations have in common: how contract.md section 4 settles them.
+
+    `quiet_boot_us`: the certain end of the latest attempt; `asked_boot_us`: when the latest look-up began.
+    """
 
     semantics: str
     look_up: int
@@ -107,6 +114,7 @@ class _Settling(SQLModel):
     first_us: int
     body_over: int
     quiet_boot_us: int
+    asked_boot_us: int
     answer: str
     asks: int
     step: str
@@ -156,7 +164,8 @@ class EffectRow(_Settling, table=True):
 
 
 class ObligationRow(_Settling, table=True):
-    """`position` is the seq of the act's `effect_begun`: newest first is largest first."""
+    """`position` is the seq of the act's `effect_begun`: newest first is largest first. `auto`: a run that fails
+    owes it; without, it is owed only where nobody knows (N-undo) or for a surplus act (its result is `act`)."""
 
     __tablename__ = "obligation"
     __table_args__ = (
@@ -168,6 +177,7 @@ class ObligationRow(_Settling, table=True):
     key: str = Field(primary_key=True)
     effect_key: str
     position: int
+    auto: int
     status: str
     why: str
     act: str
@@ -289,7 +299,6 @@ class WorkerRow(SQLModel, table=True):
     proven: int
 
 
-SCHEMA_VERSION = 1
 TABLES = (
     Meta,
     EntryRow,

@@ -14,27 +14,26 @@ from tape.core.clock import Clock
 from tape.core.journal.dialect import Statements
 from tape.core.journal.tables import EntryRow, RunRow
 from tape.core.kernel import lifecycle
-from tape.core.kernel.errors import Fenced, NotFound, Refused
+from tape.core.kernel.errors import Fenced, NotFound, Refused, UsageError
 from tape.core.kernel.events import TAPE_KINDS, Entry, Event, RunMoved, from_json
-from tape.core.kernel.identity import chain_hash
+from tape.core.kernel.identity import chain_hash, chained_text
 from tape.core.kernel.lifecycle import RunStatus, RunTrigger
 
 Row = sqlite3.Row
 STATEMENTS = Statements()
+_SPEND = "UPDATE budget SET spent = spent + :amount WHERE run_no = :run_no AND unit = :unit"
 
 
 def dump(value: Any) -> str:
-    """JSON text of a value or an event, as it stands in the journal."""
-    return orjson.dumps(value).decode()
+    """JSON text of a value or an event, as it stands in the journal. Raises UsageError for what JSON cannot hold."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError as error:
+        raise UsageError(f"cannot be recorded: {error}") from None
 
 
 def load(text: str) -> Any:
     return orjson.loads(text)
-
-
-def chained_text(seq: int | None, kind: str, epoch: int, at_us: int, body: str) -> str:
-    """The text of an entry that its hash covers."""
-    return f"{'' if seq is None else seq}|{kind}|{epoch}|{at_us}|{body}"
 
 
 @dataclass(slots=True)
@@ -64,6 +63,10 @@ class Tx:
             values[f"w_{name}"] = value
         return self.connection.execute(sql, values).rowcount
 
+    def spend(self, run_no: int, unit: str, amount: int) -> int:
+        """Adds to what the run has spent; returns how many budget rows there were (one, or none)."""
+        return self.connection.execute(_SPEND, {"run_no": run_no, "unit": unit, "amount": amount}).rowcount
+
     def rows(self, model: type[SQLModel], **where: Any) -> list[Row]:
         sql = STATEMENTS.select(model, tuple(where))
         return self.connection.execute(sql, {f"w_{name}": value for name, value in where.items()}).fetchall()
@@ -81,11 +84,12 @@ class Tx:
 
     def tell(self, event: Event) -> int:
         """Appends an entry that belongs to no run."""
-        return self._append(event, None, None, None, 0, b"")[0]
+        return self.append(event, None, None, None, 0, b"")[0]
 
-    def _append(
+    def append(
         self, event: Event, run_no: int | None, run_id: str | None, seq: int | None, epoch: int, head: bytes
     ) -> tuple[int, bytes]:
+        """Writes one entry; returns its id and hash. Verbs call `tell` or `RunEdit.record`, which know the rest."""
         body = dump(event)
         digest = chain_hash(head, chained_text(seq, event.kind, epoch, self.wall_us, body))
         row = {
@@ -126,11 +130,13 @@ class RunEdit:
         self.changes.update(changes)
 
     def record(self, event: Event) -> int:
-        """Appends to the tape (with a seq) or to the story (without), as the kind says. Returns the entry's id."""
+        """Appends to the tape (with a seq) or to the story (without), as the kind says. Returns the entry's id. A new
+        seq is progress: it clears the count of crashes (invariant I13)."""
         seq = None
         if event.kind in TAPE_KINDS:
             seq = self.seq = self.seq + 1
-        entry_id, self._head = self.tx._append(event, self.no, self.id, seq, self.epoch, self._head)
+            self.changes["crashes"] = 0
+        entry_id, self._head = self.tx.append(event, self.no, self.id, seq, self.epoch, self._head)
         return entry_id
 
     def move(self, trigger: RunTrigger, why: str, commands: tuple[str, ...] = ()) -> None:
@@ -141,14 +147,10 @@ class RunEdit:
             self.record(RunMoved(status=self.status, was=was, why=why, commands=list(commands)))
 
     def save(self) -> None:
-        self.changes |= {
-            "status": str(self.status),
-            "epoch": self.epoch,
-            "seq": self.seq,
-            "head": self._head,
-            "updated_us": self.tx.wall_us,
-        }
         row = self.row
+        self.changes |= {"epoch": self.epoch, "seq": self.seq, "head": self._head, "updated_us": self.tx.wall_us}
+        if self.status != row["status"]:  # a SET would write the pages of its index, changed or not
+            self.changes["status"] = str(self.status)
         self.tx.update(RunRow, self.changes, no=self.no, status=row["status"], epoch=row["epoch"], seq=row["seq"])
 
 

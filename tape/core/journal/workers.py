@@ -32,6 +32,7 @@ def start_service(tx: Tx, started: ServerStarted) -> None:
             ("lease_until_boot_us", ("run",)),
             ("claim_until_boot_us", ("effect", "obligation")),
             ("quiet_boot_us", ("effect", "obligation")),
+            ("asked_boot_us", ("effect", "obligation")),
         ):
             for table in tables:
                 tx.connection.execute(f"UPDATE {table} SET {column} = 0 WHERE {column} <> 0")

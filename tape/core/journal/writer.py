@@ -7,11 +7,11 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from tape.core.clock import Clock
 from tape.core.journal import dialect
-from tape.core.journal.migrations import MIGRATIONS, migrate
+from tape.core.journal.migrations import MIGRATIONS, migrate, refuse_foreign
 from tape.core.journal.transaction import Tx
 from tape.core.kernel.errors import JournalError, JournalUnavailable, TapeError
 from tape.core.kernel.events import Entry
@@ -40,6 +40,7 @@ class Writer:
     def __init__(self, path: Path, clock: Clock) -> None:
         self.path = path
         self.clock = clock
+        refuse_foreign(path)
         dialect.prepare_file(path)
         self.connection = dialect.connect(path)
         try:
@@ -55,46 +56,56 @@ class Writer:
 
     def commit(self, verbs: Sequence[Verb[Any]]) -> list[Outcome[Any]]:
         """Runs the verbs in order in one transaction; durable when it returns. Verbs may be run twice: the first
-        time in a batch that failed as a whole."""
+        time in a batch that failed as a whole. A verb that raises what it should not is undone like a refused one:
+        one agent's odd frame must not take the others' records with it."""
         try:
             return self._transaction(verbs)
-        except sqlite3.Error:
-            self._drop()
-        outcomes: list[Outcome[Any]] = []
-        for verb in verbs:
-            try:
-                outcomes += self._transaction([verb])
-            except sqlite3.Error as error:
-                outcomes.append(Outcome(None, dialect.unavailable(self.path, error)))
-                self._drop()
-        return outcomes
+        except sqlite3.Error as error:
+            if dialect.is_busy(error):  # it was waited for already; waiting again for each verb would take minutes
+                return [Outcome(None, dialect.unavailable(self.path, error)) for _ in verbs]
+        return [self._alone(verb) for verb in verbs]
+
+    def _alone(self, verb: Verb[Any]) -> Outcome[Any]:
+        try:
+            return self._transaction([verb])[0]
+        except sqlite3.Error as error:
+            return Outcome(None, dialect.unavailable(self.path, error))
 
     def apply(self, verb: Verb[Result]) -> Result:
         """One verb in a transaction of its own; raises its error."""
         outcome = self.commit([verb])[0]
         if outcome.error is not None:
             raise outcome.error
-        return outcome.result
+        return cast(Result, outcome.result)
 
     def _transaction(self, verbs: Sequence[Verb[Any]]) -> list[Outcome[Any]]:
         try:
             execute = self._usable().execute
         except JournalError as error:
             return [Outcome(None, error) for _ in verbs]
-        execute("BEGIN IMMEDIATE")
-        outcomes: list[Outcome[Any]] = []
-        wall_us, boot_us = self.clock.wall_us(), self.clock.boot_us()
-        for verb in verbs:
-            tx = Tx(self.connection, self.clock, wall_us, boot_us)
-            execute("SAVEPOINT verb")
-            try:
-                outcomes.append(Outcome(verb(tx), None, tuple(tx.told)))
-            except TapeError as error:
-                execute("ROLLBACK TO verb")
-                outcomes.append(Outcome(None, error))
-            execute("RELEASE verb")
-        execute("COMMIT")
+        try:
+            execute("BEGIN IMMEDIATE")
+            times = self.clock.wall_us(), self.clock.boot_us()
+            outcomes = [self._verb(verb, Tx(self.connection, self.clock, *times)) for verb in verbs]
+            execute("COMMIT")
+        except BaseException:
+            self._drop()
+            raise
         return outcomes
+
+    def _verb(self, verb: Verb[Any], tx: Tx) -> Outcome[Any]:
+        execute = self.connection.execute
+        execute("SAVEPOINT verb")
+        try:
+            result = verb(tx)
+            outcome = Outcome(result, None, tuple(tx.told))
+        except sqlite3.Error:
+            raise
+        except Exception as error:
+            execute("ROLLBACK TO verb")
+            outcome = Outcome(None, error if isinstance(error, TapeError) else _defect(error))
+        execute("RELEASE verb")
+        return outcome
 
     def _drop(self) -> None:
         """After any SQL error the transaction is dead and the connection suspect; the next use opens another."""
@@ -125,3 +136,9 @@ class Writer:
 
     def close(self) -> None:
         self.connection.close()
+
+
+def _defect(error: Exception) -> JournalError:
+    defect = JournalError(f"a defect in Tape, nothing was written: {type(error).__name__}: {error}; please report it")
+    defect.__cause__ = error
+    return defect

@@ -31,7 +31,7 @@ def check_json(value: Any, path: str = "$", depth: int = 0) -> None:
     """Raises UsageError at the first part of `value` that is not strict JSON, naming its path."""
     if value is None or value is True or value is False:
         return
-    kind = type(value)
+    kind: type[Any] = type(value)
     if kind is str:
         if not value.isascii():
             _check_text(value, path)
@@ -93,6 +93,11 @@ def undo_key(key: str, number: int) -> str:
 def chain_hash(previous: bytes, entry_text: str) -> bytes:
     """h(n) over h(n-1) and entry n: SHA-256, 32 bytes (invariant I3)."""
     return hashlib.sha256(previous + entry_text.encode("utf-8")).digest()
+
+
+def chained_text(seq: int | None, kind: str, epoch: int, at_us: int, body: str) -> str:
+    """The text of an entry that its hash covers."""
+    return f"{'' if seq is None else seq}|{kind}|{epoch}|{at_us}|{body}"
 
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"

@@ -1,4 +1,4 @@
-"""The law: which state follows which, for run, effect, obligation, lease, claim, gate and timer (contract.md section 3).
+"""The law: which state follows which, for run, effect, obligation, lease, gate, timer, worker (contract.md section 3).
 
 One dictionary per machine; a missing key is `IllegalTransition`. Every status in the journal is set through
 `step`. The diagrams in docs/reference/states.md are generated from these tables.
@@ -118,6 +118,7 @@ class WorkerTrigger(StrEnum):
 
 RUN: Mapping[tuple[RunStatus, RunTrigger], RunStatus] = {
     (RunStatus.RUNNABLE, RunTrigger.GRANT): RunStatus.RUNNING,
+    (RunStatus.RUNNABLE, RunTrigger.WAIT): RunStatus.WAITING,
     (RunStatus.RUNNABLE, RunTrigger.STICK): RunStatus.STUCK,
     (RunStatus.RUNNABLE, RunTrigger.OWE): RunStatus.COMPENSATING,
     (RunStatus.RUNNABLE, RunTrigger.CANCEL): RunStatus.CANCELLED,

@@ -55,6 +55,32 @@ class ToolOptions:
     key_lifetime: float | None
 
 
+TOOLS: dict[str, Tool[..., Any]] = {}
+"""Every marked tool by name: how a name that the model chose, or a hook's order, finds its tool."""
+
+
+def find_tool(name: str) -> Tool[..., Any]:
+    """Raises UsageError for a name that no tool has."""
+    found = TOOLS.get(name)
+    if found is None:
+        raise UsageError(f"no tool is called {name!r} here; known: {', '.join(sorted(TOOLS)) or 'none'}")
+    return found
+
+
+def _register(tool: Tool[..., Any]) -> None:
+    known = TOOLS.get(tool.name)
+    if known is not None and _home(known.function) != _home(tool.function):
+        raise UsageError(
+            f"two tools are called {tool.name!r}: {_home(known.function)} and {_home(tool.function)}; "
+            "give one of them another name with @tape.tool(name=...)"
+        )
+    TOOLS[tool.name] = tool
+
+
+def _home(function: Callable[..., Any]) -> str:
+    return f"{function.__module__}.{function.__qualname__}"
+
+
 class Tool(Generic[P, T]):
     """A marked tool. Inside a run a call is an effect; outside it, in a body or in a model function it runs the
     function (a plain `def` in a thread)."""
@@ -69,6 +95,7 @@ class Tool(Generic[P, T]):
         self.__name__ = name
         self.__doc__ = function.__doc__
         self.__wrapped__ = function
+        _register(self)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
         run = CURRENT_RUN.get()

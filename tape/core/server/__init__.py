@@ -1,1 +1,1 @@
-"""The one writer of the journal, and the supervisor of the agent processes."""
+"""tape-server: frames become journal verbs, one commit for whatever has arrived; and the supervisor of the agents."""

@@ -1,0 +1,540 @@
+"""The command line: parse, call, print, exit code. No policy; imports are inside the commands, so each loads only
+what it needs (`tape status` neither an ORM nor pydantic nor psutil).
+
+Exit codes: 0 fine; 1 an expectation or a run failed; 2 wrong usage or configuration; 3 journal or environment broken.
+Only data goes to stdout; hints and errors, each on one line, go to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from io import TextIOWrapper
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
+
+import typer
+
+from tape.core.kernel.errors import EnvironmentTrouble, RunInterrupted, ServerUnavailable, TapeError, UsageError
+from tape.core.kernel.identity import RECORD_LIMIT_BYTES, check_json
+
+if TYPE_CHECKING:
+    from tape.core.config import Config
+    from tape.core.journal.views import Reader
+    from tape.core.report import Paper
+    from tape.core.server.orders import Placed
+
+FAILED, USAGE, TROUBLE, INTERRUPTED, PIPE_CLOSED = 1, 2, 3, 130, 141
+TABLE_RUNS = 50
+RECORDED = "recorded; start `tape dev` to drive it"
+
+# Typer carries its own copy of click in some releases and uses the installed one in others.
+_CommandLineError = cast(type[Exception], typer.BadParameter.__mro__[2])
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+Run = Annotated[str, typer.Argument(metavar="RUN", help="The run's id, as `tape status` lists it.", show_default=False)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is recorded with your name.")]
+
+
+class Signal(StrEnum):
+    KILL = "KILL"
+    TERM = "TERM"
+    STOP = "STOP"
+    LOST = "LOST"
+
+
+# --- what all commands share ------------------------------------------------------------------------------------
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns the exit code. No traceback for what a user or a machine did wrong."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = app(args=None if arguments is None else list(arguments), prog_name="tape", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nothing more can be said; the exit must not say it either
+        return PIPE_CLOSED
+    except _CommandLineError as error:
+        return _say_error(_with_help(error), USAGE)
+    except UsageError as error:
+        return _say_error(str(error), USAGE)
+    except EnvironmentTrouble as error:
+        return _say_error(str(error), TROUBLE)
+    except (TapeError, RunInterrupted) as error:
+        return _say_error(str(error) or type(error).__name__, FAILED)
+
+
+def _with_help(error: Any) -> str:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "tape"
+    return f"{error.format_message().rstrip('.')}; see `{path} --help`"
+
+
+def _say_error(text: str, code: int) -> int:
+    _hint(f"tape: {' '.join(text.split())}")
+    return code
+
+
+def _hint(text: str) -> None:
+    from tape.core.render import show
+
+    print(show(text), file=sys.stderr, flush=True)
+
+
+def _config() -> Config:
+    from tape.core.config import load_config
+
+    return load_config(Path("."), os.environ)
+
+
+def _paper() -> Paper:
+    from tape.core.report import Paper
+
+    return Paper(sys.stdout)
+
+
+def _order(
+    config: Config, verb: str, run_id: str | None = None, args: Mapping[str, Any] | None = None, reason: str = ""
+) -> Placed:
+    from tape.core.server.orders import Order, operator_name, place
+
+    placed = place(config, Order(verb=verb, run_id=run_id, args=args or {}, actor=operator_name(), reason=reason))
+    if not placed.served:
+        _hint(RECORDED)
+    return placed
+
+
+def _parse_json(text: str, option: str) -> Any:
+    """The value of a JSON option. Raises UsageError that says how to quote a text."""
+    if len(text) > RECORD_LIMIT_BYTES:
+        raise UsageError(f"{option} is over 1 MiB; pass a reference to it instead")
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise UsageError(f"{option} is nested too deep") from None
+    except ValueError as error:
+        quoted = shlex.quote(json.dumps(text if len(text) <= 60 else text[:59] + "…", ensure_ascii=False))
+        raise UsageError(f"{option} is not JSON ({error}); a text needs quotes of its own: {option} {quoted}") from None
+    check_json(value, option)
+    return value
+
+
+def _print_order(verb: str, run_id: str, placed: Placed, as_json: bool) -> None:
+    status = placed.result.get("status", "")
+    if as_json:
+        _paper().json({"run": run_id, "order": verb, "status": status, "served": placed.served})
+    else:
+        _paper().say(f"{run_id} {status}")
+
+
+@app.callback(invoke_without_command=True)
+def tape(
+    context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the release.")] = False
+) -> None:
+    """Tape keeps an AI agent's run alive across crashes.
+
+    \b
+    Start with:
+      tape init treasury && cd treasury && pip install -e .
+      tape dev --kill-resume-demo
+    """
+    if version:
+        from importlib.metadata import version as release
+
+        print(f"tape {release('tape-agents')}")
+    elif context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+# --- projects and servers ---------------------------------------------------------------------------------------
+
+
+@app.command()
+def init(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Name of the project and its folder.", show_default=False)
+    ],
+) -> None:
+    """Make a project that installs and runs offline.
+
+    \b
+    Example:
+      tape init treasury
+    """
+    from tape.core.scaffold.scaffold import create_project
+
+    create_project(name, Path("."))
+    paper = _paper()
+    paper.say(f"made {name}; now:")
+    for command in (f"cd {name}", "pip install -e .", "tape dev --kill-resume-demo"):
+        paper.say(f"  {command}")
+
+
+@app.command()
+def dev(
+    headless: Annotated[bool, typer.Option("--headless", help="Without the screen.")] = False,
+    kill_resume_demo: Annotated[bool, typer.Option("--kill-resume-demo", help="Run the scripted demo.")] = False,
+    kill_at: Annotated[
+        str | None, typer.Option("--kill-at", metavar="POINT", help="Where the demo kills the agent.")
+    ] = None,
+    without_tape: Annotated[
+        bool, typer.Option("--without-tape", help="The demo with a blind retry instead of Tape, for contrast.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Print every entry.")] = False,
+) -> None:
+    """Start server, reactors and agent, with the console.
+
+    \b
+    Examples:
+      tape dev
+      tape dev --kill-resume-demo
+      tape dev --kill-resume-demo --kill-at effect.begun
+    """
+    from tape.core.kernel.points import find_point
+
+    if not kill_resume_demo and (kill_at is not None or without_tape):
+        option = "--kill-at" if kill_at is not None else "--without-tape"
+        raise UsageError(f"{option} belongs to the demo: add --kill-resume-demo")
+    if kill_at is not None:
+        find_point(kill_at)
+    from tape.reactors.host import run_dev
+
+    code = run_dev(
+        _config(),
+        headless=headless,
+        kill_resume_demo=kill_resume_demo,
+        kill_at=kill_at,
+        without_tape=without_tape,
+        verbose=verbose,
+    )
+    raise typer.Exit(code)
+
+
+@app.command()
+def server() -> None:
+    """Start the same without a screen, for machines and CI.
+
+    \b
+    Example:
+      tape server
+    """
+    from tape.reactors.host import run_server
+
+    raise typer.Exit(run_server(_config()))
+
+
+# --- looking ----------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def status(
+    run_id: Annotated[
+        str | None, typer.Argument(metavar="[RUN]", help="Only this run, with what it needs.", show_default=False)
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Then print each new entry, until Ctrl-C.")] = False,
+    as_json: AsJson = False,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit", min=0, metavar="N", help="The newest N, and all that have not ended (table: 50; 0: all)."
+        ),
+    ] = None,
+) -> None:
+    """List runs, finished ones too. Needs no server.
+
+    \b
+    Examples:
+      tape status
+      tape status r-0123456789ab
+      tape status --follow
+      tape status --json
+    """
+    from tape.core.journal.views import JournalMissing, open_reader
+
+    config = _config()
+    try:
+        reader = open_reader(config.journal)
+    except JournalMissing as missing:
+        if run_id is not None:
+            raise
+        reader = _no_runs(config, str(missing), follow=follow, as_json=as_json)
+        if reader is None:
+            return
+    with reader:
+        _status(reader, run_id, follow=follow, as_json=as_json, limit=limit)
+
+
+def _no_runs(config: Config, why: str, *, follow: bool, as_json: bool) -> Reader | None:
+    """A project without a journal has no runs: an empty list and a hint; `--follow` waits for the journal."""
+    from tape.core.clock import SystemClock
+    from tape.core.journal.views import JournalMissing, open_reader
+    from tape.core.report import POLL_SECONDS, STATUS_HEAD
+
+    _hint(f"no runs yet: {why}")
+    paper = _paper()
+    if not follow:
+        if as_json:
+            paper.json([])
+        else:
+            paper.table(STATUS_HEAD, [])
+        return None
+    clock = SystemClock()
+    while True:
+        clock.sleep(POLL_SECONDS)
+        try:
+            return open_reader(config.journal)
+        except JournalMissing:
+            continue
+
+
+def _status(reader: Reader, run_id: str | None, *, follow: bool, as_json: bool, limit: int | None) -> None:
+    from tape.core import report
+    from tape.core.clock import SystemClock
+
+    clock, paper = SystemClock(), _paper()
+    with reader.snapshot():
+        after = reader.last_id()
+        if run_id is not None:
+            runs, counts = [reader.run(run_id)], None
+        else:
+            shown = (None if as_json else TABLE_RUNS) if limit is None else limit or None
+            runs, counts = report.select_runs(reader, shown), reader.counts()
+        if not as_json:
+            report.print_status(paper, runs, counts, clock.wall_us())
+            if run_id is not None:
+                report.print_needs(paper, reader, runs[0])
+        elif not follow:
+            paper.json([report.status_json(run) for run in runs], indent=2)
+    if follow:
+        sys.stdout.flush()
+        report.follow(paper, reader, clock, after=after, run_id=run_id, as_json=as_json)
+
+
+@app.command()
+def doctor(
+    dump_run: Annotated[
+        str | None, typer.Option("--dump-run", metavar="RUN", help="Print everything about one run instead.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check environment and journal. Needs no server; exit 3 if something is broken.
+
+    \b
+    Examples:
+      tape doctor
+      tape doctor --dump-run r-0123456789ab
+    """
+    config = _config()
+    if dump_run is not None:
+        _dump(config, dump_run, as_json)
+        return
+    from tape.core.journal.audit import examine
+    from tape.core.journal.environment import check_environment
+    from tape.core.report_doctor import print_doctor
+
+    if not print_doctor(_paper(), config.journal, check_environment(config.journal), examine(config.journal), as_json):
+        raise typer.Exit(TROUBLE)
+
+
+def _dump(config: Config, run_id: str, as_json: bool) -> None:
+    from tape.core.journal.shapes import to_json
+    from tape.core.journal.views import open_reader
+    from tape.core.report_doctor import print_dump
+
+    with open_reader(config.journal) as reader:
+        dump = reader.dump(run_id)
+    if as_json:
+        _paper().json(to_json(dump), indent=2)
+    else:
+        print_dump(_paper(), dump)
+
+
+# --- orders -----------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def run(
+    agent: Annotated[
+        str | None, typer.Argument(metavar="[AGENT]", help="May be left out if there is one.", show_default=False)
+    ] = None,
+    input: Annotated[str, typer.Option("--input", metavar="JSON", help="What the agent works on.")] = "null",
+    wait: Annotated[bool, typer.Option("--wait", help="Until it ends: exit 0 if TERMINAL, else 1.")] = False,
+    key: Annotated[
+        str | None, typer.Option("--key", metavar="K", help="The same key gives the same run, never a second one.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Trigger a run and print its id. It is durable by then.
+
+    \b
+    Examples:
+      tape run --input '"pay invoice 7"'
+      tape run treasury --input '"pay invoice 7"' --key invoice-7 --wait
+    """
+    value = _parse_json(input, "--input")
+    config = _config()
+    placed = _order(config, "start", args={"agent": agent, "input": value, "key": key})
+    run_id: str = placed.result["run"]
+    paper = _paper()
+    if not as_json:
+        paper.say(run_id)
+    elif not wait:
+        paper.json({"run": run_id, "served": placed.served})
+    sys.stdout.flush()
+    if wait:
+        if not placed.served:
+            raise ServerUnavailable(f"{run_id} is recorded, but no server runs to drive it: start `tape dev`")
+        _wait(config, run_id, as_json)
+
+
+def _wait(config: Config, run_id: str, as_json: bool) -> NoReturn:
+    from tape.core import report
+    from tape.core.clock import SystemClock
+    from tape.core.journal.environment import is_served
+    from tape.core.journal.views import open_reader
+
+    with open_reader(config.journal) as reader:
+        ended = report.await_end(reader, SystemClock(), run_id, lambda: is_served(config.journal), _hint)
+        if as_json:
+            facts = {"run": run_id, "status": ended.status, "error": ended.error}
+            _paper().json(facts | {"result": report.result_of(reader, run_id)})
+    _hint(report.status_line(ended))
+    raise typer.Exit(0 if ended.status == "TERMINAL" else FAILED)
+
+
+@app.command()
+def kill(
+    run_id: Annotated[str | None, typer.Option("--run", metavar="RUN", help="The agent that drives this run.")] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", metavar="POINT", help="Not now, but at a crash point, such as effect.acted.")
+    ] = None,
+    tool: Annotated[str | None, typer.Option("--tool", metavar="T", help="Only at effects of this tool.")] = None,
+    decision: Annotated[
+        int | None, typer.Option("--decision", min=0, metavar="N", help="Only in the turn of this decision.")
+    ] = None,
+    nth: Annotated[
+        int | None, typer.Option("--nth", min=1, metavar="N", help="Only at the n-th time it is passed.")
+    ] = None,
+    signal: Annotated[
+        Signal,
+        typer.Option("--signal", case_sensitive=False, help="How to die; LOST is a reply that does not arrive."),
+    ] = Signal.KILL,
+    as_json: AsJson = False,
+) -> None:
+    """Kill the agent, now or at a crash point. Needs a server.
+
+    \b
+    Examples:
+      tape kill
+      tape kill --at effect.acted --tool wire_money
+      tape kill --at decision.recorded --decision 1 --signal STOP
+    """
+    from tape.core.kernel.points import find_point
+
+    if at is not None:
+        find_point(at)
+    elif tool is not None or decision is not None or nth is not None:
+        raise UsageError("--tool, --decision and --nth narrow a crash point: add --at POINT")
+    elif signal is Signal.LOST:
+        raise UsageError("a reply can only be lost at a crash point: add --at POINT")
+    args = {"at": at, "tool": tool, "decision_index": decision, "nth": 1 if nth is None else nth, "signal": str(signal)}
+    placed = _order(_config(), "kill", run_id, args)
+    if as_json:
+        _paper().json(placed.result)
+    elif at is not None:
+        _paper().say(f"armed {at}: {signal}")
+    else:
+        _print_pids(placed, "killed", "no agent to kill")
+
+
+@app.command()
+def thaw(as_json: AsJson = False) -> None:
+    """Continue frozen agents (`tape kill --signal STOP`). Needs a server.
+
+    \b
+    Example:
+      tape thaw
+    """
+    placed = _order(_config(), "thaw")
+    if as_json:
+        _paper().json(placed.result)
+    else:
+        _print_pids(placed, "thawed", "no agent is stopped")
+
+
+def _print_pids(placed: Placed, what: str, none: str) -> None:
+    pids = cast(list[int], placed.result.get(what) or [])
+    for pid in pids:
+        _paper().say(f"{what} pid {pid}")
+    if not pids:
+        _hint(none)
+
+
+@app.command()
+def cancel(run_id: Run, reason: Reason = "", as_json: AsJson = False) -> None:
+    """Cancel a run. No new work begins; what is open is settled, what can be undone is undone.
+
+    \b
+    Example:
+      tape cancel r-0123456789ab --reason "wrong invoice"
+    """
+    _print_order("cancel", run_id, _order(_config(), "cancel", run_id, reason=reason), as_json)
+
+
+@app.command()
+def redrive(run_id: Run, reason: Reason = "", as_json: AsJson = False) -> None:
+    """Take a STUCK run up again. Its crash count is cleared.
+
+    \b
+    Example:
+      tape redrive r-0123456789ab --reason "the bug is fixed"
+    """
+    _print_order("redrive", run_id, _order(_config(), "redrive", run_id, reason=reason), as_json)
+
+
+@app.command()
+def resolve(
+    key: Annotated[str, typer.Argument(metavar="KEY", help="The effect's or obligation's key.", show_default=False)],
+    confirm: Annotated[
+        str | None, typer.Option("--confirm", metavar="JSON", help="It happened, and this is what it returned.")
+    ] = None,
+    fail: Annotated[bool, typer.Option("--fail", help="It certainly did not happen.")] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Let the body run again, with the same key.")] = False,
+    reason: Reason = "",
+    as_json: AsJson = False,
+) -> None:
+    """Decide whether an effect happened. For what only a person can know.
+
+    \b
+    Examples:
+      tape resolve r-0123456789ab/1/0/wire_money --confirm '{"wire_id": "w-1"}' --reason "seen in the bank"
+      tape resolve r-0123456789ab/1/0/wire_money --fail --reason "the bank has no such wire"
+    """
+    chosen = [how for how, given in (("confirm", confirm is not None), ("fail", fail), ("retry", retry)) if given]
+    if len(chosen) != 1:
+        raise UsageError("say what happened with exactly one of --confirm JSON, --fail, --retry")
+    if not reason.strip():
+        raise UsageError("say why with --reason TEXT; it is recorded with your name")
+    run_id, slash, _ = key.partition("/")
+    if not slash:
+        raise UsageError(f"{key} is no key; keys look like r-0123456789ab/1/0/wire_money, `tape status RUN` shows them")
+    result = None if confirm is None else _parse_json(confirm, "--confirm")
+    args = {"key": key, "how": chosen[0], "result": result}
+    _print_order("resolve", run_id, _order(_config(), "resolve", run_id, args, reason), as_json)

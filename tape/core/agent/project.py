@@ -1,0 +1,63 @@
+"""Loads the project's agents: its folder first on sys.path, and nothing of the same name from elsewhere."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+
+from tape.core.kernel.errors import UsageError
+from tape.core.sdk.decorators import Agent
+
+
+def load_agents(root: Path, targets: Mapping[str, str]) -> dict[str, Agent]:
+    """`targets`: name -> `module:function`. Raises UsageError in one line for what cannot be loaded."""
+    sys.path[:] = [str(root), *(entry for entry in sys.path if entry != str(root))]
+    agents: dict[str, Agent] = {}
+    for name, target in targets.items():
+        module_name, _, function = target.partition(":")
+        module = _import(root, module_name)
+        found = getattr(module, function, None)
+        if not isinstance(found, Agent):
+            known = sorted(key for key, value in vars(module).items() if isinstance(value, Agent))
+            raise UsageError(
+                f"tape.yaml: {target}: {module_name} has no agent {function!r}; "
+                + (f"it has: {', '.join(known)}" if known else "mark a function with @tape.agent")
+            )
+        agents[name] = found
+    _check_homes(root)
+    return agents
+
+
+def _import(root: Path, name: str) -> object:
+    try:
+        return importlib.import_module(name)
+    except UsageError:
+        raise
+    except ModuleNotFoundError as error:
+        raise UsageError(f"tape.yaml: the module {name} cannot be loaded: {error}; looked in {root} first") from None
+    except Exception as error:  # whatever an author's module raises while it is loaded
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if str(root) in frame.filename]
+        if isinstance(error, SyntaxError):
+            where = f"{error.filename}:{error.lineno}"
+        else:
+            where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else name
+        text = " ".join(str(error).split())
+        raise UsageError(f"{where}: {name} cannot be loaded: {type(error).__name__}: {text}") from None
+
+
+def _check_homes(root: Path) -> None:
+    """A module of the project's that was loaded from another folder is refused, with both paths."""
+    for name, module in list(sys.modules.items()):
+        top = name.partition(".")[0]
+        mine = root / top
+        if not mine.is_dir() and not mine.with_suffix(".py").is_file():
+            continue
+        file = getattr(module, "__file__", None)
+        if file is not None and not Path(file).resolve().is_relative_to(root.resolve()):
+            raise UsageError(
+                f"the project has {mine}, but {name} was loaded from {file}: two things share one name; "
+                "rename one of them"
+            )

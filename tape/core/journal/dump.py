@@ -1,0 +1,172 @@
+"""One run in full: its rows and entries put together into a `RunDump`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from tape.core.journal.shapes import (
+    AttemptView,
+    BudgetView,
+    ConflictView,
+    DecisionView,
+    EffectView,
+    LeaseView,
+    ObligationView,
+    OrderView,
+    RunDump,
+    RunView,
+    TimerView,
+)
+from tape.core.kernel.events import (
+    Charge,
+    Decision,
+    EffectBegun,
+    EffectDoubted,
+    EffectEnded,
+    Entry,
+    Json,
+    Observed,
+)
+
+Rows = Sequence[tuple[Any, ...]]
+
+SQL: Mapping[str, str] = {
+    "effects": "SELECT key, tool, decision_index, ordinal, status, resolution, writer, step, attempts, semantics, "
+    "dispatch, business_key, first_us FROM effect WHERE run_no = :run_no ORDER BY begun_id",
+    "attempts": "SELECT attempt.key, attempt.what, attempt.number, attempt.by, attempt.worker_no, worker.pid, "
+    "attempt.epoch, attempt.started_us, attempt.ended_us, attempt.how, attempt.evidence "
+    "FROM attempt LEFT JOIN worker ON worker.no = attempt.worker_no WHERE attempt.run_no = :run_no "
+    "ORDER BY attempt.started_us, attempt.key, attempt.what, attempt.number",
+    "budget": "SELECT unit, cap, reserved, spent FROM budget WHERE run_no = :run_no ORDER BY unit",
+    "leases": "SELECT lease.epoch, lease.drive, lease.worker_no, worker.pid, worker.host, lease.status, lease.alone, "
+    "lease.first_seq, lease.granted_us, lease.ended_us, lease.why "
+    "FROM lease LEFT JOIN worker ON worker.no = lease.worker_no WHERE lease.run_no = :run_no ORDER BY lease.epoch",
+    "obligations": "SELECT key, effect_key, position, status, why, step, attempts, claim_by, act "
+    "FROM obligation WHERE run_no = :run_no ORDER BY position DESC, key DESC",
+    "timers": "SELECT ordinal, fire_us, status FROM timer WHERE run_no = :run_no ORDER BY ordinal",
+    "conflicts": "SELECT no, key, why, evidence, opened_us, closed_us FROM conflict WHERE run_no = :run_no ORDER BY no",
+    "orders": 'SELECT no, verb, args, actor, reason, placed_us FROM "order" WHERE run_no = :run_no ORDER BY no',
+}
+
+
+def assemble(run: RunView, entries: list[Entry], rows: Mapping[str, Rows]) -> RunDump:
+    """`rows` are those of the texts in SQL, by name; `entries` in the order of writing."""
+    return RunDump(
+        run=run,
+        entries=entries,
+        decisions=_decisions(entries),
+        effects=_effects(entries, rows["effects"]),
+        attempts=[AttemptView(*row[:10], evidence=_json(row[10])) for row in rows["attempts"]],
+        budget=[BudgetView(*row) for row in rows["budget"]],
+        leases=[_lease(row) for row in rows["leases"]],
+        obligations=[ObligationView(*row[:8], act=_json(row[8])) for row in rows["obligations"]],
+        timers=[TimerView(*row) for row in rows["timers"]],
+        conflicts=[
+            ConflictView(*row[:3], evidence=_json(row[3]), opened_us=row[4], closed_us=row[5])
+            for row in rows["conflicts"]
+        ],
+        orders=[
+            OrderView(*row[:2], args=_json(row[2]), actor=row[3], reason=row[4], placed_us=row[5])
+            for row in rows["orders"]
+        ],
+    )
+
+
+def _lease(row: tuple[Any, ...]) -> LeaseView:
+    *first, alone, first_seq, granted_us, ended_us, why = row
+    return LeaseView(*first, alone=bool(alone), first_seq=first_seq, granted_us=granted_us, ended_us=ended_us, why=why)
+
+
+def _json(text: str) -> Json:
+    """The value of a JSON column; empty means none, damaged text is shown as it is."""
+    try:
+        return orjson.loads(text) if text else None
+    except orjson.JSONDecodeError:
+        return text
+
+
+def _decisions(entries: list[Entry]) -> list[DecisionView]:
+    charges = {entry.event.pays_for: entry.event for entry in entries if isinstance(entry.event, Charge)}
+    nothing = Charge(pays_for="")
+    found: list[DecisionView] = []
+    for entry in entries:
+        event = entry.event
+        if isinstance(event, Decision):
+            charge = charges.get(f"decision {event.index}", nothing)
+            found.append(
+                DecisionView(
+                    index=event.index,
+                    seq=entry.seq,
+                    name=event.name,
+                    request=event.request,
+                    reply=event.reply,
+                    error=event.error,
+                    tokens_in=charge.tokens_in,
+                    tokens_out=charge.tokens_out,
+                    usd_micro=charge.usd_micro,
+                    at_us=entry.at_us,
+                )
+            )
+    return found
+
+
+def _effects(entries: list[Entry], rows: Rows) -> list[EffectView]:
+    begun: dict[str, tuple[int, EffectBegun]] = {}
+    ended: dict[str, tuple[int, EffectEnded]] = {}
+    ruled: dict[str, str] = {}
+    for entry in entries:
+        match entry.event:
+            case EffectBegun() as event:
+                begun.setdefault(event.key, (entry.at_us, event))
+            case EffectEnded() as event:
+                ended.setdefault(event.key, (entry.at_us, event))
+            case EffectDoubted() | Observed() as event if event.row:
+                ruled[event.key] = event.row
+            case _:
+                pass
+    return [_effect(row, begun.get(row[0]), ended.get(row[0]), ruled.get(row[0], "")) for row in rows]
+
+
+def _effect(
+    row: tuple[Any, ...], begun: tuple[int, EffectBegun] | None, ended: tuple[int, EffectEnded] | None, ruled: str
+) -> EffectView:
+    (
+        key,
+        tool,
+        decision_index,
+        ordinal,
+        status,
+        resolution,
+        writer,
+        step,
+        attempts,
+        semantics,
+        dispatch,
+        business,
+        first,
+    ) = row
+    end = ended[1] if ended else None
+    return EffectView(
+        key=key,
+        tool=tool,
+        decision_index=None if decision_index < 0 else decision_index,
+        ordinal=ordinal,
+        status=status,
+        resolution=resolution,
+        writer=writer,
+        row=(end.row if end else "") or ruled,
+        step=step,
+        attempts=attempts,
+        semantics=semantics,
+        dispatch=dispatch,
+        business_key=business,
+        args=begun[1].args if begun else None,
+        result=end.result if end else None,
+        error=end.error if end else None,
+        result_error=end.result_error if end else None,
+        begun_us=begun[0] if begun else first,
+        ended_us=ended[0] if ended else None,
+    )

@@ -1,0 +1,341 @@
+"""Entries as readable lines: every kind has one, shared by the command line, the console and exports. Pure.
+
+Glyphs are one cell wide and stand beside the word, never instead of it. All text passes through `show`, which lives
+in `tape.core.text` and is the one place that makes foreign text safe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import Any
+
+from tape.core.kernel import events
+from tape.core.kernel.events import Entry, Event
+from tape.core.kernel.lifecycle import EffectStatus, LeaseStatus, ObligationStatus, RunStatus, WorkerStatus
+from tape.core.kernel.resolution import Answer
+from tape.core.text import age as age
+from tape.core.text import call as call
+from tape.core.text import cells as cells
+from tape.core.text import count as count
+from tape.core.text import duration as duration
+from tape.core.text import fault as fault
+from tape.core.text import fit as fit
+from tape.core.text import money as money
+from tape.core.text import short_json as short_json
+from tape.core.text import short_key as short_key
+from tape.core.text import show as show
+
+LINE_LIMIT = 400
+
+
+class Style(StrEnum):
+    """How a line is coloured; what each means is up to the sink. Never the only carrier of a meaning."""
+
+    PLAIN = "plain"
+    DIM = "dim"
+    MUTED = "muted"
+    PRIMARY = "primary"
+    ACCENT = "accent"
+    SUCCESS = "success"
+    WARNING = "warning"
+    ERROR = "error"
+    ALARM = "alarm"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    glyph: str
+    style: Style
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One entry for people. `text` is safe to print."""
+
+    glyph: str
+    text: str
+    style: Style
+
+
+RUN_MARKS: Mapping[str, Mark] = {
+    RunStatus.RUNNABLE: Mark("○", Style.MUTED),
+    RunStatus.RUNNING: Mark("●", Style.PRIMARY),
+    RunStatus.WAITING: Mark("◇", Style.WARNING),
+    RunStatus.STUCK: Mark("!", Style.ALARM),
+    RunStatus.COMPENSATING: Mark("↶", Style.ACCENT),
+    RunStatus.TERMINAL: Mark("✓", Style.SUCCESS),
+    RunStatus.FAILED: Mark("✗", Style.ERROR),
+    RunStatus.CANCELLED: Mark("⊘", Style.MUTED),
+}
+EFFECT_MARKS: Mapping[str, Mark] = {
+    EffectStatus.PENDING: Mark("◐", Style.WARNING),
+    EffectStatus.UNKNOWN: Mark("?", Style.ALARM),
+    EffectStatus.CONFIRMED: Mark("✓", Style.SUCCESS),
+    EffectStatus.FAILED: Mark("✗", Style.ERROR),
+}
+OBLIGATION_MARKS: Mapping[str, Mark] = {
+    ObligationStatus.ARMED: Mark("·", Style.DIM),
+    ObligationStatus.DUE: Mark("↶", Style.ACCENT),
+    ObligationStatus.CLAIMED: Mark("◐", Style.ACCENT),
+    ObligationStatus.DONE: Mark("✓", Style.SUCCESS),
+    ObligationStatus.STUCK: Mark("!", Style.ALARM),
+    ObligationStatus.DROPPED: Mark("·", Style.DIM),
+}
+LEASE_MARKS: Mapping[str, Mark] = {
+    LeaseStatus.LIVE: Mark("●", Style.PRIMARY),
+    LeaseStatus.RELEASED: Mark("○", Style.MUTED),
+    LeaseStatus.DIED: Mark("✗", Style.ERROR),
+    LeaseStatus.EXPIRED: Mark("✗", Style.ERROR),
+}
+WORKER_MARKS: Mapping[str, Mark] = {
+    WorkerStatus.STARTED: Mark("○", Style.MUTED),
+    WorkerStatus.READY: Mark("●", Style.PRIMARY),
+    WorkerStatus.FROZEN: Mark("◆", Style.ACCENT),
+    WorkerStatus.DEAD: Mark("✗", Style.ERROR),
+}
+ANSWER_MARKS: Mapping[str, Mark] = {
+    Answer.PRESENT: Mark("✓", Style.SUCCESS),
+    Answer.ABSENT: Mark("○", Style.WARNING),
+    Answer.DUPLICATE: Mark("!", Style.ALARM),
+    Answer.UNCLEAR: Mark("?", Style.WARNING),
+}
+UNKNOWN_MARK = Mark("·", Style.PLAIN)
+QUIET = Mark("·", Style.DIM)
+RECOVERING = Mark("↻", Style.MUTED)
+
+
+def run_mark(status: str, *, drive: int = 0) -> Mark:
+    """The glyph of a run's state; a RUNNABLE run that has been driven before is being recovered."""
+    if status == RunStatus.RUNNABLE and drive > 0:
+        return RECOVERING
+    return RUN_MARKS.get(status, UNKNOWN_MARK)
+
+
+# --- one line per kind ------------------------------------------------------------------------------------------
+
+Shown = tuple[Mark, str]
+
+
+def line(entry: Entry) -> Line:
+    """The entry as one safe line. A kind or a shape that this release does not know is shown raw, never refused."""
+    event = entry.event
+    teller = _TELLERS.get(type(event), _raw)
+    try:
+        mark, text = teller(event)
+    except (TypeError, ValueError, AttributeError, KeyError):  # a damaged body: fields of other types
+        mark, text = _raw(event)
+    return Line(mark.glyph, show(text, LINE_LIMIT), mark.style)
+
+
+def _raw(event: Event) -> Shown:
+    body = {field.name: getattr(event, field.name) for field in fields(event)}
+    only = body["body"] if set(body) == {"body"} else body
+    return UNKNOWN_MARK, f"{event.kind}  {short_json(only, 200)}"
+
+
+def _run_started(event: events.RunStarted) -> Shown:
+    by = f"  by {event.actor}" if event.actor else ""
+    return Mark("→", Style.PRIMARY), f"run_started  {event.agent}  {short_json(event.input)}{by}"
+
+
+def _decision(event: events.Decision) -> Shown:
+    head = f"decision {event.index}  {event.name}"
+    if event.error is not None:
+        return Mark("✗", Style.ERROR), f"{head}  raised {fault(event.error)}"
+    return Mark("✓", Style.SUCCESS), f"{head}  {short_json(event.reply)}"
+
+
+def _charge(event: events.Charge) -> Shown:
+    tokens = event.tokens_in + event.tokens_out
+    paid = event.pays_for if event.pays_for.startswith("decision ") else short_key(event.pays_for)
+    return QUIET, f"charge  {count(tokens, 'token')}  {money(event.usd_micro)}  for {paid}"
+
+
+def _effect_begun(event: events.EffectBegun) -> Shown:
+    where = "  to the outbox" if event.dispatch == "outbox" else ""
+    text = f"effect_begun  {call(event.tool, event.args)}  {short_key(event.key)}  {event.semantics}{where}"
+    return EFFECT_MARKS[EffectStatus.PENDING], text
+
+
+def _effect_ended(event: events.EffectEnded) -> Shown:
+    what = f"effect_ended  {event.tool}  {event.status} {event.resolution} by {event.writer}"
+    row = f" ({event.row})" if event.row else ""
+    if event.error is not None:
+        tail = f"  {fault(event.error)}"
+    elif event.result_error:
+        tail = f"  the result cannot be recorded: {event.result_error}"
+    else:
+        tail = f"  {short_json(event.result)}" if event.status == EffectStatus.CONFIRMED else ""
+    return EFFECT_MARKS[event.status], f"{what}{row}{tail}"
+
+
+def _sample(event: events.Sample) -> Shown:
+    if event.error is not None:
+        return Mark("✗", Style.ERROR), f"sample {event.index}  {event.name}  raised {fault(event.error)}"
+    return QUIET, f"sample {event.index}  {event.name}  {short_json(event.value)}"
+
+
+def _timer_set(event: events.TimerSet) -> Shown:
+    return Mark("◇", Style.WARNING), f"timer_set {event.ordinal}  in {duration(int(event.seconds * 1_000_000))}"
+
+
+def _timer_fired(event: events.TimerFired) -> Shown:
+    late = f"  {duration(event.late_us)} late" if event.late_us else ""
+    return Mark("●", Style.PRIMARY), f"timer_fired {event.ordinal}{late}"
+
+
+def _run_ended(event: events.RunEnded) -> Shown:
+    tail = fault(event.error) if event.error is not None else short_json(event.result)
+    by = "" if event.writer == "agent" else f"  by {event.writer}"
+    return RUN_MARKS[event.outcome], f"run_ended  {event.outcome}  {tail}{by}"
+
+
+def _server_started(event: events.ServerStarted) -> Shown:
+    text = f"server_started  pid {event.pid} on {event.host}  release {event.release}, SQLite {event.sqlite}"
+    return Mark("✓", Style.SUCCESS), text
+
+
+def _worker_started(event: events.WorkerStarted) -> Shown:
+    return WORKER_MARKS[WorkerStatus.STARTED], f"worker_started  w{event.worker}  pid {event.pid} on {event.host}"
+
+
+def _worker_moved(event: events.WorkerMoved) -> Shown:
+    return WORKER_MARKS[event.status], f"worker_moved  w{event.worker}  pid {event.pid}  {event.status}"
+
+
+def _worker_died(event: events.WorkerDied) -> Shown:
+    sure = "" if event.proven else "  (its end is not proven)"
+    return WORKER_MARKS[WorkerStatus.DEAD], f"worker_died  w{event.worker}  pid {event.pid}: {event.how}{sure}"
+
+
+def _lease_granted(event: events.LeaseGranted) -> Shown:
+    mark = LEASE_MARKS[LeaseStatus.LIVE] if event.drive == 1 else Mark("↻", Style.PRIMARY)
+    crashes = f"  after {count(event.crashes, 'crash', 'crashes')}" if event.crashes else ""
+    alone = "  alone in its worker" if event.alone else ""
+    where = f"decision_index={event.decision_index}, seq={event.next_seq}"
+    text = (
+        f"lease_granted  w{event.worker}#{event.epoch}  pid {event.pid}  drive {event.drive} at {where}{crashes}{alone}"
+    )
+    return mark, text
+
+
+def _lease_ended(event: events.LeaseEnded) -> Shown:
+    what = f"lease_ended  w{event.worker}#{event.epoch}  pid {event.pid}  {event.status}"
+    return LEASE_MARKS[event.status], f"{what}: {event.why}"
+
+
+def _attached(event: events.Attached) -> Shown:
+    again = "re-attached" if event.drive > 1 else "attached"
+    done = f"  ≡ replayed {', '.join(short_key(key) for key in event.replayed)}" if event.replayed else ""
+    mark = Mark("↻" if event.drive > 1 else "●", Style.PRIMARY)
+    return mark, f"{again} at decision_index={event.decision_index}, seq={event.next_seq}{done}"
+
+
+def _model_asked(event: events.ModelAsked) -> Shown:
+    if event.asks > 1:
+        text = f"model_asked  decision {event.index}  {event.name}  again: ask {event.asks}, the reply before was lost"
+        return Mark("↻", Style.WARNING), text
+    return QUIET, f"model_asked  decision {event.index}  {event.name}"
+
+
+def _attempt_started(event: events.AttemptStarted) -> Shown:
+    where = "" if event.worker is None else f" in w{event.worker}"
+    text = f"attempt_started  {event.what} {event.number} of {short_key(event.key)}  by {event.by}{where}"
+    return Mark("◐", Style.WARNING if event.number > 1 else Style.PRIMARY), text
+
+
+def _attempt_ended(event: events.AttemptEnded) -> Shown:
+    error = f"  {fault(event.error)}" if event.error is not None else ""
+    text = f"attempt_ended  {event.what} {event.number} of {short_key(event.key)}: {event.how}{error}"
+    return Mark("✗", Style.WARNING), text
+
+
+def _observed(event: events.Observed) -> Shown:
+    detail = f"  {short_json(event.detail)}" if event.detail is not None else ""
+    text = f"observed  {short_key(event.key)}: {event.answer}, {event.row}: {event.step}{detail}"
+    return ANSWER_MARKS[event.answer], text
+
+
+def _effect_doubted(event: events.EffectDoubted) -> Shown:
+    row = f"{event.row}: {event.step}" if event.row else event.step
+    text = f"effect_doubted  {short_key(event.key)}  {event.status}: {event.why}; {row}"
+    return EFFECT_MARKS[event.status], text
+
+
+def _claimed(event: events.Claimed) -> Shown:
+    return QUIET, f"claimed  {short_key(event.key)} by {event.by}#{event.claim_epoch}"
+
+
+def _claim_ended(event: events.ClaimEnded) -> Shown:
+    return Mark(
+        "✗", Style.WARNING
+    ), f"claim_ended  {short_key(event.key)} of {event.by}#{event.claim_epoch}: {event.why}"
+
+
+def _run_moved(event: events.RunMoved) -> Shown:
+    why = f": {event.why}" if event.why else ""
+    helps = f"; {' | '.join(event.commands)}" if event.commands else ""
+    return RUN_MARKS[event.status], f"run_moved  {event.was} to {event.status}{why}{helps}"
+
+
+def _obligation_moved(event: events.ObligationMoved) -> Shown:
+    why = f": {event.why}" if event.why else ""
+    return OBLIGATION_MARKS[
+        event.status
+    ], f"obligation_moved  {short_key(event.key)}  {event.was} to {event.status}{why}"
+
+
+def _write_refused(event: events.WriteRefused) -> Shown:
+    who = "" if event.worker is None else f"w{event.worker}"
+    text = f"write_refused  {event.write} of {who}#{event.epoch}, the live epoch is {event.live_epoch}: {event.why}"
+    return Mark("⊘", Style.WARNING), text
+
+
+def _conflict_opened(event: events.ConflictOpened) -> Shown:
+    return Mark("!", Style.ALARM), f"conflict_opened  {short_key(event.key)}: {event.why}  {short_json(event.evidence)}"
+
+
+def _order_placed(event: events.OrderPlaced) -> Shown:
+    args = f"  {short_json(event.args)}" if event.args else ""
+    reason = f": {event.reason}" if event.reason else ""
+    return Mark("→", Style.ACCENT), f"order_placed {event.order}  {event.verb}{args} by {event.actor}{reason}"
+
+
+def _point_reached(event: events.PointReached) -> Shown:
+    text = f"point_reached  {event.point}  {event.death} of w{event.worker}, pid {event.pid}"
+    return Mark("◆", Style.ACCENT), text
+
+
+_TELLERS: Mapping[type[Event], Callable[[Any], Shown]] = {
+    events.RunStarted: _run_started,
+    events.Decision: _decision,
+    events.Charge: _charge,
+    events.EffectBegun: _effect_begun,
+    events.EffectEnded: _effect_ended,
+    events.Sample: _sample,
+    events.TimerSet: _timer_set,
+    events.TimerFired: _timer_fired,
+    events.RunEnded: _run_ended,
+    events.ServerStarted: _server_started,
+    events.WorkerStarted: _worker_started,
+    events.WorkerMoved: _worker_moved,
+    events.WorkerDied: _worker_died,
+    events.LeaseGranted: _lease_granted,
+    events.LeaseEnded: _lease_ended,
+    events.Attached: _attached,
+    events.ModelAsked: _model_asked,
+    events.AttemptStarted: _attempt_started,
+    events.AttemptEnded: _attempt_ended,
+    events.Observed: _observed,
+    events.EffectDoubted: _effect_doubted,
+    events.Claimed: _claimed,
+    events.ClaimEnded: _claim_ended,
+    events.RunMoved: _run_moved,
+    events.ObligationMoved: _obligation_moved,
+    events.WriteRefused: _write_refused,
+    events.ConflictOpened: _conflict_opened,
+    events.OrderPlaced: _order_placed,
+    events.PointReached: _point_reached,
+}

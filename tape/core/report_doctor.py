@@ -1,0 +1,184 @@
+"""What `tape doctor` prints: findings, and one run in full."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from tape.core.clock import format_us
+from tape.core.journal.audit import Audit
+from tape.core.journal.audit_facts import Finding, Severity
+from tape.core.journal.shapes import (
+    AttemptView,
+    BudgetView,
+    ConflictView,
+    DecisionView,
+    EffectView,
+    LeaseView,
+    ObligationView,
+    OrderView,
+    RunDump,
+)
+from tape.core.kernel.events import Entry, Json
+from tape.core.render import (
+    EFFECT_MARKS,
+    LEASE_MARKS,
+    OBLIGATION_MARKS,
+    UNKNOWN_MARK,
+    Mark,
+    Style,
+    call,
+    count,
+    duration,
+    fault,
+    line,
+    money,
+    short_json,
+    short_key,
+    show,
+)
+from tape.core.report import Cell, Paper, clock_time, status_line
+
+SEVERITY_MARKS: Mapping[Severity, Mark] = {
+    Severity.ERROR: Mark("✗", Style.ERROR),
+    Severity.WARNING: Mark("!", Style.WARNING),
+    Severity.NOTE: Mark("✓", Style.SUCCESS),
+}
+
+
+def finding_json(finding: Finding) -> Json:
+    return {
+        "severity": str(finding.severity),
+        "run": finding.run_id,
+        "what": finding.what,
+        "help": finding.help,
+    }
+
+
+def print_doctor(paper: Paper, journal: Path, machine: Sequence[Finding], found: Audit, as_json: bool) -> bool:
+    """All findings, and one line that sums up. Returns whether nothing is broken."""
+    findings = (*machine, *found.findings)
+    errors, warnings = (
+        sum(finding.severity is severity for finding in findings) for severity in (Severity.ERROR, Severity.WARNING)
+    )
+    if as_json:
+        facts = {"journal": str(journal), "ok": not errors, "runs": found.runs, "entries": found.entries}
+        paper.json(facts | {"findings": [finding_json(finding) for finding in findings]}, indent=2)
+        return not errors
+    print_findings(paper, "environment", machine)
+    looked = Finding(Severity.NOTE, None, f"{count(found.runs, 'run')}, {count(found.entries, 'entry', 'entries')}")
+    print_findings(paper, f"journal {show(str(journal))}", (looked, *found.findings))
+    paper.say("fine" if not errors + warnings else f"{count(errors, 'error')}, {count(warnings, 'warning')}")
+    return not errors
+
+
+def print_findings(paper: Paper, title: str, findings: Iterable[Finding]) -> None:
+    paper.say(title)
+    for finding in findings:
+        mark = SEVERITY_MARKS[finding.severity]
+        whose = f"{finding.run_id} " if finding.run_id else ""
+        word = "" if finding.severity is Severity.NOTE else f"{finding.severity}: "
+        paper.say(f"  {mark.glyph} {word}{show(whose + finding.what, 1000)}", mark.style)
+        if finding.help:
+            paper.say(f"      {show(finding.help, 1000)}")
+
+
+def print_dump(paper: Paper, dump: RunDump) -> None:
+    """Everything about one run, in sections; a section without rows is left out unless it always has some."""
+    paper.say(status_line(dump.run))
+    paper.say(f"agent {show(dump.run.agent)}  created {dump.run.created_at}  updated {dump.run.updated_at}")
+    _section(paper, "entries", [_entry_row(entry) for entry in dump.entries], always=True)
+    _section(paper, "decisions", [_decision_row(decision) for decision in dump.decisions], always=True)
+    _section(paper, "effects", [row for effect in dump.effects for row in _effect_rows(effect)], always=True)
+    _section(paper, "attempts", [_attempt_row(attempt) for attempt in dump.attempts], always=True)
+    _section(paper, "budget", [_budget_row(budget) for budget in dump.budget], always=True)
+    _section(paper, "leases", [_lease_row(lease) for lease in dump.leases], always=True)
+    _section(paper, "obligations", [_duty_row(duty) for duty in dump.obligations])
+    timers = [
+        (f"timer {timer.ordinal}  {timer.status}  fires at {format_us(timer.fire_us)}", Style.PLAIN)
+        for timer in dump.timers
+    ]
+    _section(paper, "timers", timers)
+    _section(paper, "conflicts", [_conflict_row(conflict) for conflict in dump.conflicts])
+    _section(paper, "orders", [_order_row(order) for order in dump.orders])
+
+
+def _section(paper: Paper, title: str, rows: Sequence[Cell], *, always: bool = False) -> None:
+    if rows or always:
+        paper.say()
+        paper.say(title if rows else f"{title}: none", Style.ACCENT)
+        for text, style in rows:
+            paper.say(f"  {show(text, 2000)}", style)
+
+
+def _entry_row(entry: Entry) -> Cell:
+    told = line(entry)
+    seq = "" if entry.seq is None else entry.seq
+    return f"{seq:>4}  {clock_time(entry.at_us)}  {told.glyph} {told.text}", told.style
+
+
+def _decision_row(decision: DecisionView) -> Cell:
+    cost = f"{count(decision.tokens_in + decision.tokens_out, 'token')} {money(decision.usd_micro)}"
+    failed = decision.error is not None
+    said = f"raised {fault(decision.error)}" if failed else short_json(decision.reply, 400)
+    style = Style.ERROR if failed else Style.PLAIN
+    return f"decision {decision.index}  seq {decision.seq}  {decision.name}  {cost}  {said}", style
+
+
+def _effect_rows(effect: EffectView) -> list[Cell]:
+    mark = EFFECT_MARKS.get(effect.status, UNKNOWN_MARK)
+    how = f"{effect.resolution} by {effect.writer}" if effect.resolution else f"next: {effect.step or 'its body ends'}"
+    row = f" ({effect.row})" if effect.row else ""
+    tries = count(effect.attempts, "attempt")
+    head = f"{mark.glyph} {effect.status}  {effect.key}  {effect.semantics}  {tries}  {how}{row}"
+    rows = [(head, mark.style), (f"    {call(effect.tool, effect.args, 400)}", Style.PLAIN)]
+    if effect.error is not None:
+        rows.append((f"    error: {fault(effect.error)}", Style.PLAIN))
+    elif effect.result_error:
+        rows.append((f"    the result cannot be recorded: {effect.result_error}", Style.PLAIN))
+    elif effect.ended_us is not None:
+        rows.append((f"    result: {short_json(effect.result, 400)}", Style.PLAIN))
+    return rows
+
+
+def _attempt_row(attempt: AttemptView) -> Cell:
+    took = "" if attempt.ended_us is None else f" after {duration(attempt.ended_us - attempt.started_us)}"
+    who = attempt.by + (f" in w{attempt.worker}, pid {attempt.pid}" if attempt.worker else "")
+    evidence = "" if attempt.evidence is None else f"  {short_json(attempt.evidence, 400)}"
+    what = f"{attempt.what} {attempt.number} of {short_key(attempt.key)}  by {who}  epoch {attempt.epoch}"
+    return f"{what}  {clock_time(attempt.started_us)}  {attempt.how or 'open'}{took}{evidence}", Style.PLAIN
+
+
+def _budget_row(budget: BudgetView) -> Cell:
+    usd = budget.unit == "usd_micro"
+    spent, reserved = (money(part) if usd else str(part) for part in (budget.spent, budget.reserved))
+    cap = "no cap" if budget.cap is None else f"cap {money(budget.cap) if usd else budget.cap}"
+    return f"{'usd' if usd else budget.unit}  spent {spent}  reserved {reserved}  {cap}", Style.PLAIN
+
+
+def _lease_row(lease: LeaseView) -> Cell:
+    mark = LEASE_MARKS.get(lease.status, UNKNOWN_MARK)
+    lasted = "" if lease.ended_us is None else f" after {duration(lease.ended_us - lease.granted_us)}"
+    why = f": {lease.why}" if lease.why else ""
+    who = f"w{lease.worker}, pid {lease.pid} on {lease.host}"
+    text = f"{mark.glyph} epoch {lease.epoch}  drive {lease.drive}  {who}  from seq {lease.first_seq}"
+    return f"{text}  {clock_time(lease.granted_us)}  {lease.status}{lasted}{why}", mark.style
+
+
+def _duty_row(duty: ObligationView) -> Cell:
+    mark = OBLIGATION_MARKS.get(duty.status, UNKNOWN_MARK)
+    why = f": {duty.why}" if duty.why else ""
+    return f"{mark.glyph} {duty.status}  {duty.key}  {count(duty.attempts, 'attempt')}{why}", mark.style
+
+
+def _conflict_row(conflict: ConflictView) -> Cell:
+    state = "open" if conflict.closed_us is None else "closed"
+    return f"! {state}  {conflict.key}: {conflict.why}  {short_json(conflict.evidence, 400)}", Style.WARNING
+
+
+def _order_row(order: OrderView) -> Cell:
+    why = f": {order.reason}" if order.reason else ""
+    return (
+        f"{clock_time(order.placed_us)}  {order.verb}  {short_json(order.args, 400)}  by {order.actor}{why}",
+        Style.PLAIN,
+    )

@@ -1,0 +1,321 @@
+"""Starts, watches and ends agent processes: the only place that ends one.
+
+One thread starts them all (the parent-death signal fires when the forking thread ends) and lives as long as the
+server. A death is known through a pidfd within a millisecond; where there is none, a waiting thread per process
+does. A worker is dead when no living process carries its nonce: its group is killed, then every stray.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import selectors
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import psutil
+
+from tape.core.clock import Clock
+
+LOG_LINE_LIMIT = 16_384
+DEATH_DEADLINE_SECONDS = 10.0
+
+
+@dataclass(slots=True)
+class Process:
+    """One agent process; `number` is the worker's in the journal."""
+
+    number: int
+    nonce: str
+    popen: subprocess.Popen[bytes]
+    start_ticks: int
+    pidfd: int | None
+    started_boot_us: int
+    killed_why: str | None = None
+    frozen: bool = False
+    partial: dict[int, bytes] = field(default_factory=lambda: {})
+
+    @property
+    def pid(self) -> int:
+        return self.popen.pid
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How an agent process is started: the command, the folder, the environment it adds."""
+
+    command: tuple[str, ...]
+    folder: Path
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Notices:
+    """Whom the supervisor tells, from its own thread. `started` returns the worker's number in the journal."""
+
+    started: Callable[[str, int, int], int]
+    died: Callable[[int, str, bool], None]
+    said: Callable[[int, int, str], None]
+
+
+def start_ticks(pid: int) -> int:
+    """Clock ticks after boot at which the process started; 0 where the system does not tell."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
+    except OSError:
+        return 0
+    return int(text.rpartition(")")[2].split()[19])
+
+
+def carriers(nonce: str) -> list[int] | None:
+    """Living processes that carry the nonce in their environment; None where processes cannot be listed."""
+    needle = f"TAPE_NONCE={nonce}".encode()
+    if sys.platform == "linux":
+        try:
+            pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+        except OSError:
+            return None
+        return [pid for pid in pids if needle in _environment(pid) and _alive(pid)]
+    found: list[int] = []
+    try:
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.environ().get("TAPE_NONCE") == nonce and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process.pid)
+    except psutil.Error:
+        return None
+    return found
+
+
+def _environment(pid: int) -> bytes:
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+def _alive(pid: int) -> bool:
+    """A zombie is dead, though a signal to it does not fail."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
+    except OSError:
+        return False
+    return text.rpartition(")")[2].split()[0] not in ("Z", "X")
+
+
+def end_carriers(nonce: str, clock: Clock) -> bool:
+    """Kills every process that carries the nonce until none lives; False if that cannot be known."""
+    deadline = clock.boot_us() + int(DEATH_DEADLINE_SECONDS * 1_000_000)
+    while True:
+        left = carriers(nonce)
+        if left is None:
+            return False
+        if not left:
+            return True
+        if clock.boot_us() > deadline:
+            return False
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        clock.sleep(0.002)
+
+
+class Supervisor:
+    """Starts and ends workers. `start`, `kill`, `freeze`, `thaw` may be called from any thread."""
+
+    def __init__(self, launch: Launch, notices: Notices, clock: Clock) -> None:
+        self.launch = launch
+        self.notices = notices
+        self.clock = clock
+        self._processes: dict[int, Process] = {}
+        self._lock = threading.RLock()
+        self._orders: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._selector = selectors.DefaultSelector()
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_read, False)
+        self._selector.register(self._wake_read, selectors.EVENT_READ, None)
+        self._starting = 0
+        self._stopping = False
+        self._thread = threading.Thread(target=self._loop, name="supervisor", daemon=True)
+
+    def run(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends every agent process, then the thread. Returns when all are dead."""
+        self._stopping = True
+        self._order(lambda: None)
+        self._thread.join()
+
+    # --- from any thread --------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Starts one more agent process."""
+        with self._lock:
+            self._starting += 1
+        self._order(self._start_one)
+
+    def count(self) -> int:
+        """Processes that live or are being started."""
+        with self._lock:
+            return len(self._processes) + self._starting
+
+    def processes(self) -> list[Process]:
+        with self._lock:
+            return list(self._processes.values())
+
+    def kill(self, number: int, why: str, signal_: signal.Signals = signal.SIGKILL) -> int | None:
+        """Sends the signal to the worker's whole group (SIGTERM: to the agent itself); returns its pid, or None if
+        it is gone. Never hits a stranger: the child has not been reaped while it is in the table."""
+        with self._lock:
+            process = self._processes.get(number)
+            if process is None or process.popen.returncode is not None:
+                return None
+            if signal_ in (signal.SIGKILL, signal.SIGTERM):
+                process.killed_why = process.killed_why or why
+            with contextlib.suppress(ProcessLookupError):
+                if signal_ is signal.SIGTERM:
+                    os.kill(process.pid, signal_)
+                else:
+                    os.killpg(process.pid, signal_)
+            if signal_ is signal.SIGSTOP:
+                process.frozen = True
+            elif signal_ is signal.SIGCONT:
+                process.frozen = False
+            return process.pid
+
+    # --- on the supervisor's thread ---------------------------------------------------------------------------
+
+    def _order(self, work: Callable[[], None]) -> None:
+        self._orders.put(work)
+        os.write(self._wake_write, b"x")
+
+    def _loop(self) -> None:
+        while not self._stopping:
+            for key, _ in self._selector.select():
+                self._ready(key)
+        self._end_all()
+
+    def _ready(self, key: selectors.SelectorKey) -> None:
+        if key.fd == self._wake_read:
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._wake_read, 4096)
+            while True:
+                try:
+                    work = self._orders.get_nowait()
+                except queue.Empty:
+                    return
+                work()
+        elif key.data[0] == "died":
+            self._bury(key.data[1])
+        else:
+            self._hear(key.data[1], key.data[2], key.fd)
+
+    def _start_one(self) -> None:
+        nonce = self.clock.nonce()
+        environment = {
+            **os.environ,
+            **self.launch.environment,
+            "TAPE_NONCE": nonce,
+            "TAPE_SUPERVISOR_PID": str(os.getpid()),
+        }
+        popen = subprocess.Popen(
+            self.launch.command,
+            cwd=self.launch.folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        ticks = start_ticks(popen.pid)
+        number = self.notices.started(nonce, popen.pid, ticks)
+        process = Process(number, nonce, popen, ticks, _open_pidfd(popen.pid), self.clock.boot_us())
+        with self._lock:
+            self._processes[number] = process
+            self._starting -= 1
+        for stream in (popen.stdout, popen.stderr):
+            assert stream is not None
+            os.set_blocking(stream.fileno(), False)
+            self._selector.register(stream, selectors.EVENT_READ, ("said", process, stream))
+        if process.pidfd is not None:
+            self._selector.register(process.pidfd, selectors.EVENT_READ, ("died", process))
+        else:
+            threading.Thread(target=self._wait_for, args=(process,), daemon=True).start()
+
+    def _wait_for(self, process: Process) -> None:
+        """The fallback where there is no pidfd: waits without reaping, then tells the supervisor's thread."""
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        self._order(lambda: self._bury(process))
+
+    def _hear(self, process: Process, stream: IO[bytes], fd: int) -> None:
+        try:
+            data = os.read(fd, 65536)
+        except BlockingIOError:
+            return
+        buffer = process.partial.pop(fd, b"") + data
+        *lines, rest = buffer.split(b"\n")
+        if not data:
+            self._selector.unregister(fd)
+            stream.close()
+            lines = [*lines, rest] if rest else lines
+        elif len(rest) > LOG_LINE_LIMIT:
+            lines.append(rest)
+        else:
+            process.partial[fd] = rest
+        for line in lines:
+            self.notices.said(process.number, process.pid, line[:LOG_LINE_LIMIT].decode("utf-8", "replace"))
+
+    def _bury(self, process: Process) -> None:
+        """The agent is dead: its group goes with it, and whoever else carries its nonce; then it is told."""
+        with self._lock:
+            if process.number not in self._processes:
+                return
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            code = process.popen.wait()
+            del self._processes[process.number]
+        if process.pidfd is not None:
+            self._selector.unregister(process.pidfd)
+            os.close(process.pidfd)
+        proven = end_carriers(process.nonce, self.clock)
+        how = _how(code)
+        if process.killed_why:
+            how = f"{how}: {process.killed_why}"
+        self.notices.died(process.number, how, proven)
+
+    def _end_all(self) -> None:
+        for process in self.processes():
+            self.kill(process.number, "the server stops")
+        for process in self.processes():
+            self._bury(process)
+        self._selector.close()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+
+
+def _how(code: int) -> str:
+    if code >= 0:
+        return f"exit {code}"
+    try:
+        return signal.Signals(-code).name
+    except ValueError:
+        return f"signal {-code}"
+
+
+def _open_pidfd(pid: int) -> int | None:
+    opener = getattr(os, "pidfd_open", None)
+    if opener is None:
+        return None
+    try:
+        return int(opener(pid))
+    except OSError:
+        return None

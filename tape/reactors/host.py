@@ -1,0 +1,339 @@
+"""The composition root: lock, journal, stand-ins, server, supervisor, reactors. What cli, tui and lab call."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import sqlite3
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from tape.core.clock import Clock, SystemClock
+from tape.core.config import Config
+from tape.core.journal import workers
+from tape.core.journal.work import Work
+from tape.core.journal.writer import Writer
+from tape.core.kernel.errors import EnvironmentTrouble, JournalUnavailable, ServerUnavailable, TapeError, UsageError
+from tape.core.kernel.events import Entry, ServerStarted
+from tape.core.kernel.points import Arm
+from tape.core.server import acts
+from tape.core.server.orders import NEEDS_SERVER, Lock, Order, journal_verb, socket_path
+from tape.core.server.server import Server, ServerPolicy
+from tape.core.server.supervisor import Launch, Notices, Supervisor, end_carriers
+from tape.core.wire import Frame
+from tape.reactors.compensation import Compensation
+from tape.reactors.outbox import Outbox
+from tape.reactors.reactor import Desk, Reactor
+from tape.reactors.reconciler import Reconciler
+from tape.reactors.recovery import Recovery, void
+from tape.reactors.timers import Timers
+
+PERIOD_SECONDS = 0.05
+FAILED_STARTS_LIMIT = 3
+FOREVER = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """Whom the host tells what happens outside the journal, from threads of its own."""
+
+    entries: Callable[[list[Entry]], None] = lambda entries: None
+    agent_said: Callable[[int, str], None] = lambda pid, line: None
+    trouble: Callable[[str], None] = lambda line: None
+
+
+@dataclass(slots=True)
+class ReactorState:
+    """What one reactor has done, for the console and `status`."""
+
+    name: str
+    ticks: int = 0
+    moved: int = 0
+    last_error: str = ""
+    errors: int = field(default=0)
+
+
+class Host:
+    """Everything that runs while `tape dev` or `tape server` runs. Context manager: `with Host(config) as host`."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        clock: Clock | None = None,
+        voice: Voice | None = None,
+        environment: Mapping[str, str] | None = None,
+        spare: int = 1,
+    ) -> None:
+        self.config = config
+        self.clock = clock or SystemClock()
+        self.voice = voice or Voice()
+        self.environment = dict(environment or {})
+        self.spare = spare
+        self.states: dict[str, ReactorState] = {}
+        self._lock = Lock(config.journal)
+        self._wake = threading.Event()
+        self._stopping = False
+        self._failed_loads = 0
+        self.load_error: str | None = None
+        self._started = threading.Event()
+
+    # --- life -------------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Host:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Takes the journal and starts everything. Raises ServerUnavailable if another server holds it."""
+        if not self._lock.take():
+            raise ServerUnavailable(
+                f"another server (pid {self._lock.holder()}) holds {self.config.journal}: stop it first, "
+                f"or look at it with `tape status --follow`"
+            )
+        try:
+            self._start()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _start(self) -> None:
+        config, clock = self.config, self.clock
+        self.writer = Writer(config.journal, clock)
+        policy = ServerPolicy(config.lease, config.recovery, config.concurrency)
+        self.server = Server(self.writer, socket_path(config.journal), clock, policy, self._operator)
+        self.server.on_entries.append(self._on_entries)
+        self.server.on_trouble = self.voice.trouble
+        self.server.on_failed_load = self._on_failed_load
+        self.server.run()
+        self.work = Work(config.journal)
+        self.supervisor = Supervisor(self._launch(), self._notices(), clock)
+        self.server.ender = acts.SupervisedEnder(self.supervisor)
+        self.supervisor.run()
+        self._adopt()
+        self.desk = self._desk()
+        reactors: list[Reactor] = [
+            Recovery(self.desk),
+            Reconciler(self.desk),
+            Outbox(self.desk),
+            Timers(self.desk),
+            Compensation(self.desk),
+        ]
+        self.states = {reactor.name: ReactorState(reactor.name) for reactor in reactors}
+        self._fill_pool()
+        self._thread = threading.Thread(target=self._loop, args=(reactors,), name="reactors", daemon=True)
+        self._thread.start()
+
+    def _adopt(self) -> None:
+        """Whatever an earlier server left: its agents are ended, its claims are void, its leases are over."""
+        clock = self.clock
+        started = ServerStarted(
+            pid=os.getpid(),
+            host=socket.gethostname(),
+            boot_id=clock.boot_id,
+            release=_release(),
+            sqlite=sqlite3.sqlite_version,
+        )
+        self.server.call(lambda tx: workers.start_service(tx, started))
+        for number, nonce, _, host in self.work.live_workers():
+            proven = host == socket.gethostname() and end_carriers(nonce, clock)
+            self.server.call(
+                lambda tx, number=number, proven=proven: workers.worker_died(
+                    tx, number, "its server ended", self.config.recovery, proven=proven
+                )
+            )
+        desk = self._desk()
+        for stale in self.work.stale_claims(FOREVER):
+            void(desk, stale, "its server ended", proven=True)
+
+    def _desk(self) -> Desk:
+        config = self.config
+        return Desk(
+            clock=self.clock,
+            work=self.work,
+            pool=_Pool(self),
+            call=self.server.call,
+            lease=config.lease,
+            recovery=config.recovery,
+            slots=config.workers * config.concurrency,
+            concurrency=config.concurrency,
+            who=str(os.getpid()),
+        )
+
+    def _launch(self) -> Launch:
+        config = self.config
+        targets = {name: str(target) for name, target in config.agents.items()}
+        return Launch(
+            command=(sys.executable, "-m", "tape.core.agent"),
+            folder=config.root,
+            environment={
+                "TAPE_SOCKET": socket_path(config.journal),
+                "TAPE_PROJECT": str(config.root),
+                "TAPE_AGENTS": json.dumps(targets),
+                "PYTHONUNBUFFERED": "1",
+                **self.environment,
+            },
+        )
+
+    def _notices(self) -> Notices:
+        host = socket.gethostname()
+        return Notices(
+            started=lambda nonce, pid, ticks: self.server.worker_started(nonce, pid, ticks, self.clock.boot_id, host),
+            died=self._worker_died,
+            said=lambda number, pid, line: self.voice.agent_said(pid, line),
+        )
+
+    def stop(self) -> None:
+        """Ends the agents hard, then the reactors, the server, the journal. The next start recovers."""
+        self._stopping = True
+        self._wake.set()
+        self._thread.join()
+        self.supervisor.stop()
+        self.server.stop()
+        self.work.close()
+        self.writer.close()
+        self._lock.release()
+
+    # --- the pool ---------------------------------------------------------------------------------------------
+
+    def _worker_died(self, number: int, how: str, proven: bool) -> None:
+        self.server.worker_died(number, how, proven)
+        self._fill_pool()
+        self._wake.set()
+
+    def _fill_pool(self) -> None:
+        """As many agent processes as drive runs at once, the warm spare, and one more per worker that is busy with
+        hooks or frozen."""
+        if self._stopping or self.load_error is not None:
+            return
+        extra = sum(1 for peer in list(self.server.peers.values()) if peer.frozen or (peer.hooks and not peer.drives))
+        wanted = self.config.workers + max(self.spare, 0) + min(extra, 4)
+        for _ in range(wanted - self.supervisor.count()):
+            self.supervisor.start()
+
+    def _on_failed_load(self, worker: int, why: str) -> None:
+        del worker
+        self._failed_loads += 1
+        if self._failed_loads >= FAILED_STARTS_LIMIT or not any(peer.ready for peer in self.server.peers.values()):
+            self.load_error = why
+        self._started.set()
+        self.voice.trouble(why)
+
+    def wait_ready(self, seconds: float = 30.0) -> None:
+        """Returns when an agent process is ready. Raises UsageError if the project cannot be loaded."""
+        if not self._started.wait(seconds):
+            raise EnvironmentTrouble(f"no agent process was ready within {seconds:g} s: see its output above")
+        if self.load_error is not None:
+            raise UsageError(self.load_error)
+
+    # --- entries and orders -----------------------------------------------------------------------------------
+
+    def _on_entries(self, entries: list[Entry]) -> None:
+        if not self._started.is_set() and any(peer.ready for peer in self.server.peers.values()):
+            self._started.set()
+        if entries:
+            self.voice.entries(entries)
+        self._wake.set()
+
+    def _operator(self, server: Server, frame: Frame) -> Future[dict[str, Any]]:
+        """An operator's order on the server's thread."""
+        failed: Future[dict[str, Any]] = Future()
+        try:
+            order = Order(frame["verb"], frame.get("run_id"), frame.get("args", {}), frame["actor"], frame["reason"])
+            if order.verb in NEEDS_SERVER:
+                return acts.act(server, order.run_id, order.verb, order.args, order.actor, order.reason)
+            verb = journal_verb(self.config, order)
+        except TapeError as error:
+            failed.set_exception(error)
+            return failed
+        except (KeyError, TypeError, ValueError) as error:
+            failed.set_exception(UsageError(f"an order that is not understood: {error!r}"))
+            return failed
+        run_id = order.run_id
+        after = (lambda _: server.push_cancel(run_id)) if order.verb == "cancel" and run_id else None
+        return server.submit(verb, after)
+
+    def order(self, order: Order) -> dict[str, Any]:
+        """An order of this process's own (console, demo, scenario): the same way as the command line's."""
+        frame = {
+            "verb": order.verb,
+            "run_id": order.run_id,
+            "args": dict(order.args),
+            "actor": order.actor,
+            "reason": order.reason,
+        }
+        return self.server.do(lambda: self._operator(self.server, frame)).result()
+
+    def start_run(self, agent: str | None = None, given: Any = None, key: str | None = None) -> str:
+        """Starts a run; its id is durable when this returns."""
+        return self.order(Order("start", args={"agent": agent, "input": given, "key": key}))["run"]
+
+    def arm(self, arm: Arm) -> None:
+        self.server.arm(arm)
+
+    # --- the reactors' thread ---------------------------------------------------------------------------------
+
+    def _loop(self, reactors: list[Reactor]) -> None:
+        while not self._stopping:
+            self._wake.wait(PERIOD_SECONDS)
+            self._wake.clear()
+            for reactor in reactors:
+                self._tick(reactor)
+            self._fill_pool()
+
+    def _tick(self, reactor: Reactor) -> None:
+        state = self.states[reactor.name]
+        state.ticks += 1
+        try:
+            state.moved += reactor.tick()
+        except (JournalUnavailable, sqlite3.Error) as error:
+            state.errors += 1
+            if str(error) != state.last_error:
+                state.last_error = str(error)
+                self.voice.trouble(f"{reactor.name}: {error}")
+
+
+class _Pool:
+    """The server and the supervisor as the reactors' pool."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    def hook_worker(self, *, alone: bool = False) -> int | None:
+        return self._host.server.hook_worker(alone=alone)
+
+    def driver_for(self, *, alone: bool) -> int | None:
+        return self._host.server.driver_for(alone=alone)
+
+    def driving(self) -> int:
+        return self._host.server.driving()
+
+    def hook(self, worker: int, what: str, key: str, effect: dict[str, Any], limit_us: int) -> Future[Any]:
+        answer = self._host.server.hook(worker, what, key, effect, limit_us)
+        answer.add_done_callback(lambda _: self._host._wake.set())
+        return answer
+
+    def end_silent(self, worker: int) -> bool:
+        """Ends a silent worker; False if it is frozen by a drill (then only its lease ends)."""
+        peer = self._host.server.peers.get(worker)
+        if peer is not None and peer.frozen:
+            return False
+        self._host.supervisor.kill(worker, "its lease ran out")
+        return True
+
+
+def _release() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    with contextlib.suppress(PackageNotFoundError):
+        return version("tape-agents")
+    return "unreleased"

@@ -1,0 +1,69 @@
+"""What a reactor is, and the desk it works at: find work, claim it, do one step, record it. Idempotent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from tape.core.clock import Clock
+from tape.core.journal.claims import Claim
+from tape.core.journal.transaction import Tx
+from tape.core.journal.work import Work
+from tape.core.kernel.errors import Refused
+from tape.core.kernel.policy import LeasePolicy, RecoveryPolicy
+
+T = TypeVar("T")
+LOOK_UP_LIMIT_US = 30_000_000
+BODY_LIMIT_US = 600_000_000
+CLAIM_MARGIN_US = 30_000_000
+
+
+class Reactor(Protocol):
+    """`tick` does all that is due now and returns how many rows it moved; it never waits."""
+
+    name: str
+
+    def tick(self) -> int: ...
+
+
+class Pool(Protocol):
+    """The agent processes, as reactors need them."""
+
+    def hook_worker(self, *, alone: bool = False) -> int | None: ...
+    def driver_for(self, *, alone: bool) -> int | None: ...
+    def driving(self) -> int: ...
+    def hook(self, worker: int, what: str, key: str, effect: dict[str, Any], limit_us: int) -> Future[Any]: ...
+    def end_silent(self, worker: int) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Everything a reactor may use. `call` commits one verb; `who` names this host of reactors in claims."""
+
+    clock: Clock
+    work: Work
+    pool: Pool
+    call: Callable[[Callable[[Tx], Any]], Any]
+    lease: LeasePolicy
+    recovery: RecoveryPolicy
+    slots: int
+    concurrency: int
+    who: str
+
+    def try_call(self, verb: Callable[[Tx], T]) -> T | None:
+        """The verb's result, or None if somebody else was faster: another observer of the same fact."""
+        try:
+            return self.call(verb)
+        except Refused:
+            return None
+
+
+@dataclass(slots=True)
+class Errand:
+    """A hook under way for one claim."""
+
+    claim: Claim
+    what: str
+    answer: Future[Any]

@@ -1,0 +1,70 @@
+"""Recovery: ends run-out leases, voids run-out claims, and drives every RUNNABLE run (contract.md section 3).
+
+A run is granted only when it owns nothing that must be settled from outside: the verb itself refuses otherwise.
+"""
+
+from __future__ import annotations
+
+from tape.core.journal import claims, obligations, runs, workers
+from tape.core.journal.work import DueRun, StaleClaim
+from tape.reactors.reactor import Desk
+
+
+class Recovery:
+    name = "recovery"
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def tick(self) -> int:
+        return self._end_late_leases() + self._void_stale_claims() + self._drive()
+
+    def _end_late_leases(self) -> int:
+        """A lease has run out: its worker is silent. A frozen one keeps its process and loses its lease; any other is
+        ended, group and all, and its death ends the lease."""
+        desk, moved = self._desk, 0
+        for late in desk.work.late_leases(desk.clock.boot_us()):
+            if desk.pool.end_silent(late.worker_no):
+                continue
+            worker = late.worker_no
+            moved += desk.try_call(lambda tx, worker=worker: workers.expire_leases(tx, worker, desk.recovery)) or 0
+        return moved
+
+    def _void_stale_claims(self) -> int:
+        desk = self._desk
+        stale = desk.work.stale_claims(desk.clock.boot_us())
+        for claim in stale:
+            void(desk, claim, "the claim ran out", proven=False)
+        return len(stale)
+
+    def _drive(self) -> int:
+        desk, moved = self._desk, 0
+        room = desk.slots - desk.pool.driving()
+        if room <= 0:
+            return 0
+        for due in desk.work.runnable(desk.clock.boot_us(), room):
+            moved += self._grant(due)
+        return moved
+
+    def _grant(self, due: DueRun) -> int:
+        desk = self._desk
+        worker = desk.pool.driver_for(alone=desk.recovery.alone(due.crashes))
+        if worker is None:
+            return 0
+        granted = desk.try_call(
+            lambda tx: runs.grant(
+                tx,
+                due.id,
+                worker,
+                ttl_us=desk.lease.ttl_us,
+                concurrency=desk.concurrency,
+                recovery=desk.recovery,
+            )
+        )
+        return 0 if granted is None else 1
+
+
+def void(desk: Desk, stale: StaleClaim, why: str, *, proven: bool) -> None:
+    """Voids a claim; somebody else may have done it already."""
+    verb = obligations.void_duty_claim if stale.duty else claims.void_claim
+    desk.try_call(lambda tx: verb(tx, stale.run_id, stale.key, stale.claim_epoch, why, desk.recovery, proven=proven))
