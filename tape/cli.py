@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 import typer
 
 from tape.core.kernel.errors import EnvironmentTrouble, RunInterrupted, ServerUnavailable, TapeError, UsageError
-from tape.core.kernel.identity import RECORD_LIMIT_BYTES, check_json
 
 if TYPE_CHECKING:
     from tape.core.config import Config
@@ -123,6 +122,8 @@ def _order(
 
 def _parse_json(text: str, option: str) -> Any:
     """The value of a JSON option. Raises UsageError that says how to quote a text."""
+    from tape.core.kernel.identity import RECORD_LIMIT_BYTES, check_json
+
     if len(text) > RECORD_LIMIT_BYTES:
         raise UsageError(f"{option} is over 1 MiB; pass a reference to it instead")
     try:
@@ -214,16 +215,19 @@ def dev(
         raise UsageError(f"{option} belongs to the demo: add --kill-resume-demo")
     if kill_at is not None:
         find_point(kill_at)
-    from tape.reactors.host import run_dev
+    config = _config()
+    if without_tape:
+        from tape.lab.bare import run_bare
 
-    code = run_dev(
-        _config(),
-        headless=headless,
-        kill_resume_demo=kill_resume_demo,
-        kill_at=kill_at,
-        without_tape=without_tape,
-        verbose=verbose,
-    )
+        code = run_bare(config, _say_line)
+    elif kill_resume_demo or kill_at:
+        from tape.lab.demo import run_demo
+
+        code = run_demo(config, _say_line, point=kill_at, verbose=verbose)
+    else:
+        from tape.lab.headless import Screenless
+
+        code = Screenless(config, kills_first=True).run()
     raise typer.Exit(code)
 
 
@@ -235,9 +239,13 @@ def server() -> None:
     Example:
       tape server
     """
-    from tape.reactors.host import run_server
+    from tape.lab.headless import Screenless
 
-    raise typer.Exit(run_server(_config()))
+    raise typer.Exit(Screenless(_config(), kills_first=False).run())
+
+
+def _say_line(line: str) -> None:
+    typer.echo(line)
 
 
 # --- looking ----------------------------------------------------------------------------------------------------
@@ -354,14 +362,14 @@ def doctor(
 
 
 def _dump(config: Config, run_id: str, as_json: bool) -> None:
-    from tape.core.journal.shapes import to_json
+    from tape.core.journal.dump import dump_json
     from tape.core.journal.views import open_reader
     from tape.core.report_doctor import print_dump
 
     with open_reader(config.journal) as reader:
         dump = reader.dump(run_id)
     if as_json:
-        _paper().json(to_json(dump), indent=2)
+        _paper().json(dump_json(dump), indent=2)
     else:
         print_dump(_paper(), dump)
 

@@ -8,46 +8,54 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from enum import StrEnum
 from typing import Any
 
 from tape.core.kernel import events
 from tape.core.kernel.events import Entry, Event
-from tape.core.kernel.lifecycle import EffectStatus, LeaseStatus, ObligationStatus, RunStatus, WorkerStatus
+from tape.core.kernel.lifecycle import EffectStatus, LeaseStatus, WorkerStatus
 from tape.core.kernel.resolution import Answer
-from tape.core.text import age as age
-from tape.core.text import call as call
-from tape.core.text import cells as cells
-from tape.core.text import count as count
-from tape.core.text import duration as duration
-from tape.core.text import fault as fault
-from tape.core.text import fit as fit
-from tape.core.text import money as money
-from tape.core.text import short_json as short_json
-from tape.core.text import short_key as short_key
-from tape.core.text import show as show
+from tape.core.marks import (
+    EFFECT_MARKS,
+    LEASE_MARKS,
+    OBLIGATION_MARKS,
+    QUIET,
+    RUN_MARKS,
+    UNKNOWN_MARK,
+    WORKER_MARKS,
+    Mark,
+    Style,
+    run_mark,
+)
+from tape.core.text import age, call, cells, count, duration, fault, fit, money, short_json, short_key, show
+
+__all__ = [
+    "ANSWER_MARKS",
+    "EFFECT_MARKS",
+    "LEASE_MARKS",
+    "OBLIGATION_MARKS",
+    "QUIET",
+    "RUN_MARKS",
+    "UNKNOWN_MARK",
+    "WORKER_MARKS",
+    "Line",
+    "Mark",
+    "Style",
+    "age",
+    "call",
+    "cells",
+    "count",
+    "duration",
+    "fault",
+    "fit",
+    "line",
+    "money",
+    "run_mark",
+    "short_json",
+    "short_key",
+    "show",
+]
 
 LINE_LIMIT = 400
-
-
-class Style(StrEnum):
-    """How a line is coloured; what each means is up to the sink. Never the only carrier of a meaning."""
-
-    PLAIN = "plain"
-    DIM = "dim"
-    MUTED = "muted"
-    PRIMARY = "primary"
-    ACCENT = "accent"
-    SUCCESS = "success"
-    WARNING = "warning"
-    ERROR = "error"
-    ALARM = "alarm"
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    glyph: str
-    style: Style
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,58 +67,12 @@ class Line:
     style: Style
 
 
-RUN_MARKS: Mapping[str, Mark] = {
-    RunStatus.RUNNABLE: Mark("○", Style.MUTED),
-    RunStatus.RUNNING: Mark("●", Style.PRIMARY),
-    RunStatus.WAITING: Mark("◇", Style.WARNING),
-    RunStatus.STUCK: Mark("!", Style.ALARM),
-    RunStatus.COMPENSATING: Mark("↶", Style.ACCENT),
-    RunStatus.TERMINAL: Mark("✓", Style.SUCCESS),
-    RunStatus.FAILED: Mark("✗", Style.ERROR),
-    RunStatus.CANCELLED: Mark("⊘", Style.MUTED),
-}
-EFFECT_MARKS: Mapping[str, Mark] = {
-    EffectStatus.PENDING: Mark("◐", Style.WARNING),
-    EffectStatus.UNKNOWN: Mark("?", Style.ALARM),
-    EffectStatus.CONFIRMED: Mark("✓", Style.SUCCESS),
-    EffectStatus.FAILED: Mark("✗", Style.ERROR),
-}
-OBLIGATION_MARKS: Mapping[str, Mark] = {
-    ObligationStatus.ARMED: Mark("·", Style.DIM),
-    ObligationStatus.DUE: Mark("↶", Style.ACCENT),
-    ObligationStatus.CLAIMED: Mark("◐", Style.ACCENT),
-    ObligationStatus.DONE: Mark("✓", Style.SUCCESS),
-    ObligationStatus.STUCK: Mark("!", Style.ALARM),
-    ObligationStatus.DROPPED: Mark("·", Style.DIM),
-}
-LEASE_MARKS: Mapping[str, Mark] = {
-    LeaseStatus.LIVE: Mark("●", Style.PRIMARY),
-    LeaseStatus.RELEASED: Mark("○", Style.MUTED),
-    LeaseStatus.DIED: Mark("✗", Style.ERROR),
-    LeaseStatus.EXPIRED: Mark("✗", Style.ERROR),
-}
-WORKER_MARKS: Mapping[str, Mark] = {
-    WorkerStatus.STARTED: Mark("○", Style.MUTED),
-    WorkerStatus.READY: Mark("●", Style.PRIMARY),
-    WorkerStatus.FROZEN: Mark("◆", Style.ACCENT),
-    WorkerStatus.DEAD: Mark("✗", Style.ERROR),
-}
 ANSWER_MARKS: Mapping[str, Mark] = {
     Answer.PRESENT: Mark("✓", Style.SUCCESS),
     Answer.ABSENT: Mark("○", Style.WARNING),
     Answer.DUPLICATE: Mark("!", Style.ALARM),
     Answer.UNCLEAR: Mark("?", Style.WARNING),
 }
-UNKNOWN_MARK = Mark("·", Style.PLAIN)
-QUIET = Mark("·", Style.DIM)
-RECOVERING = Mark("↻", Style.MUTED)
-
-
-def run_mark(status: str, *, drive: int = 0) -> Mark:
-    """The glyph of a run's state; a RUNNABLE run that has been driven before is being recovered."""
-    if status == RunStatus.RUNNABLE and drive > 0:
-        return RECOVERING
-    return RUN_MARKS.get(status, UNKNOWN_MARK)
 
 
 # --- one line per kind ------------------------------------------------------------------------------------------

@@ -8,27 +8,17 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from tape.core.clock import Clock, format_us
-from tape.core.journal.shapes import (
-    RunCounts,
-    RunView,
-    to_json,
-)
+from tape.core.journal.shapes import RunCounts, RunView, view_json
 from tape.core.journal.views import Reader
-from tape.core.kernel.events import Entry, Json, RunEnded, RunMoved
 from tape.core.kernel.lifecycle import RunStatus
-from tape.core.render import (
-    Style,
-    age,
-    count,
-    fit,
-    line,
-    run_mark,
-    show,
-)
-from tape.core.text import cells
+from tape.core.marks import Style, run_mark
+from tape.core.text import age, cells, count, fit, show
+
+if TYPE_CHECKING:  # loaded where entries are printed: the table of runs needs none of it
+    from tape.core.kernel.events import Entry, Json
 
 POLL_SECONDS = 0.05
 POLLS_PER_LOOK = 20
@@ -90,7 +80,7 @@ def select_runs(reader: Reader, limit: int | None) -> list[RunView]:
 
 
 def status_json(run: RunView) -> Json:
-    body = to_json(run)
+    body = view_json(run)
     del body["no"]
     return body
 
@@ -142,6 +132,8 @@ def print_needs(paper: Paper, reader: Reader, run: RunView) -> None:
 
 
 def stuck_commands(reader: Reader, run_id: str) -> list[str]:
+    from tape.core.kernel.events import RunMoved
+
     moves = [entry.event for entry in reader.entries(run_id=run_id) if isinstance(entry.event, RunMoved)]
     return [*moves[-1].commands] if moves and moves[-1].status == RunStatus.STUCK else []
 
@@ -158,8 +150,11 @@ def status_line(run: RunView) -> str:
 
 def print_entry(paper: Paper, entry: Entry, *, as_json: bool = False) -> None:
     """One entry, on one line, at once."""
+    from tape.core.journal.entries import entry_json
+    from tape.core.render import line
+
     if as_json:
-        paper.json(to_json(entry))
+        paper.json(entry_json(entry))
     else:
         told = line(entry)
         where = fit(show(entry.run_id or "-", 20), 14)
@@ -198,6 +193,8 @@ def await_end(
 
 def result_of(reader: Reader, run_id: str) -> Json:
     """What the agent function returned; None for a run that did not end well."""
+    from tape.core.kernel.events import RunEnded
+
     ends = [entry.event for entry in reader.tape(run_id)[-1:] if isinstance(entry.event, RunEnded)]
     return ends[0].result if ends else None
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from tape.core.clock import format_us
 from tape.core.journal.audit import Audit
 from tape.core.journal.audit_facts import Finding, Severity
-from tape.core.journal.shapes import (
+from tape.core.journal.dump import (
     AttemptView,
     BudgetView,
     ConflictView,

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from tape.core.kernel.events import Json
+if TYPE_CHECKING:
+    from tape.core.kernel.events import Json
 
 CUT = "…"
 VALUE_LIMIT = 80
@@ -105,7 +106,7 @@ def short_key(key: str) -> str:
 def call(tool: str, args: Json, limit: int = VALUE_LIMIT) -> str:
     """`wire_money(to="ACME", amount_minor=12500)`."""
     if isinstance(args, dict):
-        named = cast(dict[str, Json], args).items()
+        named = cast("dict[str, Json]", args).items()
         inside = ", ".join(f"{name}={short_json(value, limit)}" for name, value in named)
     else:
         inside = short_json(args, limit)
@@ -157,6 +158,6 @@ def count(number: int, noun: str, plural: str = "") -> str:
 def fault(error: Json) -> str:
     """`TypeError: message` of a recorded error."""
     if isinstance(error, dict) and "message" in error:
-        known = cast(dict[str, Json], error)
+        known = cast("dict[str, Json]", error)
         return f"{known.get('type') or 'Error'}: {show(str(known['message']), 200)}"
     return short_json(error, 200)

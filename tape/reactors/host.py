@@ -9,7 +9,7 @@ import socket
 import sqlite3
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -78,6 +78,7 @@ class Host:
         self.spare = spare
         self.states: dict[str, ReactorState] = {}
         self._lock = Lock(config.journal)
+        self._own_lock = contextlib.ExitStack()
         self._wake = threading.Event()
         self._stopping = False
         self._failed_loads = 0
@@ -93,18 +94,34 @@ class Host:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def start(self) -> None:
-        """Takes the journal and starts everything. Raises ServerUnavailable if another server holds it."""
+    @contextlib.contextmanager
+    def holding(self) -> Iterator[None]:
+        """Holds the journal's lock: nothing else is started before it is ours. Raises ServerUnavailable."""
         if not self._lock.take():
             raise ServerUnavailable(
                 f"another server (pid {self._lock.holder()}) holds {self.config.journal}: stop it first, "
                 f"or look at it with `tape status --follow`"
             )
         try:
+            yield
+        finally:
+            self._lock.release()
+
+    def start(self) -> None:
+        """Takes the journal, if `holding` has not, and starts everything. Raises ServerUnavailable if another server
+        holds it."""
+        if not self._lock.held:
+            self._own_lock.enter_context(self.holding())
+        try:
             self._start()
         except BaseException:
-            self._lock.release()
+            self._own_lock.close()
             raise
+
+    def check(self) -> None:
+        """Raises what keeps the service from going on."""
+        if self.load_error is not None:
+            raise UsageError(self.load_error)
 
     def _start(self) -> None:
         config, clock = self.config, self.clock
@@ -201,7 +218,7 @@ class Host:
         self.server.stop()
         self.work.close()
         self.writer.close()
-        self._lock.release()
+        self._own_lock.close()
 
     # --- the pool ---------------------------------------------------------------------------------------------
 
@@ -276,6 +293,16 @@ class Host:
     def start_run(self, agent: str | None = None, given: Any = None, key: str | None = None) -> str:
         """Starts a run; its id is durable when this returns."""
         return self.order(Order("start", args={"agent": agent, "input": given, "key": key}))["run"]
+
+    def start_armed(self, order: Order, arms: Callable[[str], list[Arm]]) -> str:
+        """Starts a run with crash points armed for it before anything can drive it; returns its id."""
+        verb = journal_verb(self.config, order)
+
+        def arm(started: dict[str, Any]) -> None:
+            for armed in arms(started["run"]):
+                self.server.arm_here(armed)
+
+        return self.server.submit(verb, arm).result()["run"]
 
     def arm(self, arm: Arm) -> None:
         self.server.arm(arm)

@@ -14,7 +14,7 @@ PRODUCT = [
 
 
 def contract(case: Case) -> tuple[str, str]:
-    """Row and step as the contract's table has them; two rows of its prose (not asked yet, settling) have names here."""
+    """Row and step as the contract's table has them; not asked yet and settling, in its prose, have names here."""
     kind = case.semantics.value
     if kind == "idempotent" and case.key_expired:
         kind = "non_idempotent"  # "whose key_lifetime has run out ... is treated as non_idempotent"

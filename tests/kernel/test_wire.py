@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -31,7 +32,7 @@ def test_frames_byte_by_byte() -> None:
 def test_frames_in_any_pieces(cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), len(BYTES)]
     decoder = Decoder()
-    pieces = [BYTES[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    pieces = [BYTES[start:end] for start, end in pairwise(edges)]
     assert [frame for piece in pieces for frame in decoder.feed(piece)] == FRAMES
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from tape.core.journal.views import Reader, decode_event
+from tape.core.journal.entries import decode_event
+from tape.core.journal.views import Reader
 from tape.core.kernel.events import Event
 
 DAMAGED = (

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tape.core.journal.audit_facts import DAMAGED, Facts, Finding, Row, Severity
-from tape.core.journal.shapes import LaterEvent
+from tape.core.journal.entries import LaterEvent
 from tape.core.kernel.errors import UsageError
 from tape.core.kernel.events import (
     BY_KIND,

@@ -1,25 +1,15 @@
-"""One run in full: its rows and entries put together into a `RunDump`."""
+"""One run in full: its rows and entries put together into a `RunDump`. Names ending in `_us` are wall time."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from tape.core.journal.shapes import (
-    AttemptView,
-    BudgetView,
-    ConflictView,
-    DecisionView,
-    EffectView,
-    LeaseView,
-    ObligationView,
-    OrderView,
-    RunDump,
-    RunView,
-    TimerView,
-)
+from tape.core.journal.entries import entry_json
+from tape.core.journal.shapes import RunView, view_json
 from tape.core.kernel.events import (
     Charge,
     Decision,
@@ -30,6 +20,157 @@ from tape.core.kernel.events import (
     Json,
     Observed,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionView:
+    """One recorded reply (or error) of the model, and its charge."""
+
+    index: int
+    seq: int | None
+    name: str
+    request: Json
+    reply: Json
+    error: Json
+    tokens_in: int
+    tokens_out: int
+    usd_micro: int
+    at_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class EffectView:
+    """One tool call. `row` is the last row of the resolution table that applied, `step` what is to be done next
+    (empty while a body runs and when the effect has ended); `attempts` counts enterings of the body."""
+
+    key: str
+    tool: str
+    decision_index: int | None
+    ordinal: int
+    status: str
+    resolution: str
+    writer: str
+    row: str
+    step: str
+    attempts: int
+    semantics: str
+    dispatch: str
+    business_key: str | None
+    args: Json
+    result: Json
+    error: Json
+    result_error: str | None
+    begun_us: int
+    ended_us: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptView:
+    """One entering of a body, one look-up, or one undo, with the evidence of how it ended."""
+
+    key: str
+    what: str
+    number: int
+    by: str
+    worker: int | None
+    pid: int | None
+    epoch: int
+    started_us: int
+    ended_us: int | None
+    how: str
+    evidence: Json
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetView:
+    """`unit`: tokens, usd_micro, or `calls:<tool>`."""
+
+    unit: str
+    cap: int | None
+    reserved: int
+    spent: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseView:
+    """One drive of the run."""
+
+    epoch: int
+    drive: int
+    worker: int
+    pid: int | None
+    host: str | None
+    status: str
+    alone: bool
+    first_seq: int
+    granted_us: int
+    ended_us: int | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ObligationView:
+    """A duty to undo one act."""
+
+    key: str
+    effect_key: str
+    position: int
+    status: str
+    why: str
+    step: str
+    attempts: int
+    claim_by: str
+    act: Json
+
+
+@dataclass(frozen=True, slots=True)
+class TimerView:
+    ordinal: int
+    fire_us: int
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictView:
+    no: int
+    key: str
+    why: str
+    evidence: Json
+    opened_us: int
+    closed_us: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderView:
+    no: int
+    verb: str
+    args: Json
+    actor: str
+    reason: str
+    placed_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunDump:
+    """Everything that the journal holds about one run, read in one snapshot; `entries` in the order of writing."""
+
+    run: RunView
+    entries: list[Entry]
+    decisions: list[DecisionView]
+    effects: list[EffectView]
+    attempts: list[AttemptView]
+    budget: list[BudgetView]
+    leases: list[LeaseView]
+    obligations: list[ObligationView]
+    timers: list[TimerView]
+    conflicts: list[ConflictView]
+    orders: list[OrderView]
+
+
+def dump_json(dump: RunDump) -> Json:
+    """The dump as one JSON object."""
+    return view_json(dump, {Entry: entry_json})
+
 
 Rows = Sequence[tuple[Any, ...]]
 

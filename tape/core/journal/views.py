@@ -12,17 +12,16 @@ from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any
 
-import orjson
-
-from tape.core.journal.dump import SQL as DUMP_SQL
-from tape.core.journal.dump import assemble
 from tape.core.journal.schema import APPLICATION_ID, SCHEMA_VERSION
-from tape.core.journal.shapes import RunCounts, RunDump, RunView, WorkerRef, later_event
+from tape.core.journal.shapes import RunCounts, RunView, WorkerRef
 from tape.core.kernel.errors import JournalUnavailable, NotFound, SchemaTooNew
-from tape.core.kernel.events import BY_KIND, Entry, Event, Json, from_json
 from tape.core.kernel.lifecycle import RUN_ENDS, RunStatus
+
+if TYPE_CHECKING:  # loaded where entries are read: a list of runs needs none of it
+    from tape.core.journal.dump import RunDump
+    from tape.core.kernel.events import Entry
 
 BUSY_SECONDS = 5.0
 NO_LIMIT = -1
@@ -34,13 +33,14 @@ SELECT run.no, run.id, run.agent, run.status, run.decisions, run.effects, run.ep
        (SELECT count(*) FROM conflict WHERE conflict.run_no = run.no AND conflict.closed_us IS NULL)
 FROM run LEFT JOIN worker ON worker.no = run.worker_no
 """
+_RUN_OPEN = _RUN.replace("FROM run", "FROM run INDEXED BY run_open")
 _OPEN = "run.status NOT IN ('TERMINAL', 'FAILED', 'CANCELLED')"  # word for word the condition of the index run_open
 _ENTRY = "SELECT entry.id, run.id, entry.seq, entry.epoch, entry.at_us, entry.kind, entry.body"
 
 SQL: Mapping[str, str] = {
     "run": f"{_RUN} WHERE run.id = :run_id",
     "runs": f"{_RUN} WHERE run.no < :before_no ORDER BY run.no DESC LIMIT :limit",
-    "runs_open": f"{_RUN} WHERE {_OPEN} AND run.no < :before_no ORDER BY run.no DESC LIMIT :limit",
+    "runs_open": f"{_RUN_OPEN} WHERE {_OPEN} AND run.no < :before_no ORDER BY run.no DESC LIMIT :limit",
     "runs_status": f"{_RUN} WHERE run.status = :status AND run.no < :before_no ORDER BY run.no DESC LIMIT :limit",
     "runs_status_open": f"{_RUN} WHERE {_OPEN} AND run.status = :status AND run.no < :before_no "
     "ORDER BY run.no DESC LIMIT :limit",
@@ -54,7 +54,6 @@ SQL: Mapping[str, str] = {
     "WHERE entry.id > :after AND +entry.run_no = :run_no ORDER BY entry.id LIMIT :limit",
     "entries_of_run": "SELECT id, seq, epoch, at_us, kind, body FROM entry WHERE run_no = :run_no",
     "tape": "SELECT id, seq, epoch, at_us, kind, body FROM entry WHERE run_no = :run_no AND seq > 0 ORDER BY seq",
-    **DUMP_SQL,
 }
 
 
@@ -78,23 +77,6 @@ def unreadable(path: Path, error: sqlite3.Error) -> JournalUnavailable:
     hints["attempt to write a readonly database"] = hints["unable to open database file"]
     hint = next((hints[known] for known in hints if known in text), text)
     return JournalUnavailable(f"the journal {path} cannot be read: {hint}")
-
-
-def decode_event(kind: str, body: str) -> Event:
-    """The event of an entry; what this release cannot read comes as a LaterEvent and never raises."""
-    try:
-        fields = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return later_event(kind, body)
-    try:
-        return BY_KIND[kind](**fields)  # twice as fast as `from_json`, which is for fields of a later release
-    except (TypeError, KeyError):
-        if kind not in BY_KIND or not isinstance(fields, dict):
-            return later_event(kind, fields)
-    try:
-        return from_json(kind, cast(dict[str, Json], fields))
-    except TypeError:
-        return later_event(kind, fields)
 
 
 class Reader:
@@ -185,26 +167,35 @@ class Reader:
 
     def entries(self, after: int = 0, limit: int | None = None, run_id: str | None = None) -> list[Entry]:
         """The change feed in the order of writing, from the entry after `after`; of one run if it is named."""
+        from tape.core.journal.entries import decode_entries
+
         page = NO_LIMIT if limit is None else limit
         if run_id is None:
-            return _feed(self.fetch(SQL["feed"], {"after": after, "limit": page}))
+            return decode_entries(self.fetch(SQL["feed"], {"after": after, "limit": page}))
         run_no = self.run(run_id).no
         if after > 0:
-            return _feed(self.fetch(SQL["feed_of_run"], {"after": after, "limit": page, "run_no": run_no}))
+            return decode_entries(self.fetch(SQL["feed_of_run"], {"after": after, "limit": page, "run_no": run_no}))
         entries = self._entries_of(run_id, run_no)
         return entries if limit is None else entries[:limit]
 
     def tape(self, run_id: str) -> list[Entry]:
         """The run's tape: its entries with a seq, in order."""
-        return _entries(run_id, self.fetch(SQL["tape"], {"run_no": self.run(run_id).no}))
+        from tape.core.journal.entries import decode_entries
+
+        return decode_entries(self.fetch(SQL["tape"], {"run_no": self.run(run_id).no}), run_id)
 
     def _entries_of(self, run_id: str, run_no: int) -> list[Entry]:
-        found = _entries(run_id, self.fetch(SQL["entries_of_run"], {"run_no": run_no}))
+        from tape.core.journal.entries import decode_entries
+
+        found = decode_entries(self.fetch(SQL["entries_of_run"], {"run_no": run_no}), run_id)
         found.sort(key=lambda entry: entry.id)
         return found
 
     def dump(self, run_id: str) -> RunDump:
         """Everything that the journal holds about one run. Raises NotFound."""
+        from tape.core.journal.dump import SQL as DUMP_SQL
+        from tape.core.journal.dump import assemble
+
         with self.snapshot():
             run = self.run(run_id)
             rows = {name: self.fetch(text, {"run_no": run.no}) for name, text in DUMP_SQL.items()}
@@ -222,20 +213,6 @@ def _runs(rows: Iterable[tuple[Any, ...]]) -> list[RunView]:
             conflicts=row[19],
         )
         for row in rows
-    ]
-
-
-def _feed(rows: Iterable[tuple[Any, ...]]) -> list[Entry]:
-    return [
-        Entry(number, run_id, seq, epoch, at_us, decode_event(kind, body))
-        for number, run_id, seq, epoch, at_us, kind, body in rows
-    ]
-
-
-def _entries(run_id: str, rows: Iterable[tuple[Any, ...]]) -> list[Entry]:
-    return [
-        Entry(number, run_id, seq, epoch, at_us, decode_event(kind, body))
-        for number, seq, epoch, at_us, kind, body in rows
     ]
 
 

@@ -96,16 +96,20 @@ class Writer:
     def _verb(self, verb: Verb[Any], tx: Tx) -> Outcome[Any]:
         execute = self.connection.execute
         execute("SAVEPOINT verb")
+        refusal: TapeError | None = None
+        result: Any = None
         try:
             result = verb(tx)
-            outcome = Outcome(result, None, tuple(tx.told))
         except sqlite3.Error:
             raise
+        except TapeError as error:
+            refusal = error
         except Exception as error:
+            refusal = _defect(error)
+        if refusal is not None:
             execute("ROLLBACK TO verb")
-            outcome = Outcome(None, error if isinstance(error, TapeError) else _defect(error))
         execute("RELEASE verb")
-        return outcome
+        return Outcome(result, refusal, tuple(tx.told) if refusal is None else ())
 
     def _drop(self) -> None:
         """After any SQL error the transaction is dead and the connection suspect; the next use opens another."""

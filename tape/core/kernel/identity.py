@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from typing import Any, cast
 
 from tape.core.kernel.errors import UsageError
 
@@ -31,7 +31,7 @@ def check_json(value: Any, path: str = "$", depth: int = 0) -> None:
     """Raises UsageError at the first part of `value` that is not strict JSON, naming its path."""
     if value is None or value is True or value is False:
         return
-    kind: type[Any] = type(value)
+    kind = cast("type[object]", type(value))
     if kind is str:
         if not value.isascii():
             _check_text(value, path)

@@ -107,6 +107,10 @@ class Lock:
         self._fd = fd
         return True
 
+    @property
+    def held(self) -> bool:
+        return self._fd is not None
+
     def holder(self) -> str:
         """The pid of who holds it, as written there."""
         try:

@@ -628,6 +628,8 @@ class Server:
         outcomes = self.writer.commit([*(job.verb for job in jobs), *(item.verb for item in boundaries)])
         entries: list[Entry] = [entry for outcome in outcomes for entry in outcome.entries]
         self._note(entries)
+        for listener in self.on_entries:
+            listener(entries)
         for job, outcome in zip(jobs, outcomes, strict=False):
             if outcome.error is not None:
                 job.future.set_exception(outcome.error)
@@ -638,8 +640,6 @@ class Server:
         for item, outcome in zip(boundaries, outcomes[len(jobs) :], strict=True):
             self._reply(item, outcome, lose=lose)
         self._push(entries)
-        for listener in self.on_entries:
-            listener(entries)
 
     def _reply(self, item: _Boundary, outcome: Outcome[Any], *, lose: bool) -> None:
         peer, frame, error = item.peer, item.frame, outcome.error

@@ -1,0 +1,200 @@
+"""What must hold of the tables at every committed state, whatever verbs were applied: contract.md sections 3 and 6.
+
+Reads the tables with plain SQL and shares no code with the journal but the hash function's definition.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections import defaultdict
+from typing import Any
+
+OUTSIDE = {"ask", "ask_later", "compensate", "person"}
+RUN_ENDS = {"TERMINAL", "FAILED", "CANCELLED"}
+EFFECT_ENDS = {"CONFIRMED", "FAILED"}
+OWED = {"DUE", "CLAIMED", "STUCK"}
+
+
+def check(connection: sqlite3.Connection) -> None:
+    """Raises AssertionError at the first invariant that does not hold."""
+    for run in _rows(connection, "SELECT * FROM run"):
+        _Checked(connection, run).check()
+
+
+def finals(connection: sqlite3.Connection) -> set[tuple[str, ...]]:
+    """Everything that has ended, with how: may only grow (I9)."""
+    return {
+        *(("run", row["id"], row["status"]) for row in _rows(connection, "SELECT * FROM run") if _over(row)),
+        *(
+            ("effect", row["key"], row["status"], row["resolution"], str(row["ended_id"]))
+            for row in _rows(connection, "SELECT * FROM effect")
+            if row["status"] in EFFECT_ENDS
+        ),
+        *(
+            ("duty", row["key"], row["status"])
+            for row in _rows(connection, "SELECT * FROM obligation")
+            if row["status"] in ("DONE", "DROPPED")
+        ),
+        *(
+            ("lease", str(row["run_no"]), str(row["epoch"]), row["status"])
+            for row in _rows(connection, "SELECT * FROM lease")
+            if row["status"] != "LIVE"
+        ),
+    }
+
+
+def _over(run: Any) -> bool:
+    return run["status"] in RUN_ENDS
+
+
+def _rows(connection: sqlite3.Connection, sql: str, *values: Any) -> list[Any]:
+    return connection.execute(sql, values).fetchall()
+
+
+class _Checked:
+    def __init__(self, connection: sqlite3.Connection, run: Any) -> None:
+        self.run = run
+
+        def mine(table: str) -> list[Any]:
+            return _rows(connection, f"SELECT * FROM {table} WHERE run_no = ?", run["no"])
+
+        self.entries = sorted(mine("entry"), key=lambda row: row["id"])
+        self.effects, self.duties, self.leases = mine("effect"), mine("obligation"), mine("lease")
+        self.attempts, self.timers, self.budgets = mine("attempt"), mine("timer"), mine("budget")
+
+    def check(self) -> None:
+        self.density()
+        self.chain()
+        self.leases_fit()
+        self.settled_before_each_grant()
+        self.effects_fit()
+        self.duties_fit()
+        self.ends_are_whole()
+        self.status_says_why()
+
+    def density(self) -> None:
+        """I3, and one charge after each decision (section 2)."""
+        tape = [entry for entry in self.entries if entry["seq"] is not None]
+        assert [entry["seq"] for entry in tape] == list(range(1, self.run["seq"] + 1))
+        decisions = [json.loads(entry["body"])["index"] for entry in tape if entry["kind"] == "decision"]
+        assert decisions == list(range(self.run["decisions"]))
+        for entry, after in zip(tape, [*tape[1:], None], strict=True):
+            if entry["kind"] == "decision":
+                assert after is not None and after["kind"] == "charge"
+        charges = [json.loads(entry["body"]) for entry in tape if entry["kind"] == "charge"]
+        spent = {row["unit"]: row["spent"] for row in self.budgets}
+        assert spent["tokens"] == sum(charge["tokens_in"] + charge["tokens_out"] for charge in charges)
+        assert spent["usd_micro"] == sum(charge["usd_micro"] for charge in charges)
+
+    def chain(self) -> None:
+        head = b""
+        for entry in self.entries:
+            seq = "" if entry["seq"] is None else entry["seq"]
+            text = f"{seq}|{entry['kind']}|{entry['epoch']}|{entry['at_us']}|{entry['body']}"
+            head = hashlib.sha256(head + text.encode()).digest()
+            assert entry["hash"] == head
+        assert self.run["head"] == head
+
+    def leases_fit(self) -> None:
+        """I7: one live lease, on a RUNNING run, under its epoch; epochs only grow."""
+        live = [lease for lease in self.leases if lease["status"] == "LIVE"]
+        assert len(live) == (self.run["status"] == "RUNNING")
+        for lease in live:
+            assert lease["epoch"] == self.run["epoch"] and lease["worker_no"] == self.run["worker_no"]
+        assert (self.run["worker_no"] is not None) == bool(live)
+        granted = [json.loads(entry["body"])["epoch"] for entry in self.entries if entry["kind"] == "lease_granted"]
+        assert granted == sorted(set(granted)) and len(granted) == self.run["drive"]
+
+    def settled_before_each_grant(self) -> None:
+        """I8, from the story alone."""
+        steps: dict[str, str] = {}
+        for entry in self.entries:
+            body = json.loads(entry["body"])
+            if entry["kind"] == "effect_begun":
+                steps[body["key"]] = "outside" if body["dispatch"] == "outbox" else ""
+            elif entry["kind"] in ("effect_doubted", "observed") and steps.get(body["key"]) != "outside":
+                if body["key"] in steps:
+                    steps[body["key"]] = body["step"]
+            elif entry["kind"] == "effect_ended":
+                del steps[body["key"]]
+            elif entry["kind"] == "lease_granted":
+                assert not [key for key, step in steps.items() if step == "outside" or step in OUTSIDE]
+
+    def effects_fit(self) -> None:
+        begun = [json.loads(entry["body"])["key"] for entry in self.entries if entry["kind"] == "effect_begun"]
+        ended = {
+            body["key"]: body["status"]
+            for body in (json.loads(entry["body"]) for entry in self.entries if entry["kind"] == "effect_ended")
+        }
+        assert len(ended) == sum(entry["kind"] == "effect_ended" for entry in self.entries), "an effect ends once"
+        assert sorted(begun) == sorted(row["key"] for row in self.effects)
+        assert len(begun) == self.run["effects"]
+        bodies: dict[str, list[Any]] = defaultdict(list)
+        for attempt in self.attempts:
+            if attempt["what"] == "body":
+                bodies[attempt["key"]].append(attempt)
+        for effect in self.effects:
+            mine = bodies[effect["key"]]
+            assert ended.get(effect["key"]) == (effect["status"] if effect["status"] in EFFECT_ENDS else None)
+            assert sorted(attempt["number"] for attempt in mine) == list(range(1, effect["attempts"] + 1))
+            running = [attempt for attempt in mine if attempt["ended_us"] is None]
+            assert len(running) <= 1, "two bodies at once"
+            if effect["status"] in EFFECT_ENDS:
+                assert not running and not effect["step"] and not effect["claim_by"]
+            if effect["status"] not in EFFECT_ENDS and effect["dispatch"] == "inline" and not effect["step"]:
+                assert running and self.run["status"] == "RUNNING", "a body that nobody will ever judge"
+            if effect["status"] == "PENDING":
+                assert effect["step"] in ("", "again")
+
+    def duties_fit(self) -> None:
+        """I11: newest first and one at a time, from the story."""
+        positions = {row["key"]: (row["position"], int(row["key"].rsplit("/", 1)[1])) for row in self.duties}
+        assert sum(row["status"] == "CLAIMED" for row in self.duties) <= 1
+        status: dict[str, str] = {}
+        for entry in self.entries:
+            if entry["kind"] == "obligation_moved":
+                body = json.loads(entry["body"])
+                if body["status"] == "CLAIMED":
+                    older_than = [key for key, owed in status.items() if owed in OWED and key != body["key"]]
+                    assert all(positions[key] < positions[body["key"]] for key in older_than)
+                    assert not [key for key, owed in status.items() if owed == "CLAIMED"]
+                status[body["key"]] = body["status"]
+        for row in self.duties:
+            assert status.get(row["key"], "ARMED") == row["status"]
+
+    def ends_are_whole(self) -> None:
+        """After `run_ended` the run is never driven; at its end nothing is left open."""
+        kinds = [entry["kind"] for entry in self.entries]
+        said = kinds.count("run_ended")
+        assert said == (self.run["end_status"] is not None)
+        if said:
+            tape = [entry["kind"] for entry in self.entries if entry["seq"] is not None]
+            assert tape[-1] == "run_ended"
+            assert "lease_granted" not in kinds[kinds.index("run_ended") :]
+            assert self.run["status"] in {"COMPENSATING", "STUCK", self.run["end_status"]}
+            assert all(effect["status"] in EFFECT_ENDS for effect in self.effects)
+            assert all(timer["status"] != "SET" for timer in self.timers)
+            assert all(duty["status"] != "ARMED" for duty in self.duties)
+        if _over(self.run):
+            assert self.run["status"] == self.run["end_status"]
+            assert all(duty["status"] in ("DONE", "DROPPED") for duty in self.duties)
+            assert all(attempt["ended_us"] is not None for attempt in self.attempts)
+
+    def status_says_why(self) -> None:
+        """I12: what is not driven says what it waits for."""
+        run, steps = self.run, [row["step"] for row in self.effects if row["status"] not in EFFECT_ENDS]
+        outside = [row for row in self.effects if row["status"] not in EFFECT_ENDS and row["dispatch"] == "outbox"]
+        if run["status"] == "STUCK":
+            assert run["error"] and run["waiting_on"] == "a person"
+        if run["status"] == "WAITING":
+            waits = [timer for timer in self.timers if timer["status"] == "SET"]
+            assert run["waiting_on"]
+            assert waits or outside or OUTSIDE & set(steps), "nothing will ever wake it"
+            assert "person" not in steps
+        if run["status"] == "RUNNABLE":
+            assert not outside and not OUTSIDE & set(steps)
+        if run["status"] == "COMPENSATING":
+            assert any(duty["status"] in ("DUE", "CLAIMED") for duty in self.duties)
+            assert not any(duty["status"] == "STUCK" for duty in self.duties)
