@@ -48,7 +48,10 @@ def run_bare(config: Config, say: Callable[[str], None]) -> int:
         code = second.wait()
         say("✓ run terminated cleanly" if code == 0 else f"✗ the agent ended with exit code {code}")
         verdict = judge(upstream, since)
-    say(f"upstream observed {verdict.acts} {verdict.noun}{'' if verdict.acts == 1 else 's'} " + ("✗" if verdict.acts != 1 else "✓"))
+    say(
+        f"upstream observed {verdict.acts} {verdict.noun}{'' if verdict.acts == 1 else 's'} "
+        + ("✗" if verdict.acts != 1 else "✓")
+    )
     return 0 if verdict.acts == 2 and code == 0 else 1
 
 

@@ -29,6 +29,7 @@ from tape.reactors.host import Voice
 INPUT = "pay invoice 7"
 DEADLINE_US = 60_000_000
 DEFAULT_POINT = "effect.acted"
+AFTER_END = frozenset({"run.ended"})
 MID_EFFECT = frozenset({"effect.begun", "effect.acted"})
 PASSED = (
     "decision.asking", "decision.replied", "decision.recorded", "effect.begun", "effect.acted", "effect.ended",
@@ -88,7 +89,9 @@ class Demo:
 
     def run(self) -> int:
         """Prints the story; returns 0 if the upstream saw exactly one act."""
-        voice = Voice(entries=self._take, agent_said=lambda pid, line: self._aside(f"agent {pid}: {line}"), trouble=self._aside)
+        voice = Voice(
+            entries=self._take, agent_said=lambda pid, line: self._aside(f"agent {pid}: {line}"), trouble=self._aside
+        )
         with Service(self._config, clock=self._clock, voice=voice) as service:
             upstream = next(iter(service.upstreams.values()))
             since = len(read_ledger(upstream.ledger_path))
@@ -122,7 +125,7 @@ class Demo:
     def _watch(self) -> None:
         """Tells the run's entries until it has ended. Raises EnvironmentTrouble if it does not."""
         deadline = self._clock.boot_us() + DEADLINE_US
-        while self._status is None:
+        while self._status is None or (self._point in AFTER_END and not self._killed):
             left = (deadline - self._clock.boot_us()) / 1_000_000
             try:
                 entry = self._entries.get(timeout=max(0.0, left))

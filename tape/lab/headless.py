@@ -79,12 +79,14 @@ class Screenless:
 
     def _kill(self) -> None:
         assert self._host is not None
+        killed: list[int] = []
         try:
             killed = self._host.order(Order("kill", reason="Ctrl-C"))["killed"]
         except Refused as error:
-            killed = []
             self._say(one_line(error))
-        what = f"killed the agent (pid {', '.join(map(str, killed))}), the reactors take over" if killed else (
-            "no agent is driving a run now"
+        what = (
+            f"killed the agent (pid {', '.join(map(str, killed))}), the reactors take over"
+            if killed
+            else ("no agent is driving a run now")
         )
         self._say(f"Ctrl-C: {what}; once more within two seconds stops everything")

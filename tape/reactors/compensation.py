@@ -8,9 +8,8 @@ from tape.core.journal import obligations
 from tape.core.journal.claims import Claim
 from tape.core.journal.work import DueHook
 from tape.core.kernel.errors import Refused, one_line
-from tape.core.kernel.resolution import Answer
 from tape.core.wire import Frame
-from tape.reactors.reactor import BODY_LIMIT_US, CLAIM_MARGIN_US, LOOK_UP_LIMIT_US, Desk
+from tape.reactors.reactor import BODY_LIMIT_US, CLAIM_MARGIN_US, LOOK_UP_LIMIT_US, Desk, answer_of
 
 
 class Compensation:
@@ -49,9 +48,7 @@ class Compensation:
             desk.try_call(lambda tx: obligations.lose_duty_look_up(tx, claim, how, desk.recovery))
             return
         frame = answer.result()
-        answered = frame["how"] == "answered"
-        said = Answer(frame["answer"]) if answered else Answer.UNCLEAR
-        why = frame["why"] if answered else (frame.get("error") or {}).get("message", "")
+        said, _, why = answer_of(frame)
         desk.try_call(lambda tx: obligations.record_duty_observation(tx, claim, said, why))
 
     def _undo(self) -> int:

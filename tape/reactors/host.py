@@ -6,10 +6,9 @@ import contextlib
 import json
 import os
 import socket
-import sqlite3
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,13 +16,13 @@ from typing import Any
 from tape.core.clock import Clock, SystemClock
 from tape.core.config import Config
 from tape.core.journal import workers
-from tape.core.journal.work import Work
+from tape.core.journal.work import SQLITE_RELEASE, Work
 from tape.core.journal.writer import Writer
 from tape.core.kernel.errors import EnvironmentTrouble, JournalUnavailable, ServerUnavailable, TapeError, UsageError
 from tape.core.kernel.events import Entry, ServerStarted
 from tape.core.kernel.points import Arm
 from tape.core.server import acts
-from tape.core.server.orders import NEEDS_SERVER, Lock, Order, journal_verb, socket_path
+from tape.core.server.orders import NEEDS_SERVER, Lock, Order, journal_verb, operator_name, socket_path
 from tape.core.server.server import Server, ServerPolicy
 from tape.core.server.supervisor import Launch, Notices, Supervisor, end_carriers
 from tape.core.wire import Frame
@@ -36,6 +35,7 @@ from tape.reactors.timers import Timers
 
 PERIOD_SECONDS = 0.05
 FAILED_STARTS_LIMIT = 3
+EARLY_DEATHS_LIMIT = 5
 FOREVER = 1 << 62
 
 
@@ -82,6 +82,7 @@ class Host:
         self._wake = threading.Event()
         self._stopping = False
         self._failed_loads = 0
+        self._early_deaths = 0
         self.load_error: str | None = None
         self._started = threading.Event()
 
@@ -95,7 +96,7 @@ class Host:
         self.stop()
 
     @contextlib.contextmanager
-    def holding(self) -> Iterator[None]:
+    def holding(self) -> Generator[None]:
         """Holds the journal's lock: nothing else is started before it is ours. Raises ServerUnavailable."""
         if not self._lock.take():
             raise ServerUnavailable(
@@ -158,7 +159,7 @@ class Host:
             host=socket.gethostname(),
             boot_id=clock.boot_id,
             release=_release(),
-            sqlite=sqlite3.sqlite_version,
+            sqlite=SQLITE_RELEASE,
         )
         self.server.call(lambda tx: workers.start_service(tx, started))
         for number, nonce, _, host in self.work.live_workers():
@@ -223,9 +224,18 @@ class Host:
     # --- the pool ---------------------------------------------------------------------------------------------
 
     def _worker_died(self, number: int, how: str, proven: bool) -> None:
+        peer = self.server.peers.get(number)
+        self._note_early_death(early=peer is not None and not peer.ready, how=how)
         self.server.worker_died(number, how, proven)
         self._fill_pool()
         self._wake.set()
+
+    def _note_early_death(self, *, early: bool, how: str) -> None:
+        """Agent processes that end before they are ready, several in a row: no use in starting more."""
+        self._early_deaths = self._early_deaths + 1 if early and not self._stopping else 0
+        if self._early_deaths >= EARLY_DEATHS_LIMIT and self.load_error is None:
+            self.load_error = f"the agent process ends before it is ready ({how}): see its output above"
+            self._started.set()
 
     def _fill_pool(self) -> None:
         """As many agent processes as drive runs at once, the warm spare, and one more per worker that is busy with
@@ -238,6 +248,7 @@ class Host:
             self.supervisor.start()
 
     def _on_failed_load(self, worker: int, why: str) -> None:
+        """A project that cannot be loaded: the first time at the start ends it, later the third time in a row."""
         del worker
         self._failed_loads += 1
         if self._failed_loads >= FAILED_STARTS_LIMIT or not any(peer.ready for peer in self.server.peers.values()):
@@ -251,6 +262,10 @@ class Host:
             raise EnvironmentTrouble(f"no agent process was ready within {seconds:g} s: see its output above")
         if self.load_error is not None:
             raise UsageError(self.load_error)
+
+    def wake(self) -> None:
+        """Lets the reactors tick now."""
+        self._wake.set()
 
     # --- entries and orders -----------------------------------------------------------------------------------
 
@@ -276,7 +291,11 @@ class Host:
             failed.set_exception(UsageError(f"an order that is not understood: {error!r}"))
             return failed
         run_id = order.run_id
-        after = (lambda _: server.push_cancel(run_id)) if order.verb == "cancel" and run_id else None
+
+        def after(done: dict[str, Any]) -> None:
+            if order.verb == "cancel" and run_id is not None:
+                server.push_cancel(run_id)
+
         return server.submit(verb, after)
 
     def order(self, order: Order) -> dict[str, Any]:
@@ -285,7 +304,7 @@ class Host:
             "verb": order.verb,
             "run_id": order.run_id,
             "args": dict(order.args),
-            "actor": order.actor,
+            "actor": order.actor or operator_name(),
             "reason": order.reason,
         }
         return self.server.do(lambda: self._operator(self.server, frame)).result()
@@ -322,7 +341,7 @@ class Host:
         state.ticks += 1
         try:
             state.moved += reactor.tick()
-        except (JournalUnavailable, sqlite3.Error) as error:
+        except JournalUnavailable as error:
             state.errors += 1
             if str(error) != state.last_error:
                 state.last_error = str(error)
@@ -346,7 +365,7 @@ class _Pool:
 
     def hook(self, worker: int, what: str, key: str, effect: dict[str, Any], limit_us: int) -> Future[Any]:
         answer = self._host.server.hook(worker, what, key, effect, limit_us)
-        answer.add_done_callback(lambda _: self._host._wake.set())
+        answer.add_done_callback(lambda _: self._host.wake())
         return answer
 
     def end_silent(self, worker: int) -> bool:

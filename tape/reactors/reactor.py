@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from tape.core.clock import Clock
-from tape.core.journal.claims import Claim
 from tape.core.journal.transaction import Tx
 from tape.core.journal.work import Work
 from tape.core.kernel.errors import Refused
 from tape.core.kernel.policy import LeasePolicy, RecoveryPolicy
+from tape.core.kernel.resolution import Answer
+from tape.core.wire import Frame
 
 T = TypeVar("T")
 LOOK_UP_LIMIT_US = 30_000_000
@@ -60,10 +61,9 @@ class Desk:
             return None
 
 
-@dataclass(slots=True)
-class Errand:
-    """A hook under way for one claim."""
-
-    claim: Claim
-    what: str
-    answer: Future[Any]
+def answer_of(frame: Frame) -> tuple[Answer, list[Any], str]:
+    """A look-up's answer, the acts it found and its reason; a look-up that failed could not say."""
+    if frame["how"] == "answered":
+        return Answer(frame["answer"]), frame["acts"], frame["why"]
+    error: dict[str, str] = frame.get("error") or {}
+    return Answer.UNCLEAR, [], error.get("message", "")

@@ -8,9 +8,9 @@ from tape.core.journal import claims
 from tape.core.journal.claims import Claim
 from tape.core.journal.work import DueHook
 from tape.core.kernel.errors import Refused, one_line
-from tape.core.kernel.resolution import Answer, Step
+from tape.core.kernel.resolution import Step
 from tape.core.wire import Frame
-from tape.reactors.reactor import CLAIM_MARGIN_US, LOOK_UP_LIMIT_US, Desk
+from tape.reactors.reactor import CLAIM_MARGIN_US, LOOK_UP_LIMIT_US, Desk, answer_of
 
 _ASKING = frozenset({Step.ASK, Step.ASK_LATER})
 
@@ -38,11 +38,8 @@ class Reconciler:
             how = one_line(error)
             desk.try_call(lambda tx: claims.lose_look_up(tx, claim, how, desk.recovery))
             return
-        frame = answer.result()
-        if frame["how"] != "answered":
-            frame = {"answer": "unclear", "acts": [], "why": (frame.get("error") or {}).get("message", "")}
-        said = Answer(frame["answer"])
-        desk.try_call(lambda tx: claims.record_observation(tx, claim, said, frame["acts"], frame["why"]))
+        said, acts, why = answer_of(answer.result())
+        desk.try_call(lambda tx: claims.record_observation(tx, claim, said, acts, why))
 
     def _ask(self) -> int:
         desk, moved = self._desk, 0

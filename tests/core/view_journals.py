@@ -61,7 +61,9 @@ class Journal:
         self.clock.advance(0.08)
         self.writer.apply(lambda tx: records.record_decision(tx, run_id, epoch, decision, USAGE))
 
-    def begin(self, run_id: str, epoch: int, index: int | None = 1, policy: ToolPolicy = LOOK_UP, ordinal: int = 0) -> str:
+    def begin(
+        self, run_id: str, epoch: int, index: int | None = 1, policy: ToolPolicy = LOOK_UP, ordinal: int = 0
+    ) -> str:
         args = {"to": "ACME", "amount_minor": 12500}
         call = Call(decision_index=index, ordinal=ordinal, tool="wire_money", args=args, policy=policy)
         self.writer.apply(lambda tx: effects.begin_effect(tx, run_id, epoch, call, fingerprint("effect", "x", args)))
@@ -83,15 +85,17 @@ class Journal:
         )
         return self.writer.apply(lambda tx: claims.record_observation(tx, claim, answer, acts, ""))
 
-    def finish(self, run_id: str, epoch: int, outcome: str = "TERMINAL", result: Any = "paid", error: Any = None) -> None:
+    def finish(
+        self, run_id: str, epoch: int, outcome: str = "TERMINAL", result: Any = "paid", error: Any = None
+    ) -> None:
         self.writer.apply(lambda tx: runs.end_run(tx, run_id, epoch, outcome, result, error))
 
-    def whole(self, reply: Any = None) -> str:
+    def whole(self, reply: Any = None, policy: ToolPolicy = LOOK_UP) -> str:
         """A run without a crash: two decisions, one effect, TERMINAL."""
         run_id, worker = self.start(), self.worker()
         epoch = self.grant(run_id, worker)
         self.decide(run_id, epoch, 0, reply if reply is not None else {"say": "a plan"})
-        key = self.begin(run_id, epoch, 0)
+        key = self.begin(run_id, epoch, 0, policy)
         self.end(run_id, epoch, key)
         self.decide(run_id, epoch, 1, {"say": "done"})
         self.finish(run_id, epoch)

@@ -61,7 +61,7 @@ class Book:
         return self.writer.apply(lambda tx: verb(tx, *args, **named))
 
     def refused(
-        self, verb: Callable[..., Any], *args: Any, by: type[TapeError] = Refused, says: str = "", **named: Any
+        self, verb: Callable[..., Any], *args: Any, by: type[TapeError] = Refused, says: str | None = None, **named: Any
     ) -> TapeError:
         """The verb is refused, and leaves every table as it was."""
         before = self.dump()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tape.core.journal import effects, obligations, records, runs, workers
+from tape.core.journal import claims, effects, obligations, records, runs, workers
 from tape.core.journal.records import Usage
 from tape.core.kernel.errors import Fenced, IllegalTransition, JournalError, KeyConflict, NotFound, Refused, UsageError
 from tape.core.kernel.lifecycle import LeaseTrigger, WorkerTrigger
 from tape.core.kernel.policy import SECOND_US
-from tests.journal.book import BLIND, FAILED, IDEMPOTENT, LOOK_UP, OUTBOX, SURE, TTL_US, Book
+from tape.core.kernel.resolution import Answer
+from tests.journal.book import BLIND, FAILED, IDEMPOTENT, LOOK_UP, OUTBOX, SURE, TTL_US, UNDOABLE, Book
 
 
 def test_a_run_starts_with_its_first_record(book: Book) -> None:
@@ -178,29 +179,17 @@ def test_a_reactor_does_not_wake_a_run_that_is_stuck_for_a_person(book: Book) ->
     book.die(run_id)
     for _ in range(5):
         book.clock.advance(10)
-        assert book.observe(run_id, key, _absent()) == "N-absent"
+        assert book.observe(run_id, key, Answer.ABSENT) == "N-absent"
         epoch = book.again(run_id)
         book.retry(run_id, epoch, key)
         book.die(run_id)
         if book.status(run_id) == "STUCK":
             break
     assert book.status(run_id) == "STUCK" and "deaths in a row" in book.run(run_id)["error"]
-    book.observe(run_id, key, _present())
+    book.observe(run_id, key, Answer.PRESENT)
     assert book.effect(key)["status"] == "CONFIRMED"
     assert book.status(run_id) == "STUCK"
     assert book.do(runs.redrive, run_id) == "RUNNABLE"
-
-
-def _absent() -> object:
-    from tape.core.kernel.resolution import Answer
-
-    return Answer.ABSENT
-
-
-def _present() -> object:
-    from tape.core.kernel.resolution import Answer
-
-    return Answer.PRESENT
 
 
 def test_renewal_keeps_what_has_not_run_out(book: Book) -> None:
@@ -384,7 +373,7 @@ def test_cancel_waits_for_what_is_open(book: Book) -> None:
     key = book.begin(run_id, epoch, LOOK_UP)
     book.die(run_id)
     assert book.do(runs.cancel, run_id) == "WAITING"
-    book.observe(run_id, key, _present())
+    book.observe(run_id, key, Answer.PRESENT)
     assert book.status(run_id) == "CANCELLED"
 
 
@@ -401,8 +390,6 @@ def test_cancel_drives_on_what_only_the_agent_can_settle(book: Book) -> None:
 
 
 def test_cancel_of_a_stuck_run_waits_for_the_person(book: Book) -> None:
-    from tape.core.journal import claims
-
     run_id, epoch = book.driven()
     key = book.begin(run_id, epoch)
     book.die(run_id)
@@ -412,8 +399,6 @@ def test_cancel_of_a_stuck_run_waits_for_the_person(book: Book) -> None:
 
 
 def test_cancel_of_a_poisoned_run_with_an_open_body_can_be_brought_to_an_end(book: Book) -> None:
-    from tape.core.journal import claims
-
     run_id = book.start()
     epoch = book.again(run_id)
     key = book.begin(run_id, epoch, IDEMPOTENT)
@@ -434,8 +419,6 @@ def test_cancel_with_an_outbox_effect_waits_for_the_outbox(book: Book) -> None:
 
 
 def test_a_run_that_compensates_is_not_cancelled(book: Book) -> None:
-    from tests.journal.book import UNDOABLE
-
     run_id, epoch = book.driven()
     key = book.begin(run_id, epoch, UNDOABLE)
     book.end(run_id, epoch, key)

@@ -10,6 +10,9 @@ from typing import Any
 import orjson
 
 from tape.core.clock import format_us
+from tape.core.kernel.errors import JournalUnavailable
+
+SQLITE_RELEASE = sqlite3.sqlite_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,10 @@ class Work:
         self._connection.row_factory = sqlite3.Row
 
     def _rows(self, sql: str, **values: int) -> list[sqlite3.Row]:
-        return self._connection.execute(sql, values).fetchall()
+        try:
+            return self._connection.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            raise JournalUnavailable(f"the journal cannot be read: {error}") from None
 
     def runnable(self, now: int, most: int) -> list[DueRun]:
         return [DueRun(row["id"], row["crashes"]) for row in self._rows(_RUNNABLE, now=now, most=most)]

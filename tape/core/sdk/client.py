@@ -11,39 +11,17 @@ import asyncio
 import os
 import signal
 import socket
-import stat
 import threading
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 from tape.core import wire
 from tape.core.clock import Clock
+from tape.core.dial import open_socket
 from tape.core.kernel.errors import ServerUnavailable
 from tape.core.wire import Frame
 
 Reply = Callable[[Frame], None]
 _CHUNK = 1 << 18
-
-
-class NoServer(ServerUnavailable):
-    """Nobody listens at the socket: nothing was sent."""
-
-
-def open_socket(path: str, timeout: float = 5.0) -> socket.socket:
-    """Connects, after a look at the socket's owner and mode. Raises ServerUnavailable."""
-    try:
-        for place in (Path(path), Path(path).parent):
-            found = place.stat()
-            if found.st_uid != os.getuid() or stat.S_IMODE(found.st_mode) & 0o077:
-                raise ServerUnavailable(f"{place} is not owned by you alone: not connecting to it")
-        link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        link.settimeout(timeout)
-        link.connect(path)
-    except OSError as error:
-        raise NoServer(f"no server answers at {path} ({error.strerror or error}): start `tape dev`") from None
-    link.settimeout(None)
-    return link
 
 
 class Link:
@@ -164,23 +142,3 @@ def end_own_group(why: str) -> None:
     os.write(2, f"tape: this agent ends itself: {why}\n".encode())
     os.killpg(os.getpgrp(), signal.SIGKILL)
     raise SystemExit(70)  # for the type checker: SIGKILL has come
-
-
-def ask(path: str, frame: Frame, timeout: float = 30.0) -> Frame:
-    """One question of an operator's command on a connection of its own. Raises ServerUnavailable."""
-    with open_socket(path) as link:
-        link.settimeout(timeout)
-        decoder = wire.Decoder()
-        try:
-            link.sendall(wire.encode({"t": "hello", "role": "operator"}) + wire.encode(frame))
-            while True:
-                data = link.recv(_CHUNK)
-                if not data:
-                    raise ServerUnavailable("the server hung up before it answered; see `tape status`, then try again")
-                for reply in decoder.feed(data):
-                    if reply["t"] == "answer":
-                        return reply
-        except OSError as error:
-            raise ServerUnavailable(
-                f"the server does not answer ({error}); see `tape status`, then try again"
-            ) from None

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from typing import Any, NoReturn, TypeVar
 
 from tape.core.clock import Clock
+from tape.core.dial import ask
 from tape.core.kernel import errors, identity
 from tape.core.kernel.errors import RunInterrupted, UsageError
 from tape.core.kernel.resolution import Dispatch, Semantics
-from tape.core.sdk.client import Link, ask, end_own_group
+from tape.core.sdk.client import Link, end_own_group
 from tape.core.sdk.decorators import Tool, find_tool, is_async
 from tape.core.sdk.effects import CURRENT_EFFECT, CURRENT_METER, Effect, UsageMeter
 from tape.core.sdk.replay import Body, Outcome, Tape, describe

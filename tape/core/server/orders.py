@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from tape.core.clock import SystemClock
 from tape.core.config import Config, suggest
+from tape.core.dial import NoServer, ask
 from tape.core.kernel import errors
 from tape.core.kernel.errors import EnvironmentTrouble, ServerUnavailable, TapeError, UsageError
-from tape.core.sdk.client import NoServer, ask
 
 if TYPE_CHECKING:
     from tape.core.journal.transaction import Tx

@@ -92,6 +92,7 @@ class WorkerPeer:
     ready: bool = False
     doomed: bool = False
     frozen: bool = False
+    alone: bool = False
     drives: dict[str, int] = field(default_factory=lambda: {})
     open_bodies: set[tuple[str, str]] = field(default_factory=lambda: set())
     hooks: dict[int, HookCall] = field(default_factory=lambda: {})

@@ -226,7 +226,8 @@ class Server:
         free = [
             peer
             for peer in list(self.peers.values())
-            if peer.ready and not (peer.frozen or peer.doomed or peer.hooks) and len(peer.drives) < room
+            if peer.ready and not (peer.frozen or peer.doomed or peer.hooks)
+            if len(peer.drives) < room and not (peer.alone and peer.drives)
         ]
         free.sort(key=lambda peer: (-len(peer.drives), peer.number))
         return free[0].number if free else None
@@ -641,10 +642,10 @@ class Server:
             self._reply(item, outcome, lose=lose)
         self._push(entries)
 
-    def _reply(self, item: _Boundary, outcome: Outcome[Any], *, lose: bool) -> None:
+    def _reply(self, item: _Boundary, outcome: Outcome[Frame], *, lose: bool) -> None:
         peer, frame, error = item.peer, item.frame, outcome.error
         if error is None:
-            reply = _answer(frame, "ok", outcome.result)
+            reply = _answer(frame, "ok", outcome.result or {})
             if frame["t"] in ("begin", "attempt") and not lose:
                 self._note_body(peer, frame)
         elif isinstance(error, JournalUnavailable):
@@ -722,6 +723,7 @@ class Server:
                 peer = self.peers.get(entry.event.worker)
                 if peer is not None:
                     peer.drives[entry.run_id] = entry.event.epoch
+                    peer.alone = entry.event.alone
             elif isinstance(entry.event, LeaseEnded):
                 self._driving.pop(entry.run_id, None)
 
@@ -778,10 +780,7 @@ class Server:
 
     def _read(self, verb: Callable[[Tx], T]) -> T:
         """Reads on the writing connection, on the server's thread."""
-        outcome = self.writer.commit([verb])[0]
-        if outcome.error is not None:
-            raise outcome.error
-        return outcome.result
+        return self.writer.apply(verb)
 
     def push_cancel(self, run_id: str) -> None:
         """Tells the driver of a run that it is being cancelled."""
