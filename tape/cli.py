@@ -493,6 +493,7 @@ def _print_pids(placed: Placed, what: str, none: str) -> None:
         _paper().say(f"{what} pid {pid}")
     if not pids:
         _hint(none)
+        raise typer.Exit(FAILED)
 
 
 @app.command()

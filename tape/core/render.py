@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, cast
 
 from tape.core.kernel import events
-from tape.core.kernel.events import Entry, Event
+from tape.core.kernel.events import Entry, Event, Json
 from tape.core.kernel.lifecycle import EffectStatus, LeaseStatus, WorkerStatus
 from tape.core.kernel.resolution import Answer
 from tape.core.marks import (
@@ -47,6 +47,7 @@ __all__ = [
     "duration",
     "fault",
     "fit",
+    "given",
     "line",
     "money",
     "run_mark",
@@ -260,9 +261,16 @@ def _conflict_opened(event: events.ConflictOpened) -> Shown:
 
 
 def _order_placed(event: events.OrderPlaced) -> Shown:
-    args = f"  {short_json(event.args)}" if event.args else ""
+    args = f"  {short_json(given(event.args))}" if event.args else ""
     reason = f": {event.reason}" if event.reason else ""
     return Mark("→", Style.ACCENT), f"order_placed {event.order}  {event.verb}{args} by {event.actor}{reason}"
+
+
+def given(args: Json) -> Json:
+    """The arguments of an order without those that were left out."""
+    if not isinstance(args, dict):
+        return args
+    return {name: value for name, value in cast(dict[str, Json], args).items() if value is not None}
 
 
 def _point_reached(event: events.PointReached) -> Shown:

@@ -179,15 +179,15 @@ def await_end(
     reader: Reader, clock: Clock, run_id: str, served: Callable[[], bool], hint: Callable[[str], None]
 ) -> RunView:
     """Waits until the run has ended or is STUCK. Says so once if no server is left to drive it, and waits on."""
-    polls = 0
+    polls, said = 0, False
     while True:
         run = reader.run(run_id)
         if run.ended or run.status == RunStatus.STUCK:
             return run
         polls += 1
-        if polls % POLLS_PER_LOOK == 0 and not served():
+        if not said and polls % POLLS_PER_LOOK == 0 and not served():
             hint("no server runs any more: start `tape dev` to drive it; still waiting")
-            polls = -(1 << 62)
+            said = True
         clock.sleep(POLL_SECONDS)
 
 

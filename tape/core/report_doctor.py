@@ -31,6 +31,7 @@ from tape.core.render import (
     count,
     duration,
     fault,
+    given,
     line,
     money,
     short_json,
@@ -179,6 +180,6 @@ def _conflict_row(conflict: ConflictView) -> Cell:
 def _order_row(order: OrderView) -> Cell:
     why = f": {order.reason}" if order.reason else ""
     return (
-        f"{clock_time(order.placed_us)}  {order.verb}  {short_json(order.args, 400)}  by {order.actor}{why}",
+        f"{clock_time(order.placed_us)}  {order.verb}  {short_json(given(order.args), 400)}  by {order.actor}{why}",
         Style.PLAIN,
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tape.core.clock import Clock, SystemClock
 from tape.core.config import Config
+from tape.core.journal.views import open_reader
 from tape.core.kernel.errors import EnvironmentTrouble, UsageError
 from tape.core.kernel.events import (
     Attached,
@@ -28,6 +29,8 @@ from tape.reactors.host import Voice
 
 INPUT = "pay invoice 7"
 DEADLINE_US = 60_000_000
+OTHERS_US = 15_000_000
+POLL_SECONDS = 0.02
 DEFAULT_POINT = "effect.acted"
 AFTER_END = frozenset({"run.ended"})
 MID_EFFECT = frozenset({"effect.begun", "effect.acted"})
@@ -94,17 +97,33 @@ class Demo:
         )
         with Service(self._config, clock=self._clock, voice=voice) as service:
             upstream = next(iter(service.upstreams.values()))
-            since = len(read_ledger(upstream.ledger_path))
             self._say("✓ tape-server up")
             self._say(f"✓ reactors started ({', '.join(service.host.states)})")
             service.host.wait_ready()
             self._say("✓ agent started")
+            since = self._await_others(upstream)
             self._say("→ triggering run...")
             self._run_id = service.host.start_armed(Order("start", args={"input": INPUT}), self._arms)
             self._watch()
             verdict = judge(upstream, since)
+        if not self._killed:
+            self._say(f"✗ nothing was killed: the run did not pass {self._point}")
         self._say(verdict.line())
         return 0 if verdict.holds and self._killed and self._status is RunStatus.TERMINAL else 1
+
+    def _await_others(self, upstream: Upstream) -> int:
+        """The ledger's length once no other run of this journal acts any more: whatever is added to it from now on is
+        counted, whatever its key. Raises EnvironmentTrouble for runs that do not end soon."""
+        deadline = self._clock.boot_us() + OTHERS_US
+        with open_reader(self._config.journal) as reader:
+            while others := [run.id for run in reader.runs(open_only=True) if run.status != RunStatus.STUCK]:
+                if self._clock.boot_us() > deadline:
+                    raise EnvironmentTrouble(
+                        f"another run has not ended yet ({', '.join(others[:3])}), and the demo counts every act: "
+                        "let `tape dev` drive it to its end, `tape cancel` it, or try in a fresh project"
+                    )
+                self._clock.sleep(POLL_SECONDS)
+        return len(read_ledger(upstream.ledger_path))
 
     def _arms(self, run_id: str) -> list[Arm]:
         """The point, and for one on the recovery's own path the kill that leads there."""

@@ -83,6 +83,7 @@ class Host:
         self._stopping = False
         self._failed_loads = 0
         self._early_deaths = 0
+        self._said = ""
         self.load_error: str | None = None
         self._started = threading.Event()
 
@@ -207,7 +208,7 @@ class Host:
         return Notices(
             started=lambda nonce, pid, ticks: self.server.worker_started(nonce, pid, ticks, self.clock.boot_id, host),
             died=self._worker_died,
-            said=lambda number, pid, line: self.voice.agent_said(pid, line),
+            said=self._agent_said,
         )
 
     def stop(self) -> None:
@@ -230,11 +231,21 @@ class Host:
         self._fill_pool()
         self._wake.set()
 
+    def _agent_said(self, number: int, pid: int, line: str) -> None:
+        del number
+        self._said = line.strip() or self._said
+        self.voice.agent_said(pid, line)
+
+    def _last_words(self) -> str:
+        modules = ", ".join(dict.fromkeys(target.module for target in self.config.agents.values()))
+        said = f"the last that it said: {self._said}" if self._said else "it said nothing"
+        return f"{said}; look at what {modules} does when it is imported"
+
     def _note_early_death(self, *, early: bool, how: str) -> None:
         """Agent processes that end before they are ready, several in a row: no use in starting more."""
         self._early_deaths = self._early_deaths + 1 if early and not self._stopping else 0
         if self._early_deaths >= EARLY_DEATHS_LIMIT and self.load_error is None:
-            self.load_error = f"the agent process ends before it is ready ({how}): see its output above"
+            self.load_error = f"the agent process ends before it is ready ({how}); {self._last_words()}"
             self._started.set()
 
     def _fill_pool(self) -> None:
@@ -259,7 +270,7 @@ class Host:
     def wait_ready(self, seconds: float = 30.0) -> None:
         """Returns when an agent process is ready. Raises UsageError if the project cannot be loaded."""
         if not self._started.wait(seconds):
-            raise EnvironmentTrouble(f"no agent process was ready within {seconds:g} s: see its output above")
+            raise EnvironmentTrouble(f"no agent process was ready within {seconds:g} s; {self._last_words()}")
         if self.load_error is not None:
             raise UsageError(self.load_error)
 

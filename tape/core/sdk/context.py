@@ -228,7 +228,7 @@ class RunContext:
         if self._grace is not None:
             self._grace.cancel()
             self._grace = None
-        self.boundary("attach", {"replayed": self.replayed})
+        self.boundary("attach", {"replayed": self.replayed, "waits": False})
         for future in self._turns:
             if not future.done():
                 future.set_result(None)

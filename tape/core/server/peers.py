@@ -58,9 +58,8 @@ class Connection:
             return None  # no peer of ours: hang up
 
     def send(self, frame: Mapping[str, Any]) -> None:
-        """Queues the frame and sends what the socket takes now."""
+        """Queues the frame; the loop sends what has queued up once a round."""
         self.out += wire.encode(dict(frame))
-        self.flush()
 
     def flush(self) -> bool:
         """Sends what the socket takes; True when nothing is left."""

@@ -33,6 +33,7 @@ from tape.core.wire import Frame
 T = TypeVar("T")
 Verb = Callable[[Tx], Any]
 TAPE_CHUNK_RECORDS = 200
+LAZY_US = 2_000
 BOUNDARIES = frozenset(
     ("ask", "decision", "sample", "timer", "attach", "begin", "attempt", "end", "park", "diverge", "finish")
 )
@@ -93,13 +94,15 @@ class Server:
         self._operator = operator
         self._by_nonce: dict[str, WorkerPeer] = {}
         self._early: dict[str, tuple[Connection, Frame]] = {}
+        self._connections: set[Connection] = set()
         self._arms: list[Arm] = []
         self._jobs: queue.SimpleQueue[_Job | Callable[[], None]] = queue.SimpleQueue()
         self._selector = selectors.DefaultSelector()
         self._driving: dict[str, tuple[int, int]] = {}
         self._tickets = 0
         self._stopping = False
-        self._again: list[_Boundary] = []
+        self._lazy: list[_Boundary] = []
+        self._lazy_until_us = 0
         self._listener = _listen(socket_path)
         self._selector.register(self._listener, selectors.EVENT_READ, None)
         self._wake_read, self._wake_write = os.pipe()
@@ -186,6 +189,7 @@ class Server:
         peer = self.peers.get(number)
         if peer is not None and peer.connection is not None and not peer.doomed and not peer.frozen:
             self._drain_connection(peer.connection)
+        self._commit([], [])
 
     def _drain_connection(self, connection: Connection) -> None:
         boundaries: list[_Boundary] = []
@@ -372,7 +376,7 @@ class Server:
     def _loop(self) -> None:
         while not self._stopping:
             ready = self._selector.select(self._patience())
-            boundaries, self._again = self._again, []
+            boundaries: list[_Boundary] = []
             jobs: list[_Job] = []
             works: list[Callable[[], None]] = []
             for key, events in ready:
@@ -391,19 +395,36 @@ class Server:
                     jobs.append(job)
                 else:
                     works.append(job)
-            self._commit(jobs, boundaries)
+            if jobs or works or not self._can_wait(boundaries):
+                self._commit(jobs, boundaries)
             for work in works:
                 work()
             self._end_late_hooks()
+            for connection in [connection for connection in self._connections if connection.out]:
+                self._flush(connection)
         self._close()
 
     def _patience(self) -> float | None:
-        if not self._jobs.empty() or self._again:
+        if not self._jobs.empty():
             return 0
         deadlines = [hook.deadline_boot_us for peer in self.peers.values() for hook in peer.hooks.values()]
+        if self._lazy:
+            deadlines.append(self._lazy_until_us)
         if not deadlines:
             return None
         return max(0.0, (min(deadlines) - self.clock.boot_us()) / 1_000_000)
+
+    def _can_wait(self, boundaries: list[_Boundary]) -> bool:
+        """Boundaries for which nobody waits go with the next commit, or with one of their own a moment later."""
+        now = self.clock.boot_us()
+        if not boundaries:
+            return bool(self._lazy) and now < self._lazy_until_us
+        if any(item.frame.get("waits") is not False for item in boundaries):
+            return False
+        if not self._lazy:
+            self._lazy_until_us = now + LAZY_US
+        self._lazy += boundaries
+        return True
 
     def _end_late_hooks(self) -> None:
         now = self.clock.boot_us()
@@ -426,6 +447,7 @@ class Server:
             return
         connection = Connection(link)
         self._selector.register(link, selectors.EVENT_READ, connection)
+        self._connections.add(connection)
 
     def _serve(self, connection: Connection, events: int, boundaries: list[_Boundary]) -> None:
         if events & selectors.EVENT_WRITE:
@@ -438,7 +460,6 @@ class Server:
             return
         for frame in frames:
             self._take(connection, frame, boundaries)
-        self._flush(connection)
 
     def _flush(self, connection: Connection) -> None:
         if connection.closed:
@@ -450,6 +471,7 @@ class Server:
     def _hang_up(self, connection: Connection) -> None:
         if not connection.closed:
             self._selector.unregister(connection.socket)
+            self._connections.discard(connection)
             connection.close()
         if connection.worker is not None and connection.worker.connection is connection:
             connection.worker.connection = None
@@ -616,14 +638,15 @@ class Server:
             else:
                 kind = type(error).__name__ if isinstance(error, TapeError) else "TapeError"
                 connection.send({"t": "answer", "error": {"type": kind, "message": str(error)}})
-            self._flush(connection)
 
         future.add_done_callback(lambda _: self._do(answer))
 
     # --- commits ----------------------------------------------------------------------------------------------
 
     def _commit(self, jobs: list[_Job], boundaries: list[_Boundary], *, lose: bool = False) -> None:
-        """One transaction for all of it; then replies, pushes and listeners. An armed point commits alone."""
+        """One transaction for all of it, what could wait first; then replies, pushes and listeners. An armed point
+        commits alone."""
+        boundaries, self._lazy = [*self._lazy, *boundaries], []
         if not jobs and not boundaries:
             return
         outcomes = self.writer.commit([*(job.verb for job in jobs), *(item.verb for item in boundaries)])
@@ -775,8 +798,6 @@ class Server:
                 **tape,
             }
         )
-        if peer.connection is not None:
-            self._flush(peer.connection)
 
     def _read(self, verb: Callable[[Tx], T]) -> T:
         """Reads on the writing connection, on the server's thread."""
