@@ -17,7 +17,6 @@ if TYPE_CHECKING:
         TapeError,
         UsageError,
     )
-    from tape.core.sdk.context import Run
     from tape.core.sdk.decorators import Agent, Tool, agent, model, tool
     from tape.core.sdk.effects import (
         Budget,
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
         report_usage,
         unclear,
     )
+    from tape.core.sdk.run import Run
 
 _HOME = {
     "tape.core.kernel.errors": (
@@ -46,7 +46,6 @@ _HOME = {
         "TapeError",
         "UsageError",
     ),
-    "tape.core.sdk.context": ("Run",),
     "tape.core.sdk.decorators": ("Agent", "Tool", "agent", "model", "tool"),
     "tape.core.sdk.effects": (
         "Budget",
@@ -61,6 +60,7 @@ _HOME = {
         "report_usage",
         "unclear",
     ),
+    "tape.core.sdk.run": ("Run",),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 

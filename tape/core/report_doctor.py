@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tape.core.clock import format_us
@@ -40,6 +40,8 @@ from tape.core.render import (
 )
 from tape.core.report import Cell, Paper, clock_time, status_line
 
+MAX_FINDINGS = 100
+_RANKS = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
 SEVERITY_MARKS: Mapping[Severity, Mark] = {
     Severity.ERROR: Mark("✗", Style.ERROR),
     Severity.WARNING: Mark("!", Style.WARNING),
@@ -67,21 +69,27 @@ def print_doctor(paper: Paper, journal: Path, machine: Sequence[Finding], found:
         paper.json(facts | {"findings": [finding_json(finding) for finding in findings]}, indent=2)
         return not errors
     print_findings(paper, "environment", machine)
-    looked = Finding(Severity.NOTE, None, f"{count(found.runs, 'run')}, {count(found.entries, 'entry', 'entries')}")
-    print_findings(paper, f"journal {show(str(journal))}", (looked, *found.findings))
+    looked = f"{count(found.runs, 'run')}, {count(found.entries, 'entry', 'entries')}"
+    sound = (Finding(Severity.NOTE, None, "nothing wrong"),)
+    print_findings(paper, f"journal {show(str(journal))}  {looked}", found.findings or sound)
     paper.say("fine" if not errors + warnings else f"{count(errors, 'error')}, {count(warnings, 'warning')}")
     return not errors
 
 
-def print_findings(paper: Paper, title: str, findings: Iterable[Finding]) -> None:
+def print_findings(paper: Paper, title: str, findings: Sequence[Finding]) -> None:
+    """The first of them, the worst before the others; what helps several in a row is said once."""
     paper.say(title)
-    for finding in findings:
+    ranked = sorted(findings, key=lambda finding: _RANKS.index(finding.severity))
+    shown = ranked[:MAX_FINDINGS]
+    for finding, following in zip(shown, [*shown[1:], None], strict=True):
         mark = SEVERITY_MARKS[finding.severity]
         whose = f"{finding.run_id} " if finding.run_id else ""
         word = "" if finding.severity is Severity.NOTE else f"{finding.severity}: "
         paper.say(f"  {mark.glyph} {word}{show(whose + finding.what, 1000)}", mark.style)
-        if finding.help:
+        if finding.help and (following is None or following.help != finding.help):
             paper.say(f"      {show(finding.help, 1000)}")
+    if len(ranked) > len(shown):
+        paper.say(f"  {len(ranked) - len(shown)} more; --json prints all")
 
 
 def print_dump(paper: Paper, dump: RunDump) -> None:

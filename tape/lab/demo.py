@@ -104,7 +104,7 @@ class Demo:
             since = self._await_others(upstream)
             self._say("→ triggering run...")
             self._run_id = service.host.start_armed(Order("start", args={"input": INPUT}), self._arms)
-            self._watch()
+            self._watch(service.host.check)
             verdict = judge(upstream, since)
         if not self._killed:
             self._say(f"✗ nothing was killed: the run did not pass {self._point}")
@@ -141,8 +141,9 @@ class Demo:
         if self._verbose:
             self._entries.put(line)
 
-    def _watch(self) -> None:
-        """Tells the run's entries until it has ended. Raises EnvironmentTrouble if it does not."""
+    def _watch(self, check: Callable[[], None]) -> None:
+        """Tells the run's entries until it has ended. Raises EnvironmentTrouble if it does not, and what `check` raises
+        if no agent can be started any more."""
         deadline = self._clock.boot_us() + DEADLINE_US
         while self._status is None or (self._point in AFTER_END and not self._killed):
             left = (deadline - self._clock.boot_us()) / 1_000_000
@@ -159,6 +160,7 @@ class Demo:
                 self._tell(entry.event)
             elif entry.run_id is None and isinstance(entry.event, WorkerDied):
                 self._tell_death(entry.event)
+            check()
 
     def _tell(self, event: Event) -> None:
         if self._verbose:

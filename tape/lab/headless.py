@@ -19,6 +19,7 @@ from tape.lab.service import Service
 from tape.reactors.host import Host, Voice
 
 TWICE_WITHIN_US = 2_000_000
+SAME_TROUBLE_US = 10_000_000
 
 Work = Callable[[], None]
 
@@ -34,6 +35,8 @@ class Screenless:
         self._queue: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         self._paper = Paper(sys.stdout)
         self._interrupted_at_us = -TWICE_WITHIN_US
+        self._last_trouble = ""
+        self._trouble_at_us = 0
         self._host: Host | None = None
 
     def run(self) -> int:
@@ -41,15 +44,15 @@ class Screenless:
         voice = Voice(
             entries=lambda entries: self._queue.put(lambda: self._print(entries)),
             agent_said=lambda pid, line: self._say(f"agent {pid}: {line}"),
-            trouble=lambda line: self._say(f"trouble: {line}"),
+            trouble=self._trouble,
         )
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
         with Service(self._config, clock=self._clock, voice=voice) as service:
-            self._host = service.host
             for upstream in service.upstreams.values():
                 self._say(f"stand-in {upstream.name} at {upstream.url}, ledger {upstream.ledger_path}")
             service.host.wait_ready()
+            self._host = service.host
             if self._kills_first:
                 self._say("ready; Ctrl-C kills the agent, twice within two seconds stops everything")
             else:
@@ -67,8 +70,18 @@ class Screenless:
         """Puts a line of ours or of the agent's on standard error, safe to look at."""
         self._queue.put(lambda: print(show(line, 2000), file=sys.stderr, flush=True))
 
+    def _trouble(self, line: str) -> None:
+        """The same trouble is said again only after a while: it is met many times a second."""
+        now = self._clock.boot_us()
+        if line == self._last_trouble and now - self._trouble_at_us < SAME_TROUBLE_US:
+            return
+        self._last_trouble, self._trouble_at_us = line, now
+        self._say(f"trouble: {line}")
+
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         del frame
+        if self._host is None:
+            raise KeyboardInterrupt  # still starting: there is nothing to kill but all of it
         now = self._clock.boot_us()
         again = now - self._interrupted_at_us < TWICE_WITHIN_US
         if number != signal.SIGINT or again or not self._kills_first:

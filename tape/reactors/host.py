@@ -18,7 +18,14 @@ from tape.core.config import Config
 from tape.core.journal import workers
 from tape.core.journal.work import SQLITE_RELEASE, Work
 from tape.core.journal.writer import Writer
-from tape.core.kernel.errors import EnvironmentTrouble, JournalUnavailable, ServerUnavailable, TapeError, UsageError
+from tape.core.kernel.errors import (
+    EnvironmentTrouble,
+    JournalUnavailable,
+    ServerUnavailable,
+    TapeError,
+    UsageError,
+    one_line,
+)
 from tape.core.kernel.events import Entry, ServerStarted
 from tape.core.kernel.points import Arm
 from tape.core.server import acts
@@ -99,7 +106,7 @@ class Host:
     @contextlib.contextmanager
     def holding(self) -> Generator[None]:
         """Holds the journal's lock: nothing else is started before it is ours. Raises ServerUnavailable."""
-        if not self._lock.take():
+        if not self._lock.take_patiently(self.clock):
             raise ServerUnavailable(
                 f"another server (pid {self._lock.holder()}) holds {self.config.journal}: stop it first, "
                 f"or look at it with `tape status --follow`"
@@ -122,6 +129,8 @@ class Host:
 
     def check(self) -> None:
         """Raises what keeps the service from going on."""
+        if self.server.fatal is not None:
+            raise EnvironmentTrouble(f"the server has ended: {one_line(self.server.fatal)}; start it again")
         if self.load_error is not None:
             raise UsageError(self.load_error)
 
@@ -136,7 +145,7 @@ class Host:
         self.server.run()
         self.work = Work(config.journal)
         self.supervisor = Supervisor(self._launch(), self._notices(), clock)
-        self.server.ender = acts.SupervisedEnder(self.supervisor)
+        self.server.points.ender = acts.SupervisedEnder(self.supervisor)
         self.supervisor.run()
         self._adopt()
         self.desk = self._desk()
@@ -372,7 +381,9 @@ class _Pool:
         return self._host.server.driver_for(alone=alone)
 
     def driving(self) -> int:
-        return self._host.server.driving()
+        """A frozen worker takes no slot: its place is filled by another one until it is thawed."""
+        peers = list(self._host.server.peers.values())
+        return sum(len(peer.drives) for peer in peers if not peer.frozen)
 
     def hook(self, worker: int, what: str, key: str, effect: dict[str, Any], limit_us: int) -> Future[Any]:
         answer = self._host.server.hook(worker, what, key, effect, limit_us)

@@ -5,7 +5,7 @@ A run is granted only when it owns nothing that must be settled from outside: th
 
 from __future__ import annotations
 
-from tape.core.journal import claims, obligations, runs, workers
+from tape.core.journal import claims, effects, obligations, runs, workers
 from tape.core.journal.work import DueRun, StaleClaim
 from tape.reactors.reactor import Desk
 
@@ -17,7 +17,7 @@ class Recovery:
         self._desk = desk
 
     def tick(self) -> int:
-        return self._end_late_leases() + self._void_stale_claims() + self._drive()
+        return self._end_late_leases() + self._void_stale_claims() + self._recheck_keys() + self._drive()
 
     def _end_late_leases(self) -> int:
         """A lease has run out: its worker is silent. A frozen one keeps its process and loses its lease; any other is
@@ -36,6 +36,13 @@ class Recovery:
         for claim in stale:
             void(desk, claim, "the claim ran out", proven=False)
         return len(stale)
+
+    def _recheck_keys(self) -> int:
+        """A body was to run again with the same key, but the upstream has forgotten the key meanwhile: judged anew."""
+        desk, moved = self._desk, 0
+        for run_id in desk.work.outlived(desk.clock.wall_us()):
+            moved += bool(desk.try_call(lambda tx, run_id=run_id: effects.recheck_keys(tx, run_id)))
+        return moved
 
     def _drive(self) -> int:
         desk, moved = self._desk, 0

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tape.core.journal import effects, records, runs
+from tape.core.journal import effects, records, runs, workers
 from tape.core.journal.effects import Call, Ending
 from tape.core.journal.records import Usage
 from tape.core.kernel.errors import CancelRequested, KeyConflict, NotFound, UsageError
@@ -293,8 +293,6 @@ def test_a_lost_worker_in_two_runs_loses_both(book: Book) -> None:
     first, second = book.start(), book.start()
     key = book.begin(first, book.grant(first, worker, 2), LOOK_UP)
     book.do(records.attach, second, book.grant(second, worker, 2), [])
-    from tape.core.journal import workers
-
     assert book.do(workers.worker_died, worker, "signal 9", book.recovery, proven=True) == 2
     assert (book.status(first), book.status(second)) == ("WAITING", "RUNNABLE")
     assert book.effect(key)["step"] == "ask"

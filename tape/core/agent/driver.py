@@ -3,81 +3,81 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 from tape.core.kernel import errors
 from tape.core.kernel.errors import RunInterrupted, UsageError
+from tape.core.sdk.calls import Calls
 from tape.core.sdk.client import end_own_group
-from tape.core.sdk.context import Run, RunContext
+from tape.core.sdk.context import RunContext
 from tape.core.sdk.decorators import Agent
 from tape.core.sdk.effects import CURRENT_RUN, POINT_HANDLER
 from tape.core.sdk.replay import Body
+from tape.core.sdk.run import Run
 from tape.core.sdk.values import error_json, signature_of, to_json, typed
 
 
 async def drive(context: RunContext, agent: Agent, given: Any) -> str:
-    """Drives the run and sends its last boundary. Returns what it did, for the log."""
-    task = asyncio.get_running_loop().create_task(_main(context, agent, given))
-    context.main = task
-    await asyncio.wait({task})
-    ended = _ending(context, task)
-    if isinstance(context.signal, errors.LeaseLost) and context.bodies:
-        end_own_group("the lease is lost and a tool's body is open")
-    while context.bodies:
-        await asyncio.wait(context.bodies)
-    return await _close(context, ended)
+    """Drives the run and sends its last boundary. Returns what it did, for the log. A run whose context is interrupted
+    already is not entered."""
+    ended: Body = {}
+    if context.signal is None:
+        main = asyncio.get_running_loop().create_task(_main(context, agent, given))
+        context.main = main
+        await asyncio.wait({main, context.abandoned}, return_when=asyncio.FIRST_COMPLETED)
+        if main.done():
+            ended = _ending(context, main)
+    if context.signal is None:
+        _refuse_leftover(context, ended)
+    context.close()
+    while context.underway:
+        await asyncio.wait(context.underway)
+    return await _last_word(context, ended)
 
 
 async def _main(context: RunContext, agent: Agent, given: Any) -> Any:
-    CURRENT_RUN.set(context)
-    if context.armed:
-        POINT_HANDLER.set(context.reach)
+    calls = Calls(context)
+    CURRENT_RUN.set(calls)
+    POINT_HANDLER.set(context.reach)
+    run = Run(context, calls)
     signature = signature_of(agent.function)
     names = signature.parameters()
-    value = typed(given, signature.annotation(names[1]), f"the input of {agent.name}") if len(names) > 1 else None
-    return await agent.function(*([Run(context), value] if len(names) > 1 else [Run(context)]))
+    if len(names) < 2:
+        return await agent.function(run)
+    return await agent.function(run, typed(given, signature.annotation(names[1]), f"the input of {agent.name}"))
 
 
-def _ending(context: RunContext, task: asyncio.Task[Any]) -> Body:
+def _ending(context: RunContext, main: asyncio.Task[Any]) -> Body:
     """What the agent function came to, as the body of `run_ended`."""
-    if task.cancelled():
+    if main.cancelled():
         error = UsageError("the agent function was cancelled from inside")
         return {"outcome": "FAILED", "error": error_json(error)}
-    raised = task.exception()
+    raised = main.exception()
     if raised is None:
         try:
-            return {"outcome": "TERMINAL", "result": to_json(task.result(), "the result of the run")}
+            return {"outcome": "TERMINAL", "result": to_json(main.result(), "the result of the run")}
         except UsageError as error:
             return {"outcome": "FAILED", "error": error_json(error)}
-    if not isinstance(raised, Exception) and context.signal is None and not _only_signals(raised):
-        raise raised
+    if not isinstance(raised, Exception) and context.signal is None:
+        raise raised  # no error of a run: the process ends, as in a crash
     return {"outcome": "FAILED", "error": error_json(raised)}
 
 
-def _only_signals(raised: BaseException) -> bool:
-    """Whether it is one of Tape's signals, or a group that holds one."""
-    if isinstance(raised, BaseExceptionGroup):
-        return raised.subgroup(RunInterrupted) is not None
-    return isinstance(raised, RunInterrupted)
+def _refuse_leftover(context: RunContext, ended: Body) -> None:
+    left = context.leftover()
+    if left is not None:
+        did = "returned" if ended["outcome"] == "TERMINAL" else f"raised {_said(ended['error'])}"
+        context.interrupt(errors.RunDiverged(f"the code does not fit the tape: recorded {left} | the code {did}"))
 
 
-async def _close(context: RunContext, ended: Body) -> str:
-    leftover = context.leftover()
-    if context.signal is None and leftover is not None:
-        context.interrupt(
-            errors.RunDiverged(
-                f"the code does not fit the tape: recorded {leftover} | the code "
-                + ("returned" if ended["outcome"] == "TERMINAL" else f"raised {ended['error']['message']}")
-            )
-        )
-    if context.signal is None:
-        context.go_live()
-        if context.cancelled:
-            ended = {"outcome": "CANCELLED"}
-    try:
+def _said(error: Body) -> str:
+    return f"{error['type']}: {error['message']}"
+
+
+async def _last_word(context: RunContext, ended: Body) -> str:
+    with contextlib.suppress(RunInterrupted):  # the signal stands in the context; what it asks for is done below
         await context.durable()
-    except RunInterrupted:
-        pass  # the signal stands in the context; what it asks for is done below
     signal = context.signal
     if isinstance(signal, errors.LeaseLost):
         return "lost its lease"
@@ -85,16 +85,19 @@ async def _close(context: RunContext, ended: Body) -> str:
         return await _last(context, "diverge", {"why": str(signal)})
     if isinstance(signal, errors.RunParked) or context.in_doubt():
         return await _last(context, "park", {"waits": context.waits(), "why": str(signal or "an effect is in doubt")})
-    if isinstance(signal, errors.RunCancelled):
+    if context.cancelled or isinstance(signal, errors.RunCancelled):
         ended = {"outcome": "CANCELLED"}
     return await _last(context, "finish", {"ended": ended})
 
 
 async def _last(context: RunContext, kind: str, body: Body) -> str:
-    """The drive's last boundary. A refusal means that somebody else decides about the run now."""
-    future = context.boundary(kind, body)
-    await asyncio.wait({future})
-    error = future.exception()
-    if error is not None:
-        return f"{kind} was refused: {error}"
-    return kind
+    """The drive's last boundary. Without a lease somebody else decides about the run; if it is refused for anything
+    else, this process still holds a lease that it cannot give back, and ends as in a crash."""
+    sent = context.boundary(kind, body)
+    await asyncio.wait({sent})
+    refused = sent.exception()
+    if refused is None:
+        return kind
+    if not isinstance(refused, errors.LeaseLost):
+        end_own_group(f"the {kind} of {context.run_id} was refused: {refused}")
+    return f"{kind} was refused: {refused}"

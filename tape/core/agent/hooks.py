@@ -7,17 +7,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from tape.core.kernel.errors import Rejected, UsageError
-from tape.core.kernel.resolution import Semantics
-from tape.core.sdk.context import run_body
-from tape.core.sdk.decorators import Tool, find_tool, is_async
+from tape.core.kernel.errors import UsageError
+from tape.core.sdk.bodies import attempt, call_function
+from tape.core.sdk.decorators import Tool, find_tool
 from tape.core.sdk.effects import CURRENT_EFFECT, Effect, Observation, UsageMeter
 from tape.core.sdk.values import error_json, signature_of, to_json, typed
 from tape.core.wire import Frame
-
-
-def effect_of(frame: Frame) -> Effect:
-    return Effect(**frame["effect"])
 
 
 async def run_hook(frame: Frame) -> Frame:
@@ -25,25 +20,25 @@ async def run_hook(frame: Frame) -> Frame:
     does: the answer says how it ended."""
     try:
         tool = find_tool(frame["tool"])
-        effect = effect_of(frame)
+        effect = Effect(**frame["effect"])
         what = frame["what"]
         if what == "body":
-            answer = await _body(tool, effect)
+            answer = await attempt(tool, effect, UsageMeter())
         elif what == "undo":
             answer = await _undo(tool, effect, frame["key"])
         else:
-            answer = await _look_up(tool, effect, own=what == "look-up")
+            answer = await _look_up(tool, effect, frame["key"], own=what == "look-up")
     except Exception as error:  # a hook's error is an answer, too
         answer = {"how": "raised", "error": error_json(error)}
     return {"t": "hook_result", "ticket": frame["ticket"], **answer}
 
 
-async def _look_up(tool: Tool[..., Any], effect: Effect, *, own: bool) -> Frame:
+async def _look_up(tool: Tool[..., Any], effect: Effect, key: str, *, own: bool) -> Frame:
     function = tool.look_up if own else (tool.undo.observe if tool.undo else None)
     if function is None:
         return _unclear(f"{tool.name} has no look-up in the code that runs now")
     try:
-        observation = await _call(function, effect)
+        observation = await _call(function, effect, key)
     except Exception as error:  # a look-up that fails could not say
         return _unclear(f"{type(error).__name__}: {error}")
     if not isinstance(observation, Observation):
@@ -57,26 +52,11 @@ async def _look_up(tool: Tool[..., Any], effect: Effect, *, own: bool) -> Frame:
         except UsageError as error:
             return _unclear(str(error))
         acts.append(plain)
-    return {"how": "answered", "answer": observation.answer, "acts": acts, "why": observation.why}
+    return {"how": "answered", "answer": observation.answer, "acts": acts, "why": str(observation.why)[:4000]}
 
 
 def _unclear(why: str) -> Frame:
-    return {"how": "answered", "answer": "unclear", "acts": [], "why": why}
-
-
-async def _body(tool: Tool[..., Any], effect: Effect) -> Frame:
-    meter = UsageMeter()
-    try:
-        result = await run_body(tool, effect, meter)
-    except Rejected as error:
-        return {"how": "rejected", "error": error_json(error)}
-    except Exception as error:  # ambiguous, unless the tool only reads
-        how = "failed" if tool.options.semantics is Semantics.READ_ONLY else "raised"
-        return {"how": how, "error": error_json(error)}
-    try:
-        return {"how": "returned", "result": to_json(result, f"the result of {tool.name}")}
-    except UsageError as error:
-        return {"how": "returned", "result": None, "result_error": str(error)}
+    return {"how": "answered", "answer": "unclear", "acts": [], "why": why[:4000]}
 
 
 async def _undo(tool: Tool[..., Any], effect: Effect, key: str) -> Frame:
@@ -86,13 +66,18 @@ async def _undo(tool: Tool[..., Any], effect: Effect, key: str) -> Frame:
     return {"how": "returned", "result": None}
 
 
-async def _call(function: Callable[..., Any], effect: Effect, key: str | None = None) -> Any:
-    """Calls the hook; inside it `tape.idempotency_key()` is the undo's own key, `effect.key` that of the act."""
+async def _call(function: Callable[..., Any], effect: Effect, key: str) -> Any:
+    """Calls the hook; inside it `tape.idempotency_key()` is the hook's own key (an undo's), `effect.key` the act's."""
 
     async def call() -> Any:
-        CURRENT_EFFECT.set(replace(effect, key=key or effect.key))
-        if is_async(function):
-            return await function(effect)
-        return await asyncio.to_thread(function, effect)
+        CURRENT_EFFECT.set(replace(effect, key=key))
+        return await call_function(function, (effect,), {})
 
-    return await asyncio.get_running_loop().create_task(call())
+    task = asyncio.get_running_loop().create_task(call())
+    await asyncio.wait({task})
+    if task.cancelled():
+        raise RuntimeError("the hook was cancelled from inside")
+    error = task.exception()
+    if error is not None and not isinstance(error, Exception):
+        raise RuntimeError(f"{type(error).__name__}: {error}") from error
+    return task.result()

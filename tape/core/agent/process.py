@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import json
 import os
 import signal
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -17,34 +18,42 @@ from tape.core.agent.driver import drive
 from tape.core.agent.hooks import run_hook
 from tape.core.agent.loop import IdleSelector, new_loop
 from tape.core.agent.project import load_agents
-from tape.core.clock import SystemClock
+from tape.core.clock import Clock, SystemClock
 from tape.core.kernel import errors
-from tape.core.kernel.errors import TapeError, UsageError, one_line
+from tape.core.kernel.errors import ServerUnavailable, TapeError, one_line
 from tape.core.sdk.client import Link, end_own_group
-from tape.core.sdk.context import RunContext
+from tape.core.sdk.context import CallCancelled, RunContext
 from tape.core.sdk.decorators import Agent
 from tape.core.sdk.replay import Tape
 from tape.core.wire import Frame
 
 CANNOT_LOAD = 64
-BODY_THREADS = 64
+CANCELLED_CALLS_LIMIT = 3
+"""After so many drives in which the code cancelled the same open call, without a new record, the run is STUCK."""
 
 
 class Worker:
-    """The process's one worker: its link, its loop, the drives on it."""
+    """The process's one worker: its link, its loop, the drives and hooks on it."""
 
-    def __init__(self, link: Link, agents: dict[str, Agent], selector: IdleSelector, clock: SystemClock) -> None:
+    def __init__(self, link: Link, agents: dict[str, Agent], selector: IdleSelector, clock: Clock) -> None:
         self.link = link
         self.agents = agents
         self.selector = selector
         self.clock = clock
         self.drives: dict[str, RunContext] = {}
+        self.hooks: set[int] = set()
         self.tapes: dict[tuple[str, int], Tape] = {}
         self.tasks: set[asyncio.Task[Any]] = set()
+        self.cancelled_calls: dict[str, tuple[int, int]] = {}
         self.armed = False
         self.draining = False
         self.heartbeat: threading.Thread | None = None
         self.over = asyncio.Event()
+        link.state = self.in_hand
+
+    def in_hand(self) -> Frame:
+        """What this worker drives and runs: the server compares it with what it has sent, after a lost connection."""
+        return {"drives": {run: context.epoch for run, context in self.drives.items()}, "hooks": sorted(self.hooks)}
 
     def push(self, frame: Frame) -> None:
         """What the server says on its own."""
@@ -56,13 +65,12 @@ class Worker:
             for seq, record_kind, body in frame["records"]:
                 tape.add(seq, record_kind, body)
         elif kind == "drive":
-            self._start(self._drive(frame))
+            self._drive(frame)
         elif kind == "hook":
+            self.hooks.add(frame["ticket"])
             self._start(self._hook(frame))
         elif kind == "arm":
-            self.armed = frame["armed"]
-            for context in self.drives.values():
-                context.armed = self.armed
+            self._arm(frame["armed"])
         elif kind == "drain":
             self.drain()
         elif kind == "goodbye":
@@ -78,8 +86,13 @@ class Worker:
         elif frame["t"] == "cancel":
             context.cancel()
 
+    def _arm(self, armed: bool) -> None:
+        self.armed = armed
+        for context in self.drives.values():
+            context.armed = armed
+
     def _welcome(self, frame: Frame) -> None:
-        self.armed = frame["armed"]
+        self._arm(frame["armed"])
         if self.heartbeat is None:
             pause = frame["heartbeat_us"] / 1_000_000
             self.heartbeat = threading.Thread(target=self._beat, args=(pause,), name="heartbeat", daemon=True)
@@ -91,28 +104,30 @@ class Worker:
         while not stopped.wait(pause_seconds):
             self.link.tell({"t": "beat", "silent_us": self.selector.silent_us()})
 
-    def idle(self, others_wait: bool) -> bool:
-        for context in list(self.drives.values()):
-            if context.idle(others_wait or len(self.drives) > 1):
-                return True
-        return False
+    def idle(self, quiet: bool) -> bool:
+        """The loop would wait: each drive may go on. Several drives are never quiet: each wakes the others' loop."""
+        alone = len(self.drives) == 1
+        return any(context.idle(quiet and alone) for context in list(self.drives.values()))
 
-    def _start(self, work: Any) -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self.tasks.add(task)
         task.add_done_callback(self._task_over)
 
     def _task_over(self, task: asyncio.Task[Any]) -> None:
         self.tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            error = task.exception()
-            assert error is not None
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
             end_own_group(f"{type(error).__name__}: {one_line(error)}")
 
-    async def _drive(self, frame: Frame) -> None:
+    # --- drives -------------------------------------------------------------------------------------------------
+
+    def _drive(self, frame: Frame) -> None:
+        """Takes a run up, at once: whatever is pushed to it from now on finds it."""
         run_id, epoch = frame["run"], frame["epoch"]
         tape = self.tapes.pop((run_id, epoch), Tape())
         context = RunContext(self.link, {**frame, "armed": frame["armed"] or self.armed}, tape, self.clock)
+        context.stubborn = self.cancelled_calls.get(run_id, (0, 0)) >= (tape.whole_to, CANCELLED_CALLS_LIMIT)
         self.drives[run_id] = context
         agent = self.agents.get(frame["agent"])
         if agent is None:
@@ -121,32 +136,51 @@ class Worker:
             agent = Agent(_nothing, frame["agent"], None)
         if self.draining:
             context.interrupt(errors.RunParked("drained"))
+        self._start(self._drive_on(context, agent, frame["input"], tape.whole_to))
+
+    async def _drive_on(self, context: RunContext, agent: Agent, given: Any, taken_up_at: int) -> None:
+        run_id = context.run_id
         try:
-            await drive(context, agent, frame["input"])
+            await drive(context, agent, given)
         finally:
+            self._note_cancelled_calls(context, taken_up_at)
             if self.drives.get(run_id) is context:
                 del self.drives[run_id]
-            self.link.forget(run_id, epoch)
-            self.link.tell({"t": "idle", "run": run_id, "epoch": epoch})
+            self.link.forget(run_id, context.epoch)
+            self.link.tell({"t": "idle", "run": run_id, "epoch": context.epoch})
             self._leave_if_drained()
 
+    def _note_cancelled_calls(self, context: RunContext, taken_up_at: int) -> None:
+        """How often the code has cancelled an open call at this place of the tape: parking helps only if the call's
+        outcome is recorded meanwhile."""
+        _, times = self.cancelled_calls.pop(context.run_id, (0, 0))
+        if isinstance(context.signal, CallCancelled) and context.tape.whole_to == taken_up_at:
+            self.cancelled_calls[context.run_id] = (taken_up_at, times + 1)
+
     async def _hook(self, frame: Frame) -> None:
-        self.link.tell(await run_hook(frame))
+        answer = await run_hook(frame)
+        self.hooks.discard(frame["ticket"])
+        self.link.tell(answer)
+        self._leave_if_drained()
+
+    # --- the end --------------------------------------------------------------------------------------------------
 
     def drain(self) -> None:
-        """SIGTERM: every run finishes its boundary and gives its lease back, then the process ends."""
-        self.draining = True
+        """SIGTERM: no new run; every run finishes its boundary and gives its lease back, then the process ends."""
+        if not self.draining:
+            self.draining = True
+            self.link.tell({"t": "leaving"})
         for context in self.drives.values():
             context.interrupt(errors.RunParked("drained"))
         self._leave_if_drained()
 
     def _leave_if_drained(self) -> None:
-        if self.draining and not self.drives:
+        if self.draining and not self.drives and not self.hooks:
             self.over.set()
 
 
 async def _nothing(run: Any, given: Any) -> None:
-    """Stands in for an agent that the project does not have; it is never entered with a live run."""
+    """Stands in for an agent that the project does not have: it is never entered."""
 
 
 def main() -> int:
@@ -158,20 +192,20 @@ def main() -> int:
     try:
         agents = load_agents(root, json.loads(os.environ["TAPE_AGENTS"]))
     except TapeError as error:
-        Link(os.environ["TAPE_SOCKET"], {**hello, "failed": one_line(error)}, clock).close()
         print(f"tape: {one_line(error)}", file=sys.stderr)
+        with contextlib.suppress(ServerUnavailable):
+            Link(os.environ["TAPE_SOCKET"], {**hello, "failed": one_line(error)}, clock).close()
         return CANNOT_LOAD
     loop, selector = new_loop(clock)
     asyncio.set_event_loop(loop)
-    loop.set_default_executor(ThreadPoolExecutor(BODY_THREADS, thread_name_prefix="body"))
     try:
         loop.run_until_complete(_serve(agents, hello, selector, clock))
-    except UsageError as error:
+    except TapeError as error:
         end_own_group(one_line(error))
     return 0
 
 
-async def _serve(agents: dict[str, Agent], hello: Frame, selector: IdleSelector, clock: SystemClock) -> None:
+async def _serve(agents: dict[str, Agent], hello: Frame, selector: IdleSelector, clock: Clock) -> None:
     loop = asyncio.get_running_loop()
     link = Link(os.environ["TAPE_SOCKET"], {**hello, "agents": sorted(agents)}, clock)
     worker = Worker(link, agents, selector, clock)

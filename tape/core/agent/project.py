@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tape.core.kernel.errors import UsageError
-from tape.core.sdk.decorators import Agent
+from tape.core.kernel.resolution import OnUnknown
+from tape.core.sdk.decorators import TOOLS, Agent
 
 
 def load_agents(root: Path, targets: Mapping[str, str]) -> dict[str, Agent]:
@@ -28,6 +29,7 @@ def load_agents(root: Path, targets: Mapping[str, str]) -> dict[str, Agent]:
             )
         agents[name] = found
     _check_homes(root)
+    _check_tools()
     return agents
 
 
@@ -50,14 +52,31 @@ def _import(root: Path, name: str) -> object:
 
 def _check_homes(root: Path) -> None:
     """A module of the project's that was loaded from another folder is refused, with both paths."""
+    home = root.resolve()
+    tops: dict[str, Path | None] = {}
     for name, module in list(sys.modules.items()):
         top = name.partition(".")[0]
-        mine = root / top
-        if not mine.is_dir() and not mine.with_suffix(".py").is_file():
-            continue
-        file = getattr(module, "__file__", None)
-        if file is not None and not Path(file).resolve().is_relative_to(root.resolve()):
+        if top not in tops:
+            tops[top] = _own_place(root, top)
+        mine, file = tops[top], getattr(module, "__file__", None)
+        if mine is not None and file is not None and not Path(file).resolve().is_relative_to(home):
             raise UsageError(
                 f"the project has {mine}, but {name} was loaded from {file}: two things share one name; "
                 "rename one of them"
             )
+
+
+def _own_place(root: Path, top: str) -> Path | None:
+    """The project's own folder or file of this name, if it has one."""
+    folder = root / top
+    if folder.is_dir():
+        return folder
+    file = folder.with_name(f"{top}.py")
+    return file if file.is_file() else None
+
+
+def _check_tools() -> None:
+    """What a decorator cannot see yet: whether the tool that is to be undone has an undo."""
+    for tool in TOOLS.values():
+        if tool.options.on_unknown is OnUnknown.COMPENSATE and tool.undo is None:
+            raise UsageError(f"tool {tool.name}: on_unknown='compensate' needs a compensation: @{tool.name}.compensate")

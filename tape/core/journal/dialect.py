@@ -71,7 +71,7 @@ class Statements:
             table = table_of(model)
             statement = select(table)
             for name in wheres:
-                statement = statement.where(table.c[name] == bindparam(f"w_{name}"))
+                statement = statement.where(table.c[name] == bindparam(name))
             statement = statement.order_by(*table.primary_key.columns)
             text = self._select[model, wheres] = _compiled(statement)
         return text

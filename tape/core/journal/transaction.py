@@ -68,12 +68,10 @@ class Tx:
         return self.connection.execute(_SPEND, {"run_no": run_no, "unit": unit, "amount": amount}).rowcount
 
     def rows(self, model: type[SQLModel], **where: Any) -> list[Row]:
-        sql = STATEMENTS.select(model, tuple(where))
-        return self.connection.execute(sql, {f"w_{name}": value for name, value in where.items()}).fetchall()
+        return self.connection.execute(STATEMENTS.select(model, tuple(where)), where).fetchall()
 
     def one(self, model: type[SQLModel], **where: Any) -> Row | None:
-        found = self.rows(model, **where)
-        return found[0] if found else None
+        return self.connection.execute(STATEMENTS.select(model, tuple(where)), where).fetchone()
 
     def event(self, **where: Any) -> Event:
         """The one entry with this id, or run number and seq."""

@@ -63,7 +63,7 @@ _LOOK_UPS = (
     _EFFECT
     + """
 WHERE run.status IN ('WAITING', 'STUCK') AND effect.status IN ('PENDING', 'UNKNOWN')
-  AND effect.step IN ('ask', 'ask_later') AND effect.next_boot_us <= :now AND effect.claim_until_boot_us <= :now
+  AND effect.step IN ('ask', 'ask_later') AND effect.next_boot_us <= :now AND effect.claim_by = ''
 ORDER BY effect.begun_id
 """
 )
@@ -71,8 +71,7 @@ _DISPATCHES = (
     _EFFECT
     + """
 WHERE run.status IN ('RUNNABLE', 'RUNNING', 'WAITING', 'STUCK') AND effect.status IN ('PENDING', 'UNKNOWN')
-  AND effect.dispatch = 'outbox' AND effect.step = 'again' AND effect.body_over = 1
-  AND effect.next_boot_us <= :now AND effect.claim_until_boot_us <= :now
+  AND effect.dispatch = 'outbox' AND effect.step = 'again' AND effect.next_boot_us <= :now AND effect.claim_by = ''
 ORDER BY effect.begun_id
 """
 )
@@ -107,8 +106,14 @@ _UNDONE = """
 SELECT run.id FROM run WHERE run.status = 'COMPENSATING' AND NOT EXISTS (
   SELECT 1 FROM obligation WHERE obligation.run_no = run.no AND obligation.status IN ('DUE', 'CLAIMED'))
 """
+_OUTLIVED = """
+SELECT DISTINCT run.id FROM run JOIN effect ON effect.run_no = run.no
+WHERE run.status IN ('RUNNABLE', 'WAITING', 'STUCK') AND effect.status IN ('PENDING', 'UNKNOWN')
+  AND effect.step = 'again' AND effect.attempts > 0 AND effect.claim_by = '' AND effect.semantics = 'idempotent'
+  AND effect.first_us + effect.key_lifetime_us < :now
+"""
 _LIVE_WORKERS = "SELECT no, nonce, pid, host FROM worker WHERE status <> 'DEAD'"
-STATEMENTS = (_LOOK_UPS, _DISPATCHES, _DUTIES, _STALE, _RUNNABLE, _LATE, _TIMERS, _UNDONE, _LIVE_WORKERS)
+STATEMENTS = (_LOOK_UPS, _DISPATCHES, _DUTIES, _STALE, _RUNNABLE, _LATE, _TIMERS, _UNDONE, _OUTLIVED, _LIVE_WORKERS)
 
 
 class Work:
@@ -149,6 +154,10 @@ class Work:
     def undone(self) -> list[str]:
         """Compensating runs in which nothing is due or claimed any more."""
         return [row["id"] for row in self._rows(_UNDONE)]
+
+    def outlived(self, wall_us: int) -> list[str]:
+        """Runs with a body that is to run again though the upstream may have forgotten its key: `recheck_keys`."""
+        return [row["id"] for row in self._rows(_OUTLIVED, now=wall_us)]
 
     def live_workers(self) -> list[tuple[int, str, int, str]]:
         """Workers that nobody has declared dead: number, nonce, pid, host."""

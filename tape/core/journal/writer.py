@@ -83,19 +83,21 @@ class Writer:
             execute = self._usable().execute
         except JournalError as error:
             return [Outcome(None, error) for _ in verbs]
+        alone = len(verbs) == 1  # then the transaction is its savepoint
         try:
             execute("BEGIN IMMEDIATE")
             times = self.clock.wall_us(), self.clock.boot_us()
-            outcomes = [self._verb(verb, Tx(self.connection, self.clock, *times)) for verb in verbs]
-            execute("COMMIT")
+            outcomes = [self._verb(verb, Tx(self.connection, self.clock, *times), nested=not alone) for verb in verbs]
+            execute("ROLLBACK" if alone and outcomes[0].error is not None else "COMMIT")
         except BaseException:
             self._drop()
             raise
         return outcomes
 
-    def _verb(self, verb: Verb[Any], tx: Tx) -> Outcome[Any]:
+    def _verb(self, verb: Verb[Any], tx: Tx, *, nested: bool) -> Outcome[Any]:
         execute = self.connection.execute
-        execute("SAVEPOINT verb")
+        if nested:
+            execute("SAVEPOINT verb")
         refusal: TapeError | None = None
         result: Any = None
         try:
@@ -106,9 +108,10 @@ class Writer:
             refusal = error
         except Exception as error:
             refusal = _defect(error)
-        if refusal is not None:
+        if nested and refusal is not None:
             execute("ROLLBACK TO verb")
-        execute("RELEASE verb")
+        if nested:
+            execute("RELEASE verb")
         return Outcome(result, refusal, tuple(tx.told) if refusal is None else ())
 
     def _drop(self) -> None:

@@ -1,4 +1,4 @@
-"""Crash points and deaths: the registry (api.md section 5). A point is a place before, between or after durable writes."""
+"""Crash points and deaths: the registry (api.md section 5). A place before, between or after durable writes."""
 
 from __future__ import annotations
 

@@ -8,30 +8,36 @@ Past the window the process ends itself and its group: no server, no act.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
 import threading
 from collections.abc import Callable
+from typing import NoReturn
 
 from tape.core import wire
 from tape.core.clock import Clock
-from tape.core.dial import open_socket
-from tape.core.kernel.errors import ServerUnavailable
+from tape.core.dial import ask, open_socket
+from tape.core.kernel.errors import ServerUnavailable, UsageError
 from tape.core.wire import Frame
 
 Reply = Callable[[Frame], None]
 _CHUNK = 1 << 18
+BUSY_SECONDS = 0.1
+RECONNECT_SECONDS = 0.02
 
 
 class Link:
-    """One worker's connection. `send` may be called from any thread, everything else from the loop's thread."""
+    """One worker's connection. `tell` may be called from any thread, everything else from the loop's thread."""
 
     def __init__(self, path: str, hello: Frame, clock: Clock, resend_seconds: float = 5.0) -> None:
         self.path = path
         self.hello = hello
         self.clock = clock
         self.resend_seconds = resend_seconds
+        self.state: Callable[[], Frame] = dict
+        """What the hello after a lost connection adds: what this worker has in hand."""
         self._on_push: Callable[[Frame], None] = lambda frame: None
         self._pending: dict[tuple[str, int, int], tuple[bytes, Reply]] = {}
         self._lock = threading.Lock()
@@ -58,17 +64,18 @@ class Link:
         """Sends a frame that needs no answer. It is not sent again after a lost connection."""
         self._send(wire.encode(frame))
 
+    def reach(self, point: str, run_id: str) -> None:
+        """Asks, on a connection of its own and without the loop, whether to go on at a point of the author's."""
+        ask(self.path, {"t": "point", "name": point, "run": run_id, "nonce": self.hello["nonce"]})
+
     def forget(self, run_id: str, epoch: int) -> None:
         """Drops what is unanswered of a drive that is over."""
         for key in [key for key in self._pending if key[0] == run_id and key[1] == epoch]:
             del self._pending[key]
 
     def _send(self, data: bytes) -> None:
-        with self._lock:
-            try:
-                self._socket.sendall(data)
-            except OSError:
-                pass  # the reader sees the lost connection too, opens another and sends again
+        with self._lock, contextlib.suppress(OSError):  # the reader sees a lost connection too, and sends again
+            self._socket.sendall(data)
 
     def _read(self) -> None:
         try:
@@ -80,7 +87,11 @@ class Link:
         if not data:
             self._lost()
             return
-        for frame in self._decoder.feed(data):
+        try:
+            frames = self._decoder.feed(data)
+        except UsageError as error:
+            end_own_group(f"what came from the server is not for this agent: {error}")
+        for frame in frames:
             self._take(frame)
 
     def _take(self, frame: Frame) -> None:
@@ -96,48 +107,56 @@ class Link:
     def _retry(self, frame: Frame) -> None:
         """The journal cannot be written now: the same frame again a little later; the lease sets the limit."""
         assert self._loop is not None
-        waiting = self._pending.get((frame["run"], frame["epoch"], frame["n"]))
+        key = (frame["run"], frame["epoch"], frame["n"])
+        self._loop.call_later(BUSY_SECONDS, self._send_again, key)
+
+    def _send_again(self, key: tuple[str, int, int]) -> None:
+        waiting = self._pending.get(key)
         if waiting is not None:
-            self._loop.call_later(0.1, self._send, waiting[0])
+            self._send(waiting[0])
 
     def _lost(self) -> None:
-        assert self._loop is not None
-        self._loop.remove_reader(self._socket.fileno())
-        self._socket.close()
-        if self._closing:
-            return
-        self._lost_at_us = self.clock.boot_us()
-        self._reconnect()
+        self._hang_up()
+        if not self._closing:
+            self._lost_at_us = self.clock.boot_us()
+            self._reconnect()
+
+    def _hang_up(self) -> None:
+        """Under the lock: a thread that sends meanwhile must not meet the descriptor's next owner."""
+        if self._loop is not None and self._socket.fileno() >= 0:
+            self._loop.remove_reader(self._socket.fileno())
+        with self._lock:
+            self._socket.close()
 
     def _reconnect(self) -> None:
         assert self._loop is not None
+        if self._closing:
+            return
         if self.clock.boot_us() - self._lost_at_us > self.resend_seconds * 1_000_000:
             end_own_group("no server: the connection is lost")
         try:
             fresh = open_socket(self.path, timeout=1.0)
         except ServerUnavailable:
-            self._loop.call_later(0.02, self._reconnect)
+            self._loop.call_later(RECONNECT_SECONDS, self._reconnect)
+            return
+        data = wire.encode({**self.hello, "again": True, **self.state()})
+        try:
+            fresh.sendall(data + b"".join(sent for sent, _ in self._pending.values()))
+        except OSError:
+            fresh.close()
+            self._loop.call_later(RECONNECT_SECONDS, self._reconnect)
             return
         with self._lock:
             self._socket = fresh
             self._decoder = wire.Decoder()
-            try:
-                fresh.sendall(wire.encode({**self.hello, "again": True}))
-                for data, _ in list(self._pending.values()):
-                    fresh.sendall(data)
-            except OSError:
-                self._loop.call_later(0.02, self._reconnect)
-                return
         self._loop.add_reader(fresh.fileno(), self._read)
 
     def close(self) -> None:
         self._closing = True
-        if self._loop is not None:
-            self._loop.remove_reader(self._socket.fileno())
-        self._socket.close()
+        self._hang_up()
 
 
-def end_own_group(why: str) -> None:
+def end_own_group(why: str) -> NoReturn:
     """Kills this process and everything it started in its session. Never returns."""
     os.write(2, f"tape: this agent ends itself: {why}\n".encode())
     os.killpg(os.getpgrp(), signal.SIGKILL)

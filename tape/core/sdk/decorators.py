@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from tape.core.kernel.errors import UsageError
@@ -18,15 +19,39 @@ P = ParamSpec("P")
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
+LONGEST_SECONDS = 1e9
+MOST_RETRIES = 1000
 _PLANNED = {"cost": "costs of tools", "needs_approval": "approvals", "redact": "redaction"}
 
 
 def is_async(function: Callable[..., Any]) -> bool:
-    """Whether calling it gives a coroutine (the flag of its code, so that neither inspect nor asyncio is needed)."""
+    """Whether calling it gives a coroutine."""
+    return bool(_flags(function) & 0x180)  # CO_COROUTINE | CO_ITERABLE_COROUTINE
+
+
+def _flags(function: Callable[..., Any]) -> int:
+    """The flags of the function's code, so that neither inspect nor asyncio is needed. 0: it has none in Python."""
+    while isinstance(function, partial):
+        function = function.func  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     code = getattr(function, "__code__", None)
-    if code is None:
-        code = getattr(getattr(type(function), "__call__", None), "__code__", None)
-    return bool(code is not None and code.co_flags & 0x180)  # CO_COROUTINE | CO_ITERABLE_COROUTINE
+    if code is None:  # an instance that can be called
+        code = getattr(vars(type(function)).get("__call__"), "__code__", None)
+    return int(code.co_flags) if code is not None else 0
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """The function's name; of a partial the name of what it calls, of an instance that of its class."""
+    while isinstance(function, partial):
+        function = function.func  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return getattr(function, "__name__", None) or type(function).__name__
+
+
+def check_result_function(function: Any, what: str) -> None:
+    """Raises UsageError for what cannot be called, and for generators: their code runs when nobody expects it."""
+    if not callable(function):
+        raise UsageError(f"{what} is a function, not {function!r}")
+    if _flags(function) & 0x220:  # CO_GENERATOR | CO_ASYNC_GENERATOR
+        raise UsageError(f"{what} must return its result: {name_of(function)} yields instead")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +103,10 @@ def _register(tool: Tool[..., Any]) -> None:
 
 
 def _home(function: Callable[..., Any]) -> str:
-    return f"{function.__module__}.{function.__qualname__}"
+    while isinstance(function, partial):
+        function = function.func  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    place = function if hasattr(function, "__qualname__") else type(function)
+    return f"{place.__module__}.{place.__qualname__}"
 
 
 class Tool(Generic[P, T]):
@@ -111,6 +139,7 @@ class Tool(Generic[P, T]):
         """Marks the look-up: did this effect land? It gets a `tape.Effect` and returns a `tape.Observation`."""
         if self.look_up is not None:
             raise UsageError(f"tool {self.name} has a look-up already")
+        check_result_function(function, f"the look-up of {self.name}")
         self.look_up = function
         return function
 
@@ -118,7 +147,13 @@ class Tool(Generic[P, T]):
     def compensate(self, function: F, /) -> F: ...
     @overload
     def compensate(
-        self, *, semantics: str = "non_idempotent", observe: Callable[..., Any] | None = None, auto: bool = True
+        self,
+        function: None = None,
+        /,
+        *,
+        semantics: str = "non_idempotent",
+        observe: Callable[..., Any] | None = None,
+        auto: bool = True,
     ) -> Callable[[F], F]: ...
     def compensate(
         self,
@@ -134,6 +169,9 @@ class Tool(Generic[P, T]):
         def mark(found: F) -> F:
             if self.undo is not None:
                 raise UsageError(f"tool {self.name} has a compensation already")
+            check_result_function(found, f"the compensation of {self.name}")
+            if type(auto) is not bool:
+                raise UsageError(f"{self.name}: auto is {auto!r}; it is True or False")
             self.undo = Undo(found, _one_of(Semantics, semantics, f"{self.name}: semantics"), observe, auto)
             return found
 
@@ -148,7 +186,8 @@ async def _plain_call(function: Callable[..., Any], args: tuple[Any, ...], kwarg
         return await function(*args, **kwargs)
     from asyncio import to_thread
 
-    return await to_thread(function, *args, **kwargs)
+    result = await to_thread(function, *args, **kwargs)
+    return await result if hasattr(result, "__await__") else result
 
 
 def _one_of(values: Any, text: Any, what: str) -> Any:
@@ -160,9 +199,36 @@ def _one_of(values: Any, text: Any, what: str) -> Any:
 
 
 def _not_negative(value: Any, what: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e12:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < LONGEST_SECONDS:
         raise UsageError(f"{what} is {value!r}; it is a number of seconds, not negative")
     return float(value)
+
+
+def _positive(value: Any, what: str) -> float | None:
+    if value is None:
+        return None
+    seconds = _not_negative(value, what)
+    if not seconds:
+        raise UsageError(f"{what} is {value!r}; leave it out for no limit")
+    return seconds
+
+
+def _count(value: Any, what: str) -> int:
+    if type(value) is not int or not 0 <= value <= MOST_RETRIES:
+        raise UsageError(f"{what} is {value!r}; it is a whole number from 0 to {MOST_RETRIES}")
+    return value
+
+
+def _yes_or_no(value: Any, what: str) -> bool:
+    if type(value) is not bool:
+        raise UsageError(f"{what} is {value!r}; it is True or False")
+    return value
+
+
+def _function_or_none(value: Any, what: str) -> Any:
+    if value is not None and not callable(value):
+        raise UsageError(f"{what} is {value!r}; it is a function of the tool's arguments")
+    return value
 
 
 @overload
@@ -201,11 +267,21 @@ class _ToolMark:
     @overload
     def __call__(self, function: Callable[P, T], /) -> Tool[P, T]: ...
     def __call__(self, function: Callable[..., Any], /) -> Any:
+        check_result_function(function, "a tool")
         given = dict(self._given)
-        name = given.pop("name", None) or function.__name__
+        name = given.pop("name", None)
+        if name is None:
+            name = getattr(function, "__name__", None)
+            if name is None:
+                raise UsageError(f"{function!r} has no name of its own: give it one with @tape.tool(name=...)")
         if not isinstance(name, str) or "/" in name or not name.strip() or len(name) > 200:
             raise UsageError(f"a tool cannot be called {name!r}: a name without slashes, please")
-        return Tool(function, name, _options(name, given))
+        code = getattr(function, "__code__", None)
+        first = code.co_varnames[: code.co_argcount][:1] if code is not None else ()
+        if first == ("self",) and getattr(function, "__self__", None) is None:
+            raise UsageError(f"tool {name} is a method: mark a function of its own, or the method of one object")
+        made: Tool[..., Any] = Tool(function, name, _options(name, given))
+        return made
 
 
 def _options(name: str, given: dict[str, Any]) -> ToolOptions:
@@ -214,16 +290,16 @@ def _options(name: str, given: dict[str, Any]) -> ToolOptions:
             raise UsageError(f"tool {name}: {option}= is not in this release ({what}); leave it out")
     semantics = given.pop("semantics", None)
     options = ToolOptions(
-        semantics=_one_of(Semantics, semantics or "non_idempotent", f"tool {name}: semantics"),
+        semantics=_one_of(Semantics, "non_idempotent" if semantics is None else semantics, f"tool {name}: semantics"),
         declared=semantics is not None,
         dispatch=_one_of(Dispatch, given.pop("dispatch", "inline"), f"tool {name}: dispatch"),
-        business_key=given.pop("business_key", None),
-        authoritative=bool(given.pop("authoritative", False)),
+        business_key=_function_or_none(given.pop("business_key", None), f"tool {name}: business_key"),
+        authoritative=_yes_or_no(given.pop("authoritative", False), f"tool {name}: authoritative"),
         settle_delay=_not_negative(given.pop("settle_delay", 0), f"tool {name}: settle_delay"),
         on_unknown=_one_of(OnUnknown, given.pop("on_unknown", "ask"), f"tool {name}: on_unknown"),
-        retries=int(_not_negative(given.pop("retries", 0), f"tool {name}: retries")),
-        timeout=_optional_seconds(given.pop("timeout", None), f"tool {name}: timeout"),
-        key_lifetime=_optional_seconds(given.pop("key_lifetime", None), f"tool {name}: key_lifetime"),
+        retries=_count(given.pop("retries", 0), f"tool {name}: retries"),
+        timeout=_positive(given.pop("timeout", None), f"tool {name}: timeout"),
+        key_lifetime=_positive(given.pop("key_lifetime", None), f"tool {name}: key_lifetime"),
     )
     if given:
         raise UsageError(f"tool {name} has no option {', '.join(sorted(given))}: see the reference of @tape.tool")
@@ -233,10 +309,6 @@ def _options(name: str, given: dict[str, Any]) -> ToolOptions:
             "honours the key, 'non_idempotent' if not, 'read_only' if it only reads"
         )
     return options
-
-
-def _optional_seconds(value: Any, what: str) -> float | None:
-    return None if value is None else _not_negative(value, what)
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,8 +359,14 @@ def agent(
     """Marks an async function `(run, input)` as an agent. Raises UsageError for a plain `def`."""
 
     def mark(found: Callable[..., Awaitable[Any]]) -> Agent:
-        if not is_async(found):
-            raise UsageError(f"agent {found.__name__} must be an `async def (run, input)`")
-        return Agent(found, name or found.__name__, budget)
+        called = name_of(found) if name is None else name
+        if not callable(found) or not is_async(found):
+            raise UsageError(f"agent {called} must be an `async def (run, input)`")
+        code = getattr(found, "__code__", None)
+        if code is not None and getattr(found, "__self__", None) is None:
+            needed = code.co_argcount - len(getattr(found, "__defaults__", None) or ())
+            if needed > 2 or (code.co_argcount == 0 and not code.co_flags & 0x04):  # CO_VARARGS
+                raise UsageError(f"agent {called} takes `(run, input)`, or `(run)` alone")
+        return Agent(found, called, budget)
 
     return mark if function is None else mark(function)

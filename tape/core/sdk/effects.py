@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from tape.core.kernel.errors import UsageError
 
-if TYPE_CHECKING:
-    from tape.core.sdk.context import RunContext
+COST_LIMIT = 1 << 40
+"""Tokens, and millionths of a dollar: what one reply or act can have cost at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,13 @@ class UsageMeter:
         return {"tokens_in": self.tokens_in, "tokens_out": self.tokens_out, "usd_micro": self.usd_micro}
 
 
-CURRENT_RUN: ContextVar[RunContext | None] = ContextVar("tape_run", default=None)
+class ToolCaller(Protocol):
+    """The run, as a tool needs it."""
+
+    def call_tool(self, tool: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Awaitable[Any]: ...
+
+
+CURRENT_RUN: ContextVar[ToolCaller | None] = ContextVar("tape_run", default=None)
 CURRENT_EFFECT: ContextVar[Effect | None] = ContextVar("tape_effect", default=None)
 CURRENT_METER: ContextVar[UsageMeter | None] = ContextVar("tape_meter", default=None)
 POINT_HANDLER: ContextVar[Callable[[str], None] | None] = ContextVar("tape_points", default=None)
@@ -109,13 +115,16 @@ def idempotency_key() -> str:
 
 def report_usage(*, tokens_in: int = 0, tokens_out: int = 0, usd: float = 0.0) -> None:
     """Inside a model function or a tool: what it cost. Several reports add up. Outside a run it does nothing."""
-    if tokens_in < 0 or tokens_out < 0 or not 0 <= usd < 1e12:
-        raise UsageError(f"usage must be finite and not negative: {tokens_in}, {tokens_out}, {usd}")
+    for count in (tokens_in, tokens_out):
+        if type(count) is not int or not 0 <= count < COST_LIMIT:
+            raise UsageError(f"tokens are counted in whole numbers, not {count!r}")
+    if not 0 <= usd * 1_000_000 < COST_LIMIT:
+        raise UsageError(f"usd must be a finite amount, not negative and below a million: {usd!r}")
     meter = CURRENT_METER.get()
     if meter is not None:
-        meter.tokens_in += tokens_in
-        meter.tokens_out += tokens_out
-        meter.usd_micro += round(usd * 1_000_000)
+        meter.tokens_in = min(meter.tokens_in + tokens_in, COST_LIMIT - 1)
+        meter.tokens_out = min(meter.tokens_out + tokens_out, COST_LIMIT - 1)
+        meter.usd_micro = min(meter.usd_micro + round(usd * 1_000_000), COST_LIMIT - 1)
         meter.reported = True
 
 

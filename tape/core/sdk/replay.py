@@ -7,45 +7,115 @@ Outcomes are handed over one at a time in tape order, while replaying and live a
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 Outcome = tuple[str, Any]
 """What an operation waits for: ("decision", index), ("effect", key), ("sample", index), ("timer", ordinal)."""
 
 Body = dict[str, Any]
+PIPELINED = 0
+END = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """An outcome that is due. `seq` is PIPELINED while its record is still on its way: nothing can come before it."""
+
+    seq: int
+    name: Outcome
+    body: Body
 
 
 @dataclass(slots=True)
 class Tape:
     """The records by what they answer; `outcomes` are those not handed over yet, in tape order."""
 
-    seq: int = 0
     decisions: dict[int, Body] = field(default_factory=lambda: {})
     begun: dict[str, Body] = field(default_factory=lambda: {})
     ended: dict[str, Body] = field(default_factory=lambda: {})
     samples: dict[int, Body] = field(default_factory=lambda: {})
     timers_set: dict[int, Body] = field(default_factory=lambda: {})
-    outcomes: deque[tuple[Outcome, Body]] = field(default_factory=lambda: deque())
+    outcomes: deque[Handover] = field(default_factory=lambda: deque())
+    settled: set[Outcome] = field(default_factory=lambda: set())
+    whole_to: int = 0
+    """Every record up to this seq has been seen."""
+    _beyond: dict[int, int] = field(default_factory=lambda: {})
+    _starts: deque[tuple[int, Outcome]] = field(default_factory=lambda: deque())
+    _places: dict[tuple[int | None, int], str] = field(default_factory=lambda: {})
 
     def add(self, seq: int, kind: str, body: Body) -> None:
-        """Takes the next record; those that are outcomes queue up."""
-        self.seq = seq
+        """Takes a record that stands on the tape; those that are outcomes queue up."""
+        self.cover(seq, 1)
         if kind == "decision":
             self.decisions[body["index"]] = body
-            self.outcomes.append((("decision", body["index"]), body))
+            self.put(seq, ("decision", body["index"]), body)
         elif kind == "effect_begun":
             self.begun[body["key"]] = body
+            self._places[body["decision_index"], body["ordinal"]] = body["key"]
+            self._starts.append((seq, ("effect", body["key"])))
         elif kind == "effect_ended":
             self.ended[body["key"]] = body
-            self.outcomes.append((("effect", body["key"]), body))
+            self.put(seq, ("effect", body["key"]), body)
         elif kind == "sample":
             self.samples[body["index"]] = body
-            self.outcomes.append((("sample", body["index"]), body))
+            self.put(seq, ("sample", body["index"]), body)
         elif kind == "timer_set":
             self.timers_set[body["ordinal"]] = body
+            self._starts.append((seq, ("timer", body["ordinal"])))
         elif kind == "timer_fired":
-            self.outcomes.append((("timer", body["ordinal"]), body))
+            self.put(seq, ("timer", body["ordinal"]), body)
+
+    def cover(self, seq: int, count: int) -> None:
+        """The `count` records up to `seq` are known now: they came, or this drive wrote them."""
+        if count <= 0:
+            return
+        self._beyond[seq - count] = seq
+        while self.whole_to in self._beyond:
+            self.whole_to = self._beyond.pop(self.whole_to)
+
+    def put(self, seq: int, name: Outcome, body: Body) -> None:
+        """Queues an outcome at its place."""
+        at = len(self.outcomes)
+        while at and self.outcomes[at - 1].seq > seq:
+            at -= 1
+        self.outcomes.insert(at, Handover(seq, name, body))
+        self.settled.add(name)
+
+    def put_next(self, name: Outcome, body: Body) -> None:
+        """Queues an outcome whose record is on its way, and before which no other record can come."""
+        self.outcomes.append(Handover(PIPELINED, name, body))
+        self.settled.add(name)
+
+    def begun_at(self, decision: int | None, ordinal: int) -> Body | None:
+        """The effect that was begun at this place of the run, whatever its tool."""
+        key = self._places.get((decision, ordinal))
+        return None if key is None else self.begun[key]
+
+    def uncalled(self, called: Collection[Outcome], before: int = END) -> Outcome | None:
+        """The first call or timer that was begun before this seq and has not been asked for by the code."""
+        while self._starts and self._starts[0][1] in called:
+            self._starts.popleft()
+        return self._starts[0][1] if self._starts and self._starts[0][0] < before else None
+
+    def leftover(self, called: Collection[Outcome]) -> Outcome | None:
+        """What the code should ask for next, and does not; None if it has asked for all that is recorded."""
+        first = next((item for item in self.outcomes if item.name not in called), None)
+        return self.uncalled(called, END if first is None else first.seq) or (first.name if first else None)
+
+    def describe(self, name: Outcome) -> str:
+        """An operation on one line: one side of a divergence."""
+        kind, which = name
+        if kind == "decision" and which in self.decisions:
+            return describe("decision", self.decisions[which]["name"], self.decisions[which].get("request"))
+        if kind == "effect" and which in self.begun:
+            return describe("effect", self.begun[which]["tool"], self.begun[which]["args"])
+        if kind == "sample" and which in self.samples:
+            return f"sample {self.samples[which]['name']}"
+        if kind == "timer" and which in self.timers_set:
+            return f"timer {self.timers_set[which]['seconds']} s"
+        return f"{kind} {which}"
 
 
 def describe(kind: str, name: str, request: Any) -> str:
@@ -56,5 +126,6 @@ def describe(kind: str, name: str, request: Any) -> str:
 
 def _short(request: Any) -> str:
     if isinstance(request, dict):
-        return ", ".join(f"{key}={value!r}" for key, value in request.items())  # type: ignore[reportUnknownVariableType]
+        named = cast("dict[str, Any]", request)
+        return ", ".join(f"{key}={value!r}" for key, value in named.items())
     return repr(request)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache, partial
 from typing import Any, get_type_hints
 
 import orjson
@@ -13,22 +13,26 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from tape.core.kernel.errors import UsageError
 from tape.core.kernel.identity import RECORD_LIMIT_BYTES, check_json
+from tape.core.sdk.decorators import name_of
 
 
 def to_json(value: Any, what: str) -> Any:
-    """The value as plain JSON. Raises UsageError if it is not JSON or over 1 MiB."""
+    """The value as plain JSON, after the round trip: nothing in it is shared with the author's. Raises UsageError if it
+    is not JSON or over 1 MiB."""
     try:
-        plain = to_jsonable_python(value)
+        plain = to_jsonable_python(value, round_trip=True)
     except (PydanticSerializationError, ValueError, RecursionError) as error:
-        raise UsageError(f"{what} is not JSON: {str(error).splitlines()[0]}") from None
+        raise UsageError(f"{what} is not JSON: {(str(error) or type(error).__name__).splitlines()[0]}") from None
     try:
         check_json(plain)
     except UsageError as error:
         raise UsageError(f"{what} is not JSON: {error}") from None
-    size = len(orjson.dumps(plain))
-    if size > RECORD_LIMIT_BYTES:
-        raise UsageError(f"{what} is {size} bytes; the limit is {RECORD_LIMIT_BYTES} (1 MiB): keep a reference instead")
-    return plain
+    data = orjson.dumps(plain)
+    if len(data) > RECORD_LIMIT_BYTES:
+        raise UsageError(
+            f"{what} is {len(data)} bytes; the limit is {RECORD_LIMIT_BYTES} (1 MiB): keep a reference instead"
+        )
+    return orjson.loads(data)
 
 
 @lru_cache(maxsize=1024)
@@ -50,29 +54,61 @@ def typed(value: Any, annotation: Any, what: str) -> Any:
         raise UsageError(f"{what}: the annotation {annotation!r} cannot be checked: {error}") from None
     try:
         return adapter.validate_python(value)
+    except ValidationError:
+        return _from_json(adapter, value, annotation, what)
+
+
+def _from_json(adapter: TypeAdapter[Any], value: Any, annotation: Any, what: str) -> Any:
+    """What was JSON is allowed what JSON needs: a strict model takes its dates as text."""
+    try:
+        return adapter.validate_json(orjson.dumps(value))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{what} does not fit {annotation}: {where + ': ' if where else ''}{first['msg']}") from None
+        named = getattr(annotation, "__name__", str(annotation))
+        raise UsageError(f"{what} does not fit {named}: {where + ': ' if where else ''}{first['msg']}") from None
 
 
 class Signature:
-    """The parameters and the return type of an author's function, resolved once."""
+    """The parameters and the return type of an author's function. Annotations are resolved when they are needed."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        self._signature = inspect.signature(function)
-        try:
-            self._hints = get_type_hints(function, include_extras=True)
-        except Exception:  # annotations that name what is not importable: taken as absent
-            self._hints = {}
-        self.name = getattr(function, "__name__", "function")
+        self.name = name_of(function)
+        self._function = function
+        self._resolved: dict[str, Any] = {}
 
-    def annotation(self, parameter: str) -> Any:
-        return self._hints.get(parameter, inspect.Signature.empty)
+    @cached_property
+    def _signature(self) -> inspect.Signature:
+        try:
+            return inspect.signature(self._function)
+        except (TypeError, ValueError):
+            raise UsageError(f"{self.name}: its parameters cannot be known: wrap it in a `def` of your own") from None
+
+    def annotation(self, name: str) -> Any:
+        """What a parameter (or "return") is annotated with; `Signature.empty` without an annotation. Raises
+        UsageError for one that names what cannot be found."""
+        if name not in self._resolved:
+            self._resolved[name] = self._resolve(name)
+        return self._resolved[name]
+
+    def _resolve(self, name: str) -> Any:
+        target = _target(self._function)
+        annotations: dict[str, Any] = getattr(target, "__annotations__", {})
+        if name not in annotations:
+            return inspect.Signature.empty
+        holder = _Annotated({name: annotations[name]})
+        try:
+            known = getattr(inspect.unwrap(target), "__globals__", {})
+            return get_type_hints(holder, globalns=known, include_extras=True)[name]
+        except Exception as error:  # an annotation is an expression of the author's: it may raise anything
+            raise UsageError(
+                f"{self.name}: the annotation {annotations[name]!r} of {name} means nothing here ({error}): import or "
+                "define what it names at the top level of its module, not only under TYPE_CHECKING"
+            ) from None
 
     @property
     def returns(self) -> Any:
-        return self._hints.get("return", inspect.Signature.empty)
+        return self.annotation("return")
 
     def parameters(self) -> list[str]:
         return list(self._signature.parameters)
@@ -87,7 +123,11 @@ class Signature:
         return to_json(dict(bound.arguments), f"the arguments of {self.name}")
 
     def call_arguments(self, arguments: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-        """Positional and keyword arguments for a call, typed by their annotations, from recorded JSON."""
+        """Positional and keyword arguments for a call, typed by their annotations, from recorded JSON. Raises
+        UsageError if they do not fit."""
+        unknown = [name for name in arguments if name not in self._signature.parameters]
+        if unknown:
+            raise UsageError(f"{self.name} has no parameter {unknown[0]!r} any more")
         positional: list[Any] = []
         named: dict[str, Any] = {}
         for name, parameter in self._signature.parameters.items():
@@ -106,9 +146,33 @@ class Signature:
         return positional, named
 
 
+class _Annotated:
+    """Carries one annotation to `get_type_hints`, so that one that cannot be resolved leaves the others alone."""
+
+    def __init__(self, annotations: dict[str, Any]) -> None:
+        self.__annotations__ = annotations
+
+
+def _target(function: Callable[..., Any]) -> Any:
+    """The plain function behind a partial, a method, or an instance that can be called."""
+    while isinstance(function, partial):
+        function = function.func  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    if inspect.isfunction(function) or inspect.ismethod(function) or inspect.isbuiltin(function):
+        return getattr(function, "__func__", function)
+    return vars(type(function)).get("__call__", function)
+
+
 @lru_cache(maxsize=1024)
 def signature_of(function: Callable[..., Any]) -> Signature:
     return Signature(function)
+
+
+def returns_of(function: Callable[..., Any]) -> Any:
+    """What the function is annotated to return; `Signature.empty` without an annotation."""
+    try:
+        return signature_of(function).returns
+    except TypeError:  # one that cannot be hashed
+        return Signature(function).returns
 
 
 def error_json(error: BaseException) -> dict[str, str]:

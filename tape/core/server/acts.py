@@ -76,7 +76,7 @@ def act(
 
     def do(order: int) -> Acted:
         if verb == "thaw":
-            return {"thawed": server.thaw_here()}
+            return {"thawed": server.points.thaw(None)}
         if args.get("at"):
             server.arm_here(arm_of(run_id, args, order))
             return {"armed": {**args, "run": run_id}}
@@ -105,7 +105,7 @@ def _kill_now(server: Server, run_id: str | None, death: Death) -> list[int]:
         if not peer.drives or (run_id is not None and run_id not in peer.drives):
             continue
         pids.append(peer.pid)
-        server.strike(peer, death)
+        server.points.strike(peer, death)
     if run_id is not None and not pids:
         raise Refused(f"{run_id} is not being driven now: nothing to kill; `--at POINT` waits for it")
     return pids

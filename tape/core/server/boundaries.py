@@ -9,6 +9,7 @@ from tape.core.journal import effects, records, runs
 from tape.core.journal.effects import Call, Ending, ToolPolicy
 from tape.core.journal.records import Usage
 from tape.core.journal.transaction import Tx
+from tape.core.kernel import identity
 from tape.core.kernel.errors import CancelRequested, Fenced, KeyConflict, TapeError, UsageError
 from tape.core.kernel.events import Decision, Sample
 from tape.core.kernel.lifecycle import EffectStatus
@@ -172,6 +173,21 @@ def refusal(error: TapeError) -> Body:
     else:
         why = "refused"
     return {"why": why, "message": str(error)}
+
+
+def answer_to(frame: Frame, kind: str, fields: Body) -> Frame:
+    """A reply to a boundary, with its run, epoch and number."""
+    return {**fields, "t": kind, "run": frame["run"], "epoch": frame["epoch"], "n": frame["n"]}
+
+
+def body_key(frame: Frame) -> tuple[str, str] | None:
+    """The run and the effect whose body is entered once this boundary is answered; None if none is."""
+    if frame["t"] == "attempt":
+        return frame["run"], frame["key"]
+    if frame["t"] != "begin" or frame["call"]["policy"]["dispatch"] != Dispatch.INLINE:
+        return None
+    call = frame["call"]
+    return frame["run"], identity.effect_key(frame["run"], call["decision_index"], call["ordinal"], call["tool"])
 
 
 def subject_of(frame: Frame) -> tuple[str | None, int | None]:

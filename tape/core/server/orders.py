@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tape.core.clock import SystemClock
+from tape.core.clock import Clock, SystemClock
 from tape.core.config import Config, suggest
 from tape.core.dial import NoServer, ask
+from tape.core.journal.environment import lock_path
 from tape.core.kernel import errors
 from tape.core.kernel.errors import EnvironmentTrouble, ServerUnavailable, TapeError, UsageError
 
@@ -56,10 +57,6 @@ def operator_name() -> str:
     except (OSError, KeyError):
         user = str(os.getuid())
     return f"{user}@{socket.gethostname()}"
-
-
-def lock_path(journal: Path) -> Path:
-    return journal.with_name(journal.name + ".lock")
 
 
 def socket_path(journal: Path) -> str:
@@ -105,6 +102,15 @@ class Lock:
         os.ftruncate(fd, 0)
         os.pwrite(fd, str(os.getpid()).encode(), 0)
         self._fd = fd
+        return True
+
+    def take_patiently(self, clock: Clock, seconds: float = 0.5) -> bool:
+        """The same, but a command that holds it for an instant is waited for."""
+        deadline = clock.boot_us() + int(seconds * 1_000_000)
+        while not self.take():
+            if clock.boot_us() > deadline:
+                return False
+            clock.sleep(0.02)
         return True
 
     @property

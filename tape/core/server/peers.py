@@ -91,6 +91,7 @@ class WorkerPeer:
     ready: bool = False
     doomed: bool = False
     frozen: bool = False
+    leaving: bool = False
     alone: bool = False
     drives: dict[str, int] = field(default_factory=lambda: {})
     open_bodies: set[tuple[str, str]] = field(default_factory=lambda: set())
@@ -99,11 +100,19 @@ class WorkerPeer:
     held_replies: list[Frame] = field(default_factory=lambda: [])
     replies: dict[tuple[str, int], dict[int, Frame | None]] = field(default_factory=lambda: {})
 
+    def takes_work(self) -> bool:
+        """Whether it may be given something to do."""
+        return self.ready and not (self.frozen or self.doomed or self.leaving)
+
     def send(self, frame: Mapping[str, Any]) -> None:
         if self.connection is not None and not self.connection.closed:
             self.connection.send(frame)
 
-    def reply(self, frame: Frame) -> None:
-        """Gives a boundary's answer and keeps it: the same number asked again gets it again."""
-        self.replies.setdefault((frame["run"], frame["epoch"]), {})[frame["n"]] = frame
-        self.send(frame)
+    def keep(self, reply: Frame) -> None:
+        """Keeps a boundary's answer: the same number asked again gets it again."""
+        self.replies.setdefault((reply["run"], reply["epoch"]), {})[reply["n"]] = reply
+
+    def reply(self, reply: Frame) -> None:
+        """Gives a boundary's answer, and keeps it."""
+        self.keep(reply)
+        self.send(reply)

@@ -1,0 +1,132 @@
+"""Decisions: the model is asked once, its reply or its error is recorded and handed over as it stands on the tape."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tape.core.kernel import errors, identity
+from tape.core.kernel.errors import UsageError
+from tape.core.sdk.bodies import call_function
+from tape.core.sdk.context import RunContext
+from tape.core.sdk.decorators import check_result_function, name_of
+from tape.core.sdk.effects import CURRENT_METER, UsageMeter
+from tape.core.sdk.replay import Outcome, describe
+from tape.core.sdk.values import error_json, returns_of, to_json, typed
+from tape.core.wire import Frame
+
+REQUEST_LIMIT_CHARACTERS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """One decision to be asked for; `request` is what is asked as JSON."""
+
+    index: int
+    name: str
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    request: Any
+    fingerprint: str
+
+    @property
+    def outcome(self) -> Outcome:
+        return ("decision", self.index)
+
+    def __str__(self) -> str:
+        return describe("decision", self.name, self.request)
+
+
+class Decisions:
+    """`run.decide` of one drive."""
+
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+        self._deciding = False
+
+    async def decide(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        context = self._context
+        context.check()
+        if self._deciding:
+            raise UsageError("a second decide at the same time: decide one after the other, or use child runs")
+        question = self._question(function, args, kwargs)
+        returns = returns_of(function)
+        self._deciding = True
+        try:
+            self._ask_or_replay(question)
+            body = await context.outcome(question.outcome)
+        finally:
+            self._deciding = False
+        if body.get("error") is not None:
+            error = body["error"]
+            raise errors.ModelFailed(f"{question.name}: {error['type']}: {error['message']}")
+        try:
+            return typed(body["reply"], returns, f"the reply of {question.name}")
+        except UsageError as error:
+            raise errors.ModelFailed(str(error)) from None
+
+    def _question(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Question:
+        check_result_function(function, "a model function")
+        name = name_of(function)
+        request = to_json({"args": list(args), "kwargs": kwargs}, f"what is asked of {name}")
+        fingerprint = identity.fingerprint("decision", name, request)
+        return _Question(self._context.next_decision(), name, function, args, kwargs, request, fingerprint)
+
+    def _ask_or_replay(self, question: _Question) -> None:
+        context = self._context
+        recorded = context.tape.decisions.get(question.index)
+        if recorded is None:
+            context.perform(question.outcome, str(question), lambda: self._begin(question))
+        elif recorded["fingerprint"] != question.fingerprint:
+            context.diverge(context.tape.describe(question.outcome), str(question))
+        else:
+            context.note_call(question.outcome)
+
+    def _begin(self, question: _Question) -> None:
+        context = self._context
+        earlier = context.unanswered()
+        ask = {"index": question.index, "name": question.name, "waits": context.armed}
+        asked = context.boundary("ask", ask)
+        waits_for = [*earlier, asked] if context.armed else earlier
+        context.start(self._ask(question, waits_for), abandonable=True)
+
+    async def _ask(self, question: _Question, earlier: list[asyncio.Future[Frame]]) -> None:
+        """Asks the model once everything before it is durable, and sends its reply on its way to the journal."""
+        context = self._context
+        await context.durable(earlier)
+        meter = UsageMeter()
+        CURRENT_METER.set(meter)
+        reply: Any = None
+        error: dict[str, str] | None = None
+        try:
+            answer = await call_function(question.function, question.args, question.kwargs)
+            reply = to_json(answer, f"the reply of {question.name}")
+        except Exception as raised:  # whatever an author's model function raises is a recorded reply
+            error = error_json(raised)
+        except asyncio.CancelledError as raised:
+            if context.signal is not None:
+                raise
+            error = error_json(raised)  # from inside the model function
+        body = {
+            "index": question.index,
+            "name": question.name,
+            "fingerprint": question.fingerprint,
+            "request": _bounded(question.request),
+            "reply": reply,
+            "error": error,
+        }
+        frame = {"decision": body, "usage": meter.as_json()}
+        if context.may_pipeline():
+            context.boundary("decision", {**frame, "waits": False})
+            context.tape.put_next(question.outcome, body)
+        else:
+            await context.boundary("decision", {**frame, "waits": True}, (question.outcome, body))
+
+
+def _bounded(request: Any) -> Any:
+    """A request as it is recorded: whole while it is small; its fingerprint stands beside it in any case."""
+    text = identity.canonical_json(request)
+    return request if len(text) <= REQUEST_LIMIT_CHARACTERS else {"cut": text[:REQUEST_LIMIT_CHARACTERS] + "…"}

@@ -1,0 +1,75 @@
+"""Hooks under way: which worker runs one, until when, and whom its answer goes to. On the server's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import Future
+from typing import Any
+
+from tape.core.clock import Clock
+from tape.core.server.peers import HookCall, HookLost, WorkerPeer
+from tape.core.server.points import CrashPoints
+from tape.core.wire import Frame
+
+NEVER_US = 1 << 62
+
+
+class Hooks:
+    """Sends hooks to workers that drive no run and takes their answers. A hook over its time ends its worker."""
+
+    def __init__(self, clock: Clock, points: CrashPoints) -> None:
+        self._clock = clock
+        self._points = points
+        self._tickets = 0
+
+    def send(
+        self,
+        peer: WorkerPeer | None,
+        what: str,
+        key: str,
+        effect: dict[str, Any],
+        limit_us: int,
+        future: Future[Frame],
+    ) -> None:
+        if peer is None or not peer.takes_work():
+            future.set_exception(HookLost("the hook worker is gone"))
+            return
+        self._tickets += 1
+        call = HookCall(
+            ticket=self._tickets,
+            what=what,
+            run_id=effect["run_id"],
+            tool=effect["tool"],
+            decision_index=effect["decision_index"],
+            deadline_boot_us=self._clock.boot_us() + limit_us,
+            future=future,
+        )
+        peer.hooks[call.ticket] = call
+        if what == "body" and self._points.reached_by_hook(peer, call, "dispatch"):
+            return
+        peer.send({"t": "hook", "ticket": call.ticket, "what": what, "tool": call.tool, "key": key, "effect": effect})
+
+    def take_answer(self, peer: WorkerPeer, frame: Frame) -> None:
+        call = peer.hooks.get(frame["ticket"])
+        if call is None or self._points.reached_by_hook(peer, call, call.what.removeprefix("undo-")):
+            return
+        del peer.hooks[call.ticket]
+        call.future.set_result(frame)
+
+    def lose(self, peer: WorkerPeer, how: str) -> None:
+        """The worker is dead: whoever waits for its hooks is told."""
+        for call in peer.hooks.values():
+            call.future.set_exception(HookLost(how))
+        peer.hooks.clear()
+
+    def end_late(self, peers: Iterable[WorkerPeer]) -> None:
+        now = self._clock.boot_us()
+        for peer in list(peers):
+            if not peer.doomed and any(call.deadline_boot_us <= now for call in peer.hooks.values()):
+                for call in peer.hooks.values():
+                    call.deadline_boot_us = NEVER_US
+                self._points.end(peer, "a hook is over its time")
+
+    def next_deadline_us(self, peers: Iterable[WorkerPeer]) -> int:
+        """When the first hook is over its time; far away if none is under way."""
+        return min((call.deadline_boot_us for peer in peers for call in peer.hooks.values()), default=NEVER_US)

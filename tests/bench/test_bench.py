@@ -1,0 +1,63 @@
+"""The benchmark runs and writes all its figures. How fast anything is, is not tested here."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.bench.figures import Figure, show_ms, table
+
+ROOT = Path(__file__).parents[2]
+NAMES = [
+    "demo, from the command to ASSERT, p50",
+    "demo, from the command to ASSERT, worst",
+    "SIGKILL to first new record, warm spare, p50",
+    "SIGKILL to first new record, warm spare, worst",
+    "one agent step, p50",
+    "tape status, 50 runs, whole process",
+    "import tape, decorators used, above bare Python",
+]
+
+
+def test_the_quick_mode_prints_and_writes_every_figure(tmp_path: Path) -> None:
+    file = tmp_path / "bench.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench", "--quick", "--json", file],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    body = json.loads(file.read_text())
+    assert [figure["name"] for figure in body["figures"]] == NAMES
+    for figure in body["figures"]:
+        assert figure["value"] > 0, figure
+        assert figure["rounds"] > 0
+        assert figure["holds"] is ((figure["ratio"] or figure["value"]) <= figure["limit"])
+        assert figure["name"] in done.stdout
+    assert body["quick"] is True
+    assert {"python", "sqlite", "cores"} <= set(body["machine"])
+
+
+@pytest.mark.parametrize(
+    ("figure", "target", "holds"),
+    [
+        (Figure("a", 5.0, limit=5), "<= 5.00 ms", True),
+        (Figure("a", 5.1, limit=5), "<= 5.00 ms", False),
+        (Figure("a", 30.0, limit=3, reference=10.0, against="b"), "<= 3 x b", True),
+        (Figure("a", 31.0, limit=3, reference=10.0, against="b"), "<= 3 x b", False),
+    ],
+)
+def test_a_missed_target_is_said(figure: Figure, target: str, holds: bool) -> None:
+    assert (figure.target, figure.holds) == (target, holds)
+    assert ("holds" if holds else "MISSED") in table([figure])
+
+
+def test_units() -> None:
+    assert [show_ms(ms) for ms in (0.123, 12.34, 123.4, 5000)] == ["0.12 ms", "12.3 ms", "123 ms", "5.00 s"]

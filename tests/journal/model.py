@@ -1,0 +1,598 @@
+"""A pure model of what the journal's verbs promise: contract.md sections 3 and 4 retold without a database.
+
+It decides by itself whether a verb is accepted, and what the state is after it. It shares no code with the journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from tape.core.journal.effects import ToolPolicy
+from tests.kernel.oracle import contract
+
+SECOND = 1_000_000
+TTL, CLAIM = 15 * SECOND, 30 * SECOND
+OUTSIDE = {"ask", "ask_later", "compensate", "person"}
+ENDS = {"TERMINAL", "FAILED", "CANCELLED"}
+MAX_ASKS, POISON, MAX_FAILURES = 6, 5, 5
+
+
+class No(Exception):
+    """The verb is refused."""
+
+
+def need(condition: object) -> None:
+    if not condition:
+        raise No
+
+
+def backoff(failures: int, first: int = SECOND, cap: int = 60 * SECOND) -> int:
+    return 0 if failures <= 0 else min(cap, first * 2 ** (failures - 1))
+
+
+def ask_backoff(asks: int) -> int:
+    return backoff(asks, SECOND // 5, 5 * SECOND)
+
+
+@dataclass
+class Settled:
+    """What an effect and a duty have in common."""
+
+    semantics: str
+    look_up: bool
+    authoritative: bool
+    settle: int
+    on_unknown: str = "ask"
+    step: str = ""
+    attempts: int = 0
+    over: bool = True
+    quiet: int = 0
+    asked: int = 0
+    asks: int = 0
+    due: int = 0
+    deaths: int = 0
+    claim: int = 0
+    claimed: bool = False
+    until: int = 0
+
+    def rule(self, answer: str, asks: int) -> tuple[str, str]:
+        return contract(
+            semantics=self.semantics,
+            look_up=self.look_up,
+            answer=answer,
+            authoritative=self.authoritative,
+            settled=self.asked >= self.quiet + self.settle,
+            body_over=self.over,
+            asks_left=asks < MAX_ASKS,
+            on_unknown=self.on_unknown,
+        )
+
+    def lost(self, now: int, over: bool) -> str:
+        """The attempt's outcome is unknown; returns the table's step."""
+        self.over, self.quiet, self.asks, self.due = over, now, 0, 0
+        self.free()
+        self.step = self.rule("none", 0)[1]
+        return self.step
+
+    def answered(self, now: int, answer: str) -> tuple[str, str]:
+        row, step = self.rule(answer, self.asks + 1)
+        self.due = 0
+        if row == "N-settling":
+            self.due = self.quiet + self.settle
+        else:
+            self.asks += 1
+            if step == "ask_later":
+                self.due = now + ask_backoff(self.asks)
+        self.deaths = max(0, self.deaths - 1)
+        self.step = step
+        self.free()
+        return row, step
+
+    def free(self) -> None:
+        self.claimed, self.until = False, 0
+
+    def hold(self, now: int) -> None:
+        self.claim, self.claimed, self.until, self.deaths = self.claim + 1, True, now + CLAIM, self.deaths + 1
+
+    @property
+    def asking(self) -> bool:
+        return self.step in ("ask", "ask_later")
+
+
+@dataclass
+class Effect(Settled):
+    ordinal: int = 0
+    policy: ToolPolicy = field(default_factory=ToolPolicy)
+    status: str = "PENDING"
+    clean: bool = True
+    failures: int = 0
+
+    @property
+    def open(self) -> bool:
+        return self.status in ("PENDING", "UNKNOWN")
+
+    @property
+    def outbox(self) -> bool:
+        return self.policy.dispatch == "outbox"
+
+    @property
+    def body(self) -> bool:
+        """A body that an agent is in."""
+        return self.open and not self.outbox and self.step == ""
+
+    @property
+    def outside(self) -> bool:
+        return self.open and (self.outbox or self.step in OUTSIDE)
+
+
+@dataclass
+class Duty(Settled):
+    effect: int = 0
+    number: int = 1
+    position: int = 0
+    auto: bool = True
+    surplus: bool = False
+    status: str = "ARMED"
+
+    @property
+    def owed(self) -> bool:
+        return self.status in ("DUE", "CLAIMED", "STUCK")
+
+
+@dataclass
+class Run:
+    """One run; `now` is set by the caller before each verb."""
+
+    now: int = 0
+    status: str = "RUNNABLE"
+    epoch: int = 0
+    seq: int = 1
+    decisions: int = 0
+    crashes: int = 0
+    alone: bool = False
+    lease_until: int = 0
+    next_boot: int = 0
+    cancelling: bool = False
+    end: str | None = None
+    effects: list[Effect] = field(default_factory=list)
+    duties: list[Duty] = field(default_factory=list)
+    timers: list[tuple[int, str]] = field(default_factory=list)
+
+    # --- facts ---
+
+    def open(self) -> list[Effect]:
+        return [effect for effect in self.effects if effect.open]
+
+    def duties_of(self, effect: Effect) -> list[Duty]:
+        mine = [duty for duty in self.duties if duty.effect == effect.ordinal]
+        return sorted(mine, key=lambda duty: duty.number)
+
+    def leased(self, epoch: int) -> None:
+        need(self.status == "RUNNING" and epoch == self.epoch and self.lease_until > self.now)
+
+    def record(self) -> None:
+        self.seq += 1
+        self.crashes = 0
+
+    # --- runs ---
+
+    def grant(self) -> None:
+        need(self.status == "RUNNABLE" and self.next_boot <= self.now)
+        assert not [effect for effect in self.open() if effect.outside], "I8"
+        self.status, self.epoch, self.alone = "RUNNING", self.epoch + 1, self.crashes >= 2
+        self.crashes += 1
+        self.lease_until = self.now + TTL
+
+    def lose(self, over: bool) -> None:
+        need(self.status == "RUNNING")
+        for effect in self.effects:
+            if effect.body:
+                self.doubt(effect, over)
+        self.epoch += 1
+        self.lease_until = 0
+        if self.alone and self.crashes >= POISON and not (self.cancelling and not self.open()):
+            self.status = "STUCK"
+        else:
+            self.next_boot = self.now + backoff(self.crashes - 1) if self.crashes >= 2 else 0
+            self.settle()
+
+    def park(self, epoch: int) -> None:
+        self.leased(epoch)
+        need(not any(effect.body for effect in self.effects))
+        self.crashes = max(0, self.crashes - 1)
+        self.lease_until = 0
+        self.settle([at for at, status in self.timers if status == "SET"])
+
+    def diverge(self, epoch: int) -> None:
+        self.leased(epoch)
+        need(not any(effect.body for effect in self.effects))
+        self.status, self.crashes, self.lease_until = "STUCK", 0, 0
+
+    def settle(self, waits: Iterable[int] = ()) -> None:
+        effects = self.open()
+        if any(effect.step == "person" for effect in effects):
+            self.status = "STUCK"
+        elif any(effect.outside for effect in effects) or (list(waits) and not effects and not self.cancelling):
+            self.status = "WAITING"
+        elif self.cancelling and not effects:
+            self.finish("CANCELLED")
+        else:
+            self.status = "RUNNABLE"
+            self.next_boot = max([self.next_boot, *(effect.due for effect in effects)])
+
+    def resettle(self) -> None:
+        if self.status == "WAITING":
+            self.settle()
+
+    def finish(self, outcome: str) -> None:
+        self.record()
+        self.timers = [(at, "DROPPED" if status == "SET" else status) for at, status in self.timers]
+        for duty in self.duties:
+            confirmed = self.effects[duty.effect].status == "CONFIRMED"
+            if duty.status == "ARMED":
+                duty.status = "DUE" if confirmed and duty.auto and outcome != "TERMINAL" else "DROPPED"
+            elif duty.status == "STUCK" and outcome == "TERMINAL" and not duty.surplus:
+                duty.status = "DROPPED"
+                duty.step = duty.step  # its row keeps what was last tried
+        self.end = outcome
+        self.status = "COMPENSATING" if any(duty.owed for duty in self.duties) else outcome
+        self.undone()
+
+    def undone(self) -> None:
+        if self.status not in ("COMPENSATING", "STUCK"):
+            return
+        if any(duty.status == "STUCK" for duty in self.duties):
+            self.status = "STUCK"
+        elif any(duty.owed for duty in self.duties):
+            self.status = "COMPENSATING"
+        else:
+            assert self.end is not None
+            self.status = self.end
+
+    def end_run(self, epoch: int, outcome: str) -> None:
+        self.leased(epoch)
+        need(not self.open())
+        self.lease_until = 0
+        self.finish(outcome)
+
+    def cancel(self) -> None:
+        need(self.end is None)
+        need(not (self.status == "STUCK" and any(effect.step == "person" for effect in self.open())))
+        self.cancelling, self.next_boot = True, 0
+        if self.status != "RUNNING":
+            self.settle()
+
+    def redrive(self) -> None:
+        need(self.status == "STUCK" and self.end is None)
+        need(not any(effect.outside for effect in self.open()))
+        self.crashes, self.next_boot = 0, 0
+        self.settle()
+
+    # --- records ---
+
+    def decide(self, epoch: int, index: int) -> None:
+        self.leased(epoch)
+        need(index == self.decisions)
+        self.record()
+        self.record()
+        self.decisions += 1
+
+    def set_timer(self, epoch: int, seconds: int) -> None:
+        self.leased(epoch)
+        need(not self.cancelling)
+        self.record()
+        self.timers.append((self.now + seconds * SECOND, "SET"))
+
+    def fire_timer(self, ordinal: int) -> None:
+        need(ordinal < len(self.timers))
+        at, status = self.timers[ordinal]
+        need(at <= self.now and status == "SET")
+        self.timers[ordinal] = (at, "FIRED")
+        self.record()
+        self.resettle()
+
+    # --- effects ---
+
+    def begin(self, epoch: int, policy: ToolPolicy) -> None:
+        self.leased(epoch)
+        need(not self.cancelling)
+        self.record()
+        effect = Effect(
+            str(policy.semantics),
+            policy.look_up,
+            policy.authoritative,
+            policy.settle_us,
+            str(policy.on_unknown),
+            ordinal=len(self.effects),
+            policy=policy,
+        )
+        if effect.outbox:
+            effect.step = "again"
+        else:
+            effect.attempts, effect.over = 1, False
+        self.effects.append(effect)
+        if policy.compensable:
+            undo = (str(policy.undo_semantics), policy.undo_look_up, policy.authoritative, policy.settle_us)
+            duty = Duty(*undo, step="again", effect=effect.ordinal, position=self.seq, auto=policy.undo_auto)
+            self.duties.append(duty)
+
+    def attempt(self, epoch: int, ordinal: int, number: int) -> None:
+        self.leased(epoch)
+        effect = self.one(ordinal)
+        need(effect.step == "again" and not effect.outbox and number == effect.attempts + 1)
+        effect.attempts, effect.over, effect.step = number, False, ""
+
+    def one(self, ordinal: int) -> Effect:
+        need(ordinal < len(self.effects) and self.effects[ordinal].open)
+        return self.effects[ordinal]
+
+    def in_body(self, epoch: int, ordinal: int, number: int) -> Effect:
+        self.leased(epoch)
+        effect = self.one(ordinal)
+        need(effect.body and number == effect.attempts)
+        return effect
+
+    def returned(self, epoch: int, ordinal: int, number: int) -> None:
+        self.close(self.in_body(epoch, ordinal, number), "CONFIRMED")
+
+    def failed(self, epoch: int, ordinal: int, number: int) -> None:
+        self.raised(self.in_body(epoch, ordinal, number), by_agent=True)
+
+    def rejected(self, epoch: int, ordinal: int, number: int) -> None:
+        self.reject(self.in_body(epoch, ordinal, number), by_agent=True)
+
+    def reject(self, effect: Effect, by_agent: bool) -> None:
+        if effect.clean or effect.semantics == "read_only":
+            self.close(effect, "FAILED")
+        else:
+            self.raised(effect, by_agent)
+
+    def close(self, effect: Effect, status: str) -> None:
+        assert effect.open
+        self.record()
+        effect.status, effect.step, effect.over = status, "", True
+        effect.free()
+        if status == "FAILED":
+            for duty in self.duties_of(effect):
+                if duty.status in ("ARMED", "STUCK") and not duty.surplus:
+                    duty.status, duty.step = "DROPPED", ""
+
+    def doubt(
+        self, effect: Effect, over: bool, instead: str | None = None, unknown: bool = False, pause: int = 0
+    ) -> None:
+        effect.lost(self.now, over)
+        if instead:
+            effect.step = instead
+        if effect.step == "again" and pause:
+            effect.due = self.now + pause
+        if effect.semantics != "read_only":
+            effect.clean = False
+        if unknown or effect.step != "again":
+            effect.status = "UNKNOWN"
+        if effect.step == "compensate":
+            self.owe_undo(effect)
+
+    def raised(self, effect: Effect, by_agent: bool, over: bool = True) -> None:
+        failures = effect.failures + 1
+        blind = effect.semantics == "non_idempotent"
+        beyond = failures - (0 if blind else effect.policy.retries)
+        if effect.semantics == "read_only" and beyond > 0:
+            self.close(effect, "FAILED")
+            return
+        effect.failures, effect.deaths = failures, max(0, effect.deaths - 1)
+        if not blind and beyond <= 0:
+            self.doubt(effect, over, "again", pause=0 if by_agent else backoff(failures))
+        else:
+            self.doubt(effect, over, "person" if beyond > MAX_FAILURES else None, unknown=True, pause=backoff(beyond))
+
+    def owe_undo(self, effect: Effect) -> None:
+        duty = self.duties_of(effect)[-1]
+        if duty.status in ("DROPPED", "DONE"):
+            duty = self.another(duty, surplus=False)
+        if duty.status in ("ARMED", "STUCK"):
+            duty.status, duty.step, duty.deaths, duty.due, duty.asks = "DUE", "again", 0, 0, 0
+
+    def another(self, like: Duty, surplus: bool) -> Duty:
+        fresh = (like.semantics, like.look_up, like.authoritative, like.settle)
+        number = len([duty for duty in self.duties if duty.effect == like.effect]) + 1
+        duty = Duty(
+            *fresh,
+            step="again",
+            effect=like.effect,
+            number=number,
+            position=like.position,
+            auto=like.auto,
+            surplus=surplus,
+        )
+        self.duties.append(duty)
+        return duty
+
+    # --- claims ---
+
+    def claim_look_up(self, ordinal: int) -> None:
+        effect = self.one(ordinal)
+        need(self.status != "RUNNING" or effect.outbox)
+        need(not effect.claimed and effect.asking and effect.due <= self.now)
+        effect.hold(self.now)
+        effect.asked = self.now
+
+    def claim_body(self, ordinal: int) -> None:
+        effect = self.one(ordinal)
+        need(effect.outbox and not effect.claimed and effect.step == "again" and effect.due <= self.now)
+        effect.hold(self.now)
+        effect.attempts, effect.over = effect.attempts + 1, False
+
+    def under(self, ordinal: int, claim: int, asking: bool) -> Effect:
+        effect = self.one(ordinal)
+        need(effect.claim == claim and effect.until > self.now and effect.asking == asking)
+        return effect
+
+    def observe(self, ordinal: int, claim: int, answer: str) -> None:
+        effect = self.under(ordinal, claim, asking=True)
+        row, step = effect.answered(self.now, answer)
+        if step.startswith("confirm"):
+            self.close(effect, "CONFIRMED")
+            if step == "confirm_first" and effect.policy.compensable:
+                self.another(self.duties_of(effect)[0], surplus=True).status = "DUE"
+        else:
+            if row == "N-absent":
+                effect.clean = True
+            if step == "again":
+                effect.due = self.now + ask_backoff(effect.failures)
+            elif step == "person":
+                effect.status = "UNKNOWN"
+        self.resettle()
+
+    def look_up_died(self, effect: Effect) -> None:
+        effect.free()
+        effect.due = self.now + backoff(effect.deaths - 1)
+        if effect.deaths >= POISON:
+            effect.step, effect.status = "person", "UNKNOWN"
+        self.resettle()
+
+    def body_died(self, effect: Effect, over: bool) -> None:
+        poison = "person" if effect.deaths >= POISON else None
+        self.doubt(effect, over, poison, pause=backoff(effect.deaths - 1))
+        self.resettle()
+
+    def lose_look_up(self, ordinal: int, claim: int) -> None:
+        self.look_up_died(self.under(ordinal, claim, asking=True))
+
+    def dispatched(self, ordinal: int, claim: int, how: str, over: bool) -> None:
+        effect = self.under(ordinal, claim, asking=False)
+        if how == "returned":
+            self.close(effect, "CONFIRMED")
+        elif how == "rejected":
+            self.reject(effect, by_agent=False)
+        elif how == "raised":
+            self.raised(effect, by_agent=False, over=over)
+        else:
+            self.body_died(effect, over)
+        self.resettle()
+
+    def void(self, ordinal: int, claim: int, over: bool) -> None:
+        effect = self.one(ordinal)
+        need(effect.claimed and effect.claim == claim)
+        if effect.asking:
+            self.look_up_died(effect)
+        else:
+            self.body_died(effect, over)
+
+    def resolve(self, ordinal: int, how: str) -> None:
+        effect = self.one(ordinal)
+        idle = self.status == "STUCK" and effect.step == "again" and not effect.claimed
+        need(effect.step == "person" or idle)
+        if how == "retry":
+            effect.step, effect.asks, effect.due, effect.deaths, effect.failures = "again", 0, 0, 0, 0
+            effect.over = True
+        else:
+            self.close(effect, "CONFIRMED" if how == "confirm" else "FAILED")
+        if self.status in ("WAITING", "STUCK"):
+            self.settle()
+
+    # --- duties ---
+
+    def claim_duty(self, index: int) -> None:
+        need(index < len(self.duties))
+        duty = self.duties[index]
+        need(not (self.status == "RUNNING" and self.open()))
+        need(all(effect.step == "compensate" for effect in self.open()))
+        owed = [other for other in self.duties if other.owed]
+        need(owed and max(owed, key=lambda other: (other.position, other.number)) is duty)
+        need(duty.status == "DUE" and duty.due <= self.now)
+        duty.hold(self.now)
+        duty.status = "CLAIMED"
+        if duty.step == "again":
+            duty.attempts, duty.over = duty.attempts + 1, False
+        else:
+            duty.asked = self.now
+
+    def holding(self, index: int, claim: int, asking: bool) -> Duty:
+        need(index < len(self.duties))
+        duty = self.duties[index]
+        need(duty.status == "CLAIMED" and duty.claim == claim and duty.until > self.now)
+        need((duty.step != "again") == asking)
+        return duty
+
+    def fulfil(self, index: int, claim: int) -> None:
+        self.done(self.holding(index, claim, asking=False))
+
+    def done(self, duty: Duty, by_person: bool = False) -> None:
+        duty.status, duty.step, duty.over = "DONE", "", True
+        duty.free()
+        effect = self.effects[duty.effect]
+        if effect.open:
+            self.close(effect, "FAILED")
+        self.go_on(by_person)
+
+    def go_on(self, by_person: bool = False) -> None:
+        if self.end is not None:
+            self.undone()
+        elif by_person and self.status == "STUCK":
+            self.settle()
+        else:
+            self.resettle()
+
+    def fail_duty(self, index: int, claim: int, over: bool) -> None:
+        self.undo_lost(self.holding(index, claim, asking=False), over)
+
+    def undo_lost(self, duty: Duty, over: bool) -> None:
+        step = duty.lost(self.now, over)
+        duty.due = self.now + backoff(duty.deaths)
+        duty.status = "DUE"
+        if step == "person" or duty.deaths >= POISON:
+            self.stick(duty)
+
+    def stick(self, duty: Duty) -> None:
+        duty.status, duty.step = "STUCK", "person"
+        effect = self.effects[duty.effect]
+        if effect.open:
+            effect.step = "person"
+        self.go_on()
+
+    def observe_duty(self, index: int, claim: int, answer: str) -> None:
+        duty = self.holding(index, claim, asking=True)
+        _, step = duty.answered(self.now, answer)
+        duty.status = "DUE"
+        if step.startswith("confirm"):
+            self.done(duty)
+        elif step == "person":
+            self.stick(duty)
+
+    def void_duty(self, index: int, claim: int, over: bool) -> None:
+        need(index < len(self.duties))
+        duty = self.duties[index]
+        need(duty.status == "CLAIMED" and duty.claim == claim)
+        if duty.step == "again":
+            self.undo_lost(duty, over)
+            return
+        duty.free()
+        duty.due, duty.status = self.now + backoff(duty.deaths), "DUE"
+        if duty.deaths >= POISON:
+            self.stick(duty)
+
+    def resolve_duty(self, index: int, how: str) -> None:
+        need(index < len(self.duties))
+        duty = self.duties[index]
+        effect = self.effects[duty.effect]
+        need(duty.status == "STUCK" and not (effect.open and effect.step != "person"))
+        if how == "confirm":
+            self.done(duty, by_person=True)
+            return
+        if how == "fail":
+            duty.status, duty.step = "DROPPED", ""
+        else:
+            duty.status, duty.step, duty.deaths, duty.due, duty.asks, duty.over = "DUE", "again", 0, 0, 0, True
+            if effect.open:
+                effect.step = "compensate"
+        self.go_on(by_person=True)
+
+    def copy(self) -> Run:
+        """For trying a verb that may be refused half way."""
+        return replace(
+            self,
+            effects=[replace(effect) for effect in self.effects],
+            duties=[replace(duty) for duty in self.duties],
+            timers=list(self.timers),
+        )

@@ -1,0 +1,645 @@
+"""Random sequences of verbs against the pure model, with every invariant checked after each step.
+
+`TAPE_TEST_PROFILE=journal-thorough` runs it some fifty times longer.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from tape.core.journal import claims, effects, obligations, records, runs, workers
+from tape.core.journal.claims import Claim
+from tape.core.kernel.errors import Refused
+from tape.core.kernel.events import Decision
+from tape.core.kernel.lifecycle import LeaseTrigger
+from tape.core.kernel.resolution import Answer, Semantics
+from tests.journal import invariants
+from tests.journal.book import (
+    ANY_STEP,
+    BLIND,
+    BOOM,
+    CLAIM_US,
+    CONFIRMED,
+    FAILED,
+    IDEMPOTENT,
+    IDEMPOTENT_LOOK_UP,
+    LOOK_UP,
+    OUTBOX,
+    OUTBOX_BLIND,
+    OUTBOX_SURE,
+    READ,
+    SURE,
+    TTL_US,
+    UNDO_UNKNOWN,
+    UNDOABLE,
+    Book,
+)
+from tests.journal.model import No, Run
+
+POLICIES = [
+    READ,
+    replace(IDEMPOTENT, retries=1),
+    IDEMPOTENT_LOOK_UP,
+    BLIND,
+    LOOK_UP,
+    SURE,
+    UNDO_UNKNOWN,
+    replace(UNDO_UNKNOWN, undo_semantics=Semantics.NON_IDEMPOTENT),
+    UNDOABLE,
+    replace(UNDOABLE, undo_semantics=Semantics.NON_IDEMPOTENT, undo_look_up=True, authoritative=True),
+    replace(UNDOABLE, undo_auto=False),
+    OUTBOX,
+    OUTBOX_BLIND,
+    OUTBOX_SURE,
+]
+HANDFULS = [(), *((one,) for one in POLICIES), *product(POLICIES, POLICIES)]
+ANSWERS = [Answer.PRESENT, Answer.ABSENT, Answer.UNCLEAR, Answer.DUPLICATE, Answer.ABSENT, Answer.UNCLEAR]
+MAX_EFFECTS = 3
+
+NUMBERS = range(60)
+BOTH = [False, True]
+MOSTLY = [0] * 14 + [-1, 1]
+"""Added to an epoch or a number: most are right."""
+
+
+Fits = Callable[[Run], Any]
+
+
+def alive(run: Run) -> bool:
+    return run.status not in ("TERMINAL", "FAILED", "CANCELLED")
+
+
+def running(run: Run) -> bool:
+    return run.status == "RUNNING"
+
+
+def effect_like(fits: Callable[[Any], Any]) -> Fits:
+    return lambda run: any(effect.open and fits(effect) for effect in run.effects)
+
+
+def to_run_again(run: Run) -> bool:
+    return running(run) and any(effect.step == "again" and not effect.outbox for effect in run.open())
+
+
+def between_bodies(run: Run) -> bool:
+    return running(run) and not any(effect.body for effect in run.effects)
+
+
+def ready_to_end(run: Run) -> bool:
+    return running(run) and len(run.effects) > 1 and not run.open()
+
+
+in_body = effect_like(lambda effect: effect.body)
+for_person = effect_like(lambda effect: effect.step == "person")
+claimed_at_all = effect_like(lambda effect: effect.claimed)
+asked = effect_like(lambda effect: effect.claimed and effect.asking)
+dispatching = effect_like(lambda effect: effect.claimed and not effect.asking)
+
+
+def duty_like(status: str) -> Fits:
+    return lambda run: any(duty.status == status for duty in run.duties)
+
+
+def move(fits: Fits, **choices: Sequence[Any]) -> Callable[[Any], Any]:
+    """A rule that is tried only while it makes sense for some run (it may still pick another), with its arguments."""
+
+    def mark(method: Any) -> Any:
+        marked = rule(**{name: st.sampled_from(list(values)) for name, values in choices.items()})(method)
+        marked = precondition(lambda self: any(fits(run) for run in self.runs.values()))(marked)
+        MOVES.append((fits, marked, {name: list(values) for name, values in choices.items()}))
+        return marked
+
+    return mark
+
+
+MOVES: list[tuple[Fits, Any, dict[str, list[Any]]]] = []
+
+
+def claimable(run: Run) -> list[int]:
+    return [
+        effect.ordinal
+        for effect in run.open()
+        if not effect.claimed
+        and (effect.asking or (effect.outbox and effect.step == "again"))
+        and (effect.outbox or run.status != "RUNNING")
+    ]
+
+
+class Journal(RuleBasedStateMachine):
+    @initialize()
+    def open(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="tape-model-"))
+        self.book = Book(self.folder / "dev.db")
+        self.runs: dict[str, Run] = {}
+        self.finals: set[tuple[str, ...]] = set()
+        self.start()
+
+    def teardown(self) -> None:
+        if hasattr(self, "book"):
+            self.book.close()
+            shutil.rmtree(self.folder)
+
+    # --- machinery ---
+
+    def pick(self, number: int, fits: Fits) -> str:
+        """A run for which the rule makes sense, seldom any other."""
+        listed = [run_id for run_id, run in self.runs.items() if fits(run)]
+        if not listed or number % 15 == 14:
+            listed = list(self.runs)
+        return listed[number % len(listed)]
+
+    def some(self, number: int, fitting: list[int], all_of_them: int) -> int:
+        """An index that fits, seldom any other."""
+        if fitting and number % 8:
+            return fitting[number % len(fitting)]
+        return number % (all_of_them + 1)
+
+    def apply(
+        self, run_id: str, expect: Callable[[Run], Any], verb: Callable[..., Any], *args: Any, **named: Any
+    ) -> Any:
+        """The model and the journal agree on whether the verb is accepted; a refused one writes nothing."""
+        run = self.runs[run_id].copy()
+        run.now = self.book.clock.boot_us()
+        try:
+            expect(run)
+        except No:
+            self.book.refused(verb, *args, by=Refused, **named)
+            return None
+        result = self.book.do(verb, *args, **named)
+        self.runs[run_id] = run
+        return result
+
+    def key(self, run_id: str, ordinal: int) -> str:
+        return f"{run_id}/-/{ordinal}/tool"
+
+    def duty_key(self, run_id: str, index: int) -> str:
+        duties = self.runs[run_id].duties
+        if index >= len(duties):
+            return "no/such/duty/undo/1"
+        return f"{self.key(run_id, duties[index].effect)}/undo/{duties[index].number}"
+
+    # --- rules: runs ---
+
+    @move(lambda run: not alive(run))
+    def another(self) -> None:
+        if sum(alive(run) for run in self.runs.values()) < 2:
+            self.start()
+
+    def start(self) -> None:
+        self.runs[self.book.start()] = Run()
+
+    @move(lambda run: run.status == "RUNNABLE", number=NUMBERS)
+    def grant(self, number: int) -> None:
+        self.drive(self.pick(number, lambda run: run.status == "RUNNABLE"))
+
+    def drive(self, run_id: str) -> None:
+        named = {"ttl_us": TTL_US, "concurrency": 1, "recovery": self.book.recovery}
+        self.apply(run_id, Run.grant, runs.grant, run_id, self.book.worker(), **named)
+
+    @move(
+        lambda run: run.status == "RUNNABLE",
+        number=NUMBERS,
+        policies=HANDFULS,
+    )
+    def take_up(self, number: int, policies: tuple[Any, ...]) -> None:
+        """What recovery does: the back-off passes, then a grant; and what the agent does then."""
+        if number % 3 != 1:
+            return
+        run_id = self.pick(number, lambda run: run.status == "RUNNABLE")
+        run = self.runs[run_id]
+        if run.status == "RUNNABLE":
+            self.wait(run.next_boot)
+            self.drive(run_id)
+        if running(self.runs[run_id]):
+            for effect in self.runs[run_id].open():
+                self.again(run_id, effect.ordinal)
+            for policy in policies:
+                self.begun(run_id, policy)
+
+    def again(self, run_id: str, ordinal: int) -> None:
+        run = self.runs[run_id]
+        epoch, count, key = run.epoch, run.effects[ordinal].attempts + 1, self.key(run_id, ordinal)
+        attempt = (effects.start_attempt, run_id, epoch, key, count)
+        self.apply(run_id, lambda run: run.attempt(epoch, ordinal, count), *attempt)
+
+    def begun(self, run_id: str, policy: Any, off: int = 0) -> None:
+        run = self.runs[run_id]
+        if len(run.effects) < MAX_EFFECTS:
+            epoch, ordinal = run.epoch + off, len(run.effects)
+            call = effects.Call(None, ordinal, "tool", {"n": ordinal}, policy)
+            self.apply(run_id, lambda run: run.begin(epoch, policy), effects.begin_effect, run_id, epoch, call, "f")
+
+    @move(running, number=NUMBERS, proven=BOTH)
+    def die(self, number: int, proven: bool) -> None:
+        run_id = self.pick(number, running)
+        if self.runs[run_id].status == "RUNNING":
+            worker = self.book.run(run_id)["worker_no"]
+            died = (workers.worker_died, worker, "signal 9", self.book.recovery)
+            self.apply(run_id, lambda run: run.lose(proven), *died, proven=proven)
+
+    @move(running, number=NUMBERS, off=MOSTLY)
+    def expire(self, number: int, off: int) -> None:
+        if number % 3 != 1:
+            return
+        run_id = self.pick(number, running)
+        run = self.runs[run_id]
+        lost = (effects.lose_lease_of, run_id, run.epoch + off, LeaseTrigger.EXPIRE, "late", self.book.recovery)
+        if run.status == "RUNNING" and not off:
+            self.apply(run_id, lambda run: run.lose(False), *lost, proven=False)
+        else:
+            assert self.book.do(*lost, proven=False) is False
+
+    @move(between_bodies, number=NUMBERS, off=MOSTLY)
+    def park(self, number: int, off: int) -> None:
+        if number % 3 != 1:
+            return
+        run_id = self.pick(number, between_bodies)
+        epoch = self.runs[run_id].epoch + off
+        waits = [f"timer {ordinal}" for ordinal in range(len(self.runs[run_id].timers))]
+        self.apply(run_id, lambda run: run.park(epoch), runs.park, run_id, epoch, waits, "parked")
+
+    @move(running, number=NUMBERS, off=MOSTLY)
+    def diverge(self, number: int, off: int) -> None:
+        if number % 30 == 17:
+            run_id = self.pick(number, running)
+            epoch = self.runs[run_id].epoch + off
+            self.apply(run_id, lambda run: run.diverge(epoch), records.diverge, run_id, epoch, "different")
+
+    @move(
+        ready_to_end,
+        number=NUMBERS,
+        off=MOSTLY,
+        outcome=["TERMINAL", "FAILED"],
+    )
+    def end_run(self, number: int, off: int, outcome: str) -> None:
+        run_id = self.pick(number, ready_to_end)
+        epoch = self.runs[run_id].epoch + off
+        error = {"message": "no"} if outcome == "FAILED" else None
+        self.apply(run_id, lambda run: run.end_run(epoch, outcome), runs.end_run, run_id, epoch, outcome, None, error)
+
+    @move(alive, number=NUMBERS)
+    def cancel(self, number: int) -> None:
+        if number % 20 == 7:
+            run_id = self.pick(number, alive)
+            self.apply(run_id, Run.cancel, runs.cancel, run_id)
+
+    @move(lambda run: run.status == "STUCK", number=NUMBERS)
+    def redrive(self, number: int) -> None:
+        run_id = self.pick(number, lambda run: run.status == "STUCK")
+        self.apply(run_id, Run.redrive, runs.redrive, run_id)
+
+    # --- rules: records ---
+
+    @move(running, number=NUMBERS, off=MOSTLY, index_off=MOSTLY)
+    def decide(self, number: int, off: int, index_off: int) -> None:
+        if number % 3 != 1:
+            return
+        run_id = self.pick(number, running)
+        run = self.runs[run_id]
+        epoch, index = run.epoch + off, run.decisions + index_off
+        decision = Decision(index=index, name="ask", fingerprint="f", request=None, reply=number)
+        usage = records.Usage(number, 1, number * 7)
+        self.apply(
+            run_id, lambda run: run.decide(epoch, index), records.record_decision, run_id, epoch, decision, usage
+        )
+
+    @move(running, number=NUMBERS, off=MOSTLY, seconds=range(21))
+    def set_timer(self, number: int, off: int, seconds: int) -> None:
+        if number % 3 != 1:
+            return
+        run_id = self.pick(number, running)
+        run = self.runs[run_id]
+        if len(run.timers) < 2:
+            epoch, ordinal = run.epoch + off, len(run.timers)
+            self.apply(
+                run_id,
+                lambda run: run.set_timer(epoch, seconds),
+                *(records.set_timer, run_id, epoch, ordinal, float(seconds), "f"),
+            )
+
+    @move(lambda run: any(status == "SET" for _, status in run.timers), number=NUMBERS)
+    def fire_timer(self, number: int) -> None:
+        run_id = self.pick(number, lambda run: any(status == "SET" for _, status in run.timers))
+        ordinal = number % 2
+        if number % 5 and ordinal < len(self.runs[run_id].timers):
+            self.wait(self.runs[run_id].timers[ordinal][0])
+        run_no = self.book.run(run_id)["no"]
+        # The model's clock of timers is the monotonic one: both move together here.
+        self.apply(run_id, lambda run: run.fire_timer(ordinal), records.fire_timer, run_no, ordinal)
+
+    @move(lambda run: True, seconds=[0.1, 1, 1, 3, 10, 31])
+    def time_passes(self, seconds: float) -> None:
+        self.book.clock.advance(seconds)
+
+    # --- rules: effects ---
+
+    @move(lambda run: running(run) and len(run.effects) < MAX_EFFECTS, number=NUMBERS, off=MOSTLY, policy=POLICIES)
+    def begin(self, number: int, off: int, policy: Any) -> None:
+        run_id = self.pick(number, lambda run: running(run) and len(run.effects) < MAX_EFFECTS)
+        self.begun(run_id, policy, off)
+
+    @move(
+        to_run_again,
+        number=NUMBERS,
+        off=MOSTLY,
+        again_off=MOSTLY,
+    )
+    def attempt(self, number: int, off: int, again_off: int) -> None:
+        run_id = self.pick(number, to_run_again)
+        run = self.runs[run_id]
+        ordinal = self.some(number, [e.ordinal for e in run.open() if e.step == "again"], len(run.effects))
+        count = run.effects[ordinal].attempts + 1 + again_off if ordinal < len(run.effects) else 1
+        epoch, key = run.epoch + off, self.key(run_id, ordinal)
+        self.apply(
+            run_id,
+            lambda run: run.attempt(epoch, ordinal, count),
+            *(effects.start_attempt, run_id, epoch, key, count),
+        )
+
+    @move(
+        in_body,
+        number=NUMBERS,
+        off=MOSTLY,
+        how=["returned", "failed", "rejected"],
+        again_off=MOSTLY,
+    )
+    def end_body(self, number: int, off: int, how: str, again_off: int) -> None:
+        run_id = self.pick(number, in_body)
+        run = self.runs[run_id]
+        ordinal = self.some(number, [e.ordinal for e in run.effects if e.body], len(run.effects))
+        count = run.effects[ordinal].attempts + again_off if ordinal < len(run.effects) else 1
+        epoch, key, recovery = run.epoch + off, self.key(run_id, ordinal), self.book.recovery
+        verb: tuple[Any, ...] = {
+            "returned": (effects.end_effect, run_id, epoch, key, count, CONFIRMED, None),
+            "failed": (effects.fail_attempt, run_id, epoch, key, count, "raised", BOOM, recovery),
+            "rejected": (effects.reject_attempt, run_id, epoch, key, count, BOOM, recovery),
+        }[how]
+        self.apply(run_id, lambda run: getattr(run, how)(epoch, ordinal, count), *verb)
+
+    # --- rules: reactors and persons on effects ---
+
+    @move(lambda run: claimable(run), number=NUMBERS, odd=range(20), wait=range(5))
+    def claim(self, number: int, odd: int, wait: int) -> None:
+        run_id = self.pick(number, claimable)
+        run = self.runs[run_id]
+        ordinal = self.some(number, claimable(run), len(run.effects))
+        body = odd == 0
+        if ordinal < len(run.effects):
+            body = (run.effects[ordinal].step == "again") != body
+            if wait:
+                self.wait(run.effects[ordinal].due)
+        named = {"what": "body" if body else "look-up", "claim_us": CLAIM_US, "worker_no": None}
+        self.apply(
+            run_id,
+            lambda run: run.claim_body(ordinal) if body else run.claim_look_up(ordinal),
+            *(claims.claim_effect, run_id, self.key(run_id, ordinal), ANY_STEP, "reactor"),
+            **named,
+        )
+
+    def wait(self, until_us: int) -> None:
+        self.book.clock.advance(max(0, until_us - self.book.clock.boot_us()) / 1_000_000)
+
+    def claimed(self, number: int, off: int, asking: bool | None = None) -> tuple[str, int, Claim]:
+        def fits(effect: Any) -> bool:
+            return effect.claimed and asking in (None, effect.asking)
+
+        run_id = self.pick(number, effect_like(fits))
+        run = self.runs[run_id]
+        ordinal = self.some(number, [e.ordinal for e in run.open() if fits(e)], len(run.effects))
+        effect = run.effects[ordinal] if ordinal < len(run.effects) else None
+        epoch = (effect.claim if effect else 1) + off
+        last = self.book.row(
+            "SELECT max(number) FROM attempt WHERE key = ? AND what = ?",
+            self.key(run_id, ordinal),
+            "look-up" if effect and effect.asking else "body",
+        )[0]
+        return run_id, ordinal, Claim(run_id, self.key(run_id, ordinal), "reactor", epoch, last or 1)
+
+    @move(asked, number=NUMBERS, off=MOSTLY, answer=ANSWERS)
+    def observe(self, number: int, off: int, answer: Answer) -> None:
+        run_id, ordinal, claim = self.claimed(number, off, asking=True)
+        acts = {Answer.PRESENT: [{"id": 1}], Answer.DUPLICATE: [{"id": 1}, {"id": 2}]}.get(answer, [])
+        self.apply(
+            run_id,
+            lambda run: run.observe(ordinal, claim.epoch, str(answer)),
+            *(claims.record_observation, claim, answer, acts, ""),
+        )
+
+    @move(asked, number=NUMBERS, off=MOSTLY)
+    def lose_look_up(self, number: int, off: int) -> None:
+        run_id, ordinal, claim = self.claimed(number, off, asking=True)
+        lost = (claims.lose_look_up, claim, "died", self.book.recovery)
+        self.apply(run_id, lambda run: run.lose_look_up(ordinal, claim.epoch), *lost)
+
+    @move(
+        dispatching,
+        number=NUMBERS,
+        off=MOSTLY,
+        how=["returned", "rejected", "raised", "died", "died"],
+        over=BOTH,
+    )
+    def dispatched(self, number: int, off: int, how: str, over: bool) -> None:
+        run_id, ordinal, claim = self.claimed(number, off, asking=False)
+        recovery, named = self.book.recovery, {}
+        if how == "returned":
+            verb: tuple[Any, ...] = (claims.end_dispatch, claim, CONFIRMED)
+        elif how == "rejected":
+            verb = (claims.reject_dispatch, claim, FAILED.error, recovery)
+        else:
+            verb = (claims.lose_dispatch, claim, how, None, recovery)
+            named = {"body_over": over, "died": how == "died"}
+        self.apply(run_id, lambda run: run.dispatched(ordinal, claim.epoch, how, over), *verb, **named)
+
+    @move(claimed_at_all, number=NUMBERS, off=MOSTLY, over=BOTH)
+    def void(self, number: int, off: int, over: bool) -> None:
+        run_id, ordinal, claim = self.claimed(number, off)
+        self.apply(
+            run_id,
+            lambda run: run.void(ordinal, claim.epoch, over),
+            *(claims.void_claim, run_id, claim.key, claim.epoch, "gone", self.book.recovery),
+            proven=over,
+        )
+
+    @move(for_person, number=NUMBERS, how=["confirm", "fail", "retry", "retry"])
+    def resolve(self, number: int, how: str) -> None:
+        run_id = self.pick(number, for_person)
+        run = self.runs[run_id]
+        ordinal = self.some(number, [e.ordinal for e in run.open() if e.step == "person"], len(run.effects))
+        self.apply(
+            run_id,
+            lambda run: run.resolve(ordinal, how),
+            *(claims.resolve_effect, run_id, self.key(run_id, ordinal), how, {"by": "hand"}, "looked"),
+        )
+
+    # --- rules: duties ---
+
+    def duty(self, number: int, status: str) -> tuple[str, int, str]:
+        run_id = self.pick(number, duty_like(status))
+        duties = self.runs[run_id].duties
+        index = self.some(number, [at for at, duty in enumerate(duties) if duty.status == status], len(duties))
+        return run_id, index, self.duty_key(run_id, index)
+
+    @move(duty_like("DUE"), number=NUMBERS)
+    def claim_duty(self, number: int) -> None:
+        run_id, index, key = self.duty(number, "DUE")
+        duties = self.runs[run_id].duties
+        if index < len(duties) and number % 4:
+            self.wait(duties[index].due)
+        self.apply(
+            run_id,
+            lambda run: run.claim_duty(index),
+            *(obligations.claim_duty, run_id, key, "undoer"),
+            claim_us=CLAIM_US,
+            worker_no=None,
+        )
+
+    def held(self, number: int, off: int) -> tuple[str, int, Claim]:
+        run_id, index, key = self.duty(number, "CLAIMED")
+        duties = self.runs[run_id].duties
+        duty = duties[index] if index < len(duties) else None
+        what = "undo" if duty is None or duty.step == "again" else "look-up"
+        last = self.book.row("SELECT max(number) FROM attempt WHERE key = ? AND what = ?", key, what)[0]
+        return run_id, index, Claim(run_id, key, "undoer", (duty.claim if duty else 1) + off, last or 1)
+
+    @move(duty_like("CLAIMED"), number=NUMBERS, off=MOSTLY)
+    def fulfil(self, number: int, off: int) -> None:
+        run_id, index, claim = self.held(number, off)
+        self.apply(run_id, lambda run: run.fulfil(index, claim.epoch), obligations.fulfil_duty, claim)
+
+    @move(duty_like("CLAIMED"), number=NUMBERS, off=MOSTLY, over=BOTH)
+    def fail_duty(self, number: int, off: int, over: bool) -> None:
+        run_id, index, claim = self.held(number, off)
+        self.apply(
+            run_id,
+            lambda run: run.fail_duty(index, claim.epoch, over),
+            *(obligations.fail_duty, claim, "raised", BOOM, self.book.recovery),
+            body_over=over,
+        )
+
+    @move(duty_like("CLAIMED"), number=NUMBERS, off=MOSTLY, answer=ANSWERS)
+    def observe_duty(self, number: int, off: int, answer: Answer) -> None:
+        run_id, index, claim = self.held(number, off)
+        self.apply(
+            run_id,
+            lambda run: run.observe_duty(index, claim.epoch, str(answer)),
+            *(obligations.record_duty_observation, claim, answer, ""),
+        )
+
+    @move(duty_like("CLAIMED"), number=NUMBERS, off=MOSTLY, over=BOTH)
+    def void_duty(self, number: int, off: int, over: bool) -> None:
+        run_id, index, claim = self.held(number, off)
+        self.apply(
+            run_id,
+            lambda run: run.void_duty(index, claim.epoch, over),
+            *(obligations.void_duty_claim, run_id, claim.key, claim.epoch, "gone", self.book.recovery),
+            proven=over,
+        )
+
+    @move(duty_like("STUCK"), number=NUMBERS, how=["confirm", "fail", "retry"])
+    def resolve_duty(self, number: int, how: str) -> None:
+        run_id, index, key = self.duty(number, "STUCK")
+        self.apply(
+            run_id,
+            lambda run: run.resolve_duty(index, how),
+            *(obligations.resolve_duty, run_id, key, how, "looked"),
+        )
+
+    # --- what must hold ---
+
+    @invariant()
+    def the_tables_say_what_the_model_says(self) -> None:
+        for run_id, run in getattr(self, "runs", {}).items():
+            row = self.book.run(run_id)
+            agree(
+                row,
+                *(("status", run.status), ("epoch", run.epoch), ("seq", run.seq), ("decisions", run.decisions)),
+                *(("crashes", run.crashes), ("cancel", run.cancelling), ("end_status", run.end)),
+                ("lease_until_boot_us", run.lease_until),
+            )
+            if run.status == "RUNNABLE":
+                agree(row, ("next_boot_us", run.next_boot))
+            for effect in run.effects:
+                mine = self.book.effect(self.key(run_id, effect.ordinal))
+                agree(mine, ("status", effect.status), ("attempts", effect.attempts), ("step", effect.step))
+                agree(mine, ("claim_epoch", effect.claim), ("claim_until_boot_us", effect.until))
+                assert bool(mine["claim_by"]) == effect.claimed
+                if effect.open:
+                    agree(
+                        mine,
+                        *(("body_over", effect.over), ("clean", effect.clean), ("live_failures", effect.failures)),
+                        *(("asks", effect.asks), ("hook_crashes", effect.deaths), ("next_boot_us", effect.due)),
+                    )
+            assert len(self.book.rows("SELECT 1 FROM obligation WHERE run_no = ?", row["no"])) == len(run.duties)
+            for index, duty in enumerate(run.duties):
+                mine = self.book.duty(self.duty_key(run_id, index))
+                agree(mine, ("status", duty.status), ("attempts", duty.attempts), ("claim_epoch", duty.claim))
+                agree(mine, ("position", duty.position), ("auto", duty.auto))
+                if duty.owed:
+                    agree(mine, ("step", duty.step), ("next_boot_us", duty.due))
+                    agree(mine, ("asks", duty.asks), ("hook_crashes", duty.deaths))
+            timers = self.book.rows("SELECT status FROM timer WHERE run_no = ? ORDER BY ordinal", row["no"])
+            assert [timer["status"] for timer in timers] == [status for _, status in run.timers]
+
+    @invariant()
+    def the_contract_holds(self) -> None:
+        if hasattr(self, "book"):
+            invariants.check(self.book.writer.connection)
+            finals = invariants.finals(self.book.writer.connection)
+            assert self.finals <= finals, "an end state was left (I9)"
+            self.finals = finals
+
+
+def agree(row: Any, *expected: tuple[str, Any]) -> None:
+    """The row's columns hold what the model says."""
+    found = {name: row[name] for name, _ in expected}
+    assert found == dict(expected), f"the journal has {found}, the model {dict(expected)}"
+
+
+ALWAYS = {"deadline": None, "suppress_health_check": list(HealthCheck)}
+settings.register_profile("journal-quick", max_examples=60, stateful_step_count=50, **ALWAYS)
+settings.register_profile("journal-thorough", max_examples=1_000, stateful_step_count=80, **ALWAYS)
+PROFILE = os.environ.get("TAPE_TEST_PROFILE", "journal-quick")
+
+TestJournal = Journal.TestCase
+TestJournal.settings = settings.get_profile(PROFILE)
+
+
+WEIGHTS = {"die": 0.4, "void": 0.4, "redrive": 0.4, "lose_look_up": 0.6, "end_body": 3.0, "end_run": 3.0}
+
+
+@pytest.mark.parametrize("seed", range(14 if PROFILE == "journal-quick" else 400))
+def test_walk(seed: int) -> None:
+    """The same moves drawn evenly: they get further into a run's life than a search for small examples does."""
+    chance = random.Random(seed)
+    for _ in range(8):
+        walker = Journal()
+        done: list[str] = []
+        try:
+            walker.open()
+            for _ in range(100):
+                enabled = [one for one in MOVES if any(one[0](run) for run in walker.runs.values())]
+                weights = [WEIGHTS.get(method.__name__, 1.0) for _, method, _ in enabled]
+                _, method, choices = chance.choices(enabled, weights)[0]
+                args = {name: chance.choice(values) for name, values in choices.items()}
+                done.append(f"{method.__name__} {args}")
+                method(walker, **args)
+                walker.the_tables_say_what_the_model_says()
+                walker.the_contract_holds()
+        except BaseException:
+            print("\n".join(done))
+            raise
+        finally:
+            walker.teardown()
