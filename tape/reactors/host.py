@@ -251,7 +251,10 @@ class Host:
         return f"{said}; look at what {modules} does when it is imported"
 
     def _note_early_death(self, *, early: bool, how: str) -> None:
-        """Agent processes that end before they are ready, several in a row: no use in starting more."""
+        """Agent processes that end before they are ready, several in a row: no use in starting more. Once one has been
+        ready, a kill from outside says nothing about the project."""
+        if early and self._started.is_set() and how.startswith(("SIGKILL", "SIGTERM")):
+            return
         self._early_deaths = self._early_deaths + 1 if early and not self._stopping else 0
         if self._early_deaths >= EARLY_DEATHS_LIMIT and self.load_error is None:
             self.load_error = f"the agent process ends before it is ready ({how}); {self._last_words()}"

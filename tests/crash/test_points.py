@@ -221,7 +221,7 @@ def test_samples_are_drawn_once(stage: Stage, point: str, narrow: dict[str, Any]
     assert stage.tape(run) == stage.tape(unkilled)
 
 
-SLEEPS = (["ask"], ["sleep", 0.15], ["call", "wire", 1], ["sleep", 0], ["ask"])
+SLEEPS = (["ask"], ["sleep", 0.4], ["call", "wire", 1], ["sleep", 0], ["ask"])
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,9 @@ class Party:
 
 def play(path: Path, make: Callable[[Book], tuple[Party, Party, Callable[[], None]]]) -> int:
     """Runs every order on a fresh journal; returns how many there were."""
-    first, second, _ = make(Book(path / "lengths.db"))
+    measured = Book(path / "lengths.db")
+    first, second, _ = make(measured)
+    measured.close()
     orders = list(merges(len(first.steps), len(second.steps)))
     for number, order in enumerate(orders):
         book = Book(path / f"{number}.db")

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 import pytest
 
 from tape.core.sdk import bodies, client, context
-from tape.core.sdk.decorators import TOOLS
+from tape.core.sdk.decorators import TOOLS, Tool
 
 
 @pytest.fixture(autouse=True)
-def own_tools() -> Iterator[None]:
+def own_tools(request: pytest.FixtureRequest) -> Iterator[None]:
     before = dict(TOOLS)
+    TOOLS.clear()
+    TOOLS.update({found.name: found for found in vars(request.module).values() if isinstance(found, Tool)})
     yield
     TOOLS.clear()
     TOOLS.update(before)

@@ -39,10 +39,11 @@ class VirtualSelector(IdleSelector):
     def __init__(self, clock: ManualClock, threads: BodyThreads) -> None:
         super().__init__(clock, threads)
         self.seconds = 0.0
+        self.stuck_threads = False
         self.on_quiet: Callable[[], bool] = lambda: False
 
     def wait(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
-        if self.threads.busy:
+        if self.threads.busy and not self.stuck_threads:
             return selectors.DefaultSelector.select(self, 5)
         ready = selectors.DefaultSelector.select(self, 0)
         if ready or self.on_quiet():
@@ -224,6 +225,7 @@ def play(
     cancelled: bool = False,
     armed: bool = False,
     stubborn: bool = False,
+    stuck_threads: bool = False,
     on_quiet: Callable[[RunContext], bool] | None = None,
     before: Callable[[RunContext], None] | None = None,
 ) -> Played:
@@ -231,6 +233,7 @@ def play(
     marked = agent if isinstance(agent, Agent) else Agent(agent, agent.__name__, None)
     server = server if server is not None else FakeServer([(1, "run_started", {"agent": marked.name})], [1])
     loop = VirtualLoop()
+    loop.virtual.stuck_threads = stuck_threads
     done: list[Played] = []
 
     async def go() -> None:
@@ -265,10 +268,9 @@ def play(
 
 
 def _end_all(loop: VirtualLoop) -> None:
-    left = asyncio.all_tasks(loop)
-    for task in left:
-        task.cancel()
-    if left:
-        loop.run_until_complete(asyncio.wait(left))
+    for _ in range(100):  # some do not give up at once
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        loop.run_until_complete(asyncio.sleep(0))
     loop.threads.shutdown()
     loop.close()

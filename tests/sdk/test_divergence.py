@@ -110,7 +110,7 @@ CASES = {
     changed_arguments: ("effect pay(to='ACME', amount=1)", "effect pay(to='ACME', amount=2)"),
     changed_tool: ("effect pay(to='ACME', amount=1)", "effect ship(to='ACME')"),
     changed_order: ("effect pay(to='ACME', amount=1)", "effect ship(to='ACME')"),
-    removed_call: ("effect ship(to='ACME')", "sample <lambda>"),
+    removed_call: ("effect ship(to='ACME')", "nothing like it, and waits for sample <lambda>"),
     removed_and_goes_on: ("effect ship(to='ACME')", "decision think(args=['z']"),
     removed_decision: ("decision think(args=['x']", "effect pay(to='ACME', amount=1)"),
     ended_early: ("effect pay(to='ACME', amount=1)", "the code returned"),
@@ -146,7 +146,7 @@ def test_a_call_removed_from_a_batch_that_others_wait_beside() -> None:
         await run.decide(think, "x")
 
     why = over(smaller, recorded=batch).diverged
-    assert "recorded effect ship(to='b') | the code asks decision think" in why
+    assert "recorded effect ship(to='b') | the code asks nothing like it, and waits for effect pay(to='a'" in why
 
 
 def test_a_call_added_at_the_end_is_no_divergence() -> None:
@@ -185,7 +185,7 @@ def test_a_slow_wait_of_its_own_is_no_divergence() -> None:
         await asyncio.gather(_later(0.1), pay("a"))
 
     async def new(run: tape.Run) -> str:
-        await asyncio.gather(_later(20), pay("a"), ship("new"))
+        await asyncio.gather(_later(20), pay("a"), run.now())
         return "ok"
 
     async def _later(seconds: float) -> None:
@@ -215,7 +215,7 @@ def test_a_long_request_is_cut_in_the_text_but_not_in_the_comparison() -> None:
         await run.decide(think, "a" * 9000 + "y")
 
     whole = play(old)
-    assert len(str(whole.server.records[1])) < 6000
+    assert len(str(whole.server.records[1][2]["request"])) < 6000
     assert len(play(new, whole.server.cut(3)).diverged) < 1000
     assert play(old, whole.server.cut(3)).said == "finish"
 

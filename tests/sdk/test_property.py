@@ -1,4 +1,4 @@
-"""Random small agents, killed after every commit and played again: the same calls, values and tape (I2 in miniature)."""
+"""Random small agents, killed after every commit and played again: the same calls, values, tape (I2 in miniature)."""
 
 from __future__ import annotations
 
@@ -118,9 +118,7 @@ async def _first(run: tape.Run, step: Step, log: list[str], pins: dict[str, Call
 def steps(depth: int, may_decide: bool, cancels: bool) -> st.SearchStrategy[Step]:
     plain = ["act", "act", "fail", "sample", "sleep", *(["decide"] if may_decide else [])]
     names = st.uuids().map(lambda found: str(found)[:8])
-    leaf = st.one_of(
-        st.tuples(st.sampled_from(plain), names), st.tuples(st.just("turns"), names, st.integers(1, 4))
-    )
+    leaf = st.one_of(st.tuples(st.sampled_from(plain), names), st.tuples(st.just("turns"), names, st.integers(1, 4)))
     if not depth:
         return leaf
     inner = steps(depth - 1, may_decide, cancels)
@@ -192,7 +190,11 @@ def test_cancelled_branches_too(program: Step, salt: int) -> None:
 
 @pytest.mark.parametrize("salt", range(3))
 def test_replay_of_the_whole_tape_asks_for_nothing(salt: int) -> None:
-    program = ("seq", "all", [("par", "p", [("act", "a"), ("seq", "s", [("act", "b"), ("sleep", "c")]), ("decide", "d")])])
+    program = (
+        "seq",
+        "all",
+        [("par", "p", [("act", "a"), ("seq", "s", [("act", "b"), ("sleep", "c")]), ("decide", "d")])],
+    )
     whole = live(program, salt)
     again = live(program, salt, whole.server.cut(len(whole.server.records) - 1))
     assert not WORLD[-1].acts

@@ -38,7 +38,7 @@ def keys(server: FakeServer) -> list[str]:
     return [body["key"].split("/", 1)[1] for _, kind, body in server.records if kind == "effect_begun"]
 
 
-# --- ordinals and keys ----------------------------------------------------------------------------------------------
+# --- ordinals and keys --------------------------------------------------------------------------------------------
 
 
 def test_ordinals_count_calls_since_the_last_decision_in_the_order_of_the_calls() -> None:
@@ -54,7 +54,11 @@ def test_ordinals_count_calls_since_the_last_decision_in_the_order_of_the_calls(
 
     played = play(agent)
     assert sorted(keys(played.server)) == ["-/0/act", "-/1/act", "-/2/act", "0/0/act", "1/0/act", "1/1/act"]
-    arguments = {body["key"].split("/", 1)[1]: body["args"]["name"] for _, k, body in played.server.records if k == "effect_begun"}
+    arguments = {
+        body["key"].split("/", 1)[1]: body["args"]["name"]
+        for _, k, body in played.server.records
+        if k == "effect_begun"
+    }
     assert arguments["-/1/act"] == "b" and arguments["-/2/act"] == "c"
     assert arguments["0/0/act"] == "e" and arguments["1/1/act"] == "g"
     for count in played.server.commits[:-1]:
@@ -91,7 +95,7 @@ def test_replay_says_so_and_asks_for_nothing() -> None:
     assert (replayed.context.drive, replayed.context.epoch) == (1, 1)
 
 
-# --- tape order -----------------------------------------------------------------------------------------------------
+# --- tape order ---------------------------------------------------------------------------------------------------
 
 
 def test_live_outcomes_come_in_tape_order_whatever_wakes_first() -> None:
@@ -200,7 +204,7 @@ def test_the_number_of_loop_turns_between_calls_does_not_matter(turns: int) -> N
         assert again(agent, played, count).result == played.result
 
 
-# --- durable before anything starts ------------------------------------------------------------------------------------
+# --- durable before anything starts -------------------------------------------------------------------------------
 
 
 def test_no_body_is_entered_before_every_earlier_record_is_durable() -> None:
@@ -265,40 +269,43 @@ def test_a_decision_is_handed_over_before_it_is_durable_but_nothing_acts_on_it()
 
 
 def test_a_pipelined_decision_never_overtakes_an_open_end() -> None:
-    """While another outcome may still take the seq before it, a decision waits for its own."""
+    """While another outcome is on its way to the seq before it, a decision waits for its own."""
+    gate: list[asyncio.Future[None]] = []
 
-    @tape.tool(semantics="idempotent")
-    async def quick() -> str:
-        return "q"
-
-    order: list[str] = []
+    async def slow_thought(question: str) -> str:
+        gate.append(asyncio.get_running_loop().create_future())
+        await gate[0]
+        return question
 
     async def agent(run: tape.Run) -> list[str]:
-        order.clear()
+        order: list[str] = []
+        gate.clear()
 
         async def one() -> None:
-            order.append(await quick())
+            order.append(await act("a"))
 
         async def two() -> None:
-            order.append(await run.decide(think, "x"))
+            order.append(await run.decide(slow_thought, "x"))
 
         await asyncio.gather(one(), two())
-        return list(order)
+        return order
 
     server = FakeServer([(1, "run_started", {})], [1])
-    holding = [True]
-    server.held = lambda frame: holding[0] and frame["t"] == "end"
+    holding = ["end"]
+    server.held = lambda frame: frame["t"] in holding
 
     def let_go(context: RunContext) -> bool:
-        assert not order, "neither is handed over"
-        if not holding[0]:
-            return False
-        holding[0] = False
-        server.serve()
+        if not gate[0].done():
+            gate[0].set_result(None)  # the model answers while the body's end is not durable
+        elif holding:
+            assert [frame["t"] for frame in server.frames[-2:]] == ["end", "decision"]
+            assert not context.tape.outcomes, "neither is handed over"
+            holding.clear()
+            server.serve()
         return True
 
     live = play(agent, server, on_quiet=let_go)
-    assert live.result == ["q", "thought x"]
+    assert live.result == ["A", "x"]
     assert server.sent("decision")[0]["waits"] is True
     assert again(agent, live).result == live.result
 
@@ -320,7 +327,7 @@ def test_the_end_waits_for_every_record() -> None:
     assert play(agent, server, on_quiet=let_go).said == "finish"
 
 
-# --- decisions ----------------------------------------------------------------------------------------------------------
+# --- decisions ----------------------------------------------------------------------------------------------------
 
 
 def test_a_second_decide_at_the_same_time_is_a_usage_error() -> None:
@@ -344,7 +351,7 @@ def test_decide_beside_calls() -> None:
         assert again(agent, played, count).result == played.result
 
 
-# --- many calls ---------------------------------------------------------------------------------------------------------
+# --- many calls ---------------------------------------------------------------------------------------------------
 
 
 def _calls_made(work: Callable[[], Any]) -> int:

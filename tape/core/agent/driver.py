@@ -83,8 +83,8 @@ async def _last_word(context: RunContext, ended: Body) -> str:
         return "lost its lease"
     if isinstance(signal, errors.RunDiverged):
         return await _last(context, "diverge", {"why": str(signal)})
-    if isinstance(signal, errors.RunParked) or context.in_doubt():
-        return await _last(context, "park", {"waits": context.waits(), "why": str(signal or "an effect is in doubt")})
+    if isinstance(signal, errors.RunParked) or context.in_doubt() or context.awaits_effects():
+        return await _last(context, "park", {"waits": context.waits(), "why": str(signal or "an effect is open")})
     if context.cancelled or isinstance(signal, errors.RunCancelled):
         ended = {"outcome": "CANCELLED"}
     return await _last(context, "finish", {"ended": ended})

@@ -31,6 +31,8 @@ CANNOT_LOAD = 64
 CANCELLED_CALLS_LIMIT = 3
 """After so many drives in which the code cancelled the same open call, without a new record, the run is STUCK."""
 
+KEPT_ANSWERS = 64
+
 
 class Worker:
     """The process's one worker: its link, its loop, the drives and hooks on it."""
@@ -42,6 +44,7 @@ class Worker:
         self.clock = clock
         self.drives: dict[str, RunContext] = {}
         self.hooks: set[int] = set()
+        self.answers: dict[int, Frame] = {}
         self.tapes: dict[tuple[str, int], Tape] = {}
         self.tasks: set[asyncio.Task[Any]] = set()
         self.cancelled_calls: dict[str, tuple[int, int]] = {}
@@ -52,8 +55,14 @@ class Worker:
         link.state = self.in_hand
 
     def in_hand(self) -> Frame:
-        """What this worker drives and runs: the server compares it with what it has sent, after a lost connection."""
-        return {"drives": {run: context.epoch for run, context in self.drives.items()}, "hooks": sorted(self.hooks)}
+        """What this worker drives and runs: the server compares it with what it has sent, after a lost connection. A
+        tape that has come without its drive is sent again."""
+        self.tapes.clear()
+        return {
+            "drives": {run: context.epoch for run, context in self.drives.items()},
+            "hooks": sorted(self.hooks),
+            "leaving": self.draining,
+        }
 
     def push(self, frame: Frame) -> None:
         """What the server says on its own."""
@@ -67,8 +76,7 @@ class Worker:
         elif kind == "drive":
             self._drive(frame)
         elif kind == "hook":
-            self.hooks.add(frame["ticket"])
-            self._start(self._hook(frame))
+            self._take_hook(frame)
         elif kind == "arm":
             self._arm(frame["armed"])
         elif kind == "drain":
@@ -157,9 +165,21 @@ class Worker:
         if isinstance(context.signal, CallCancelled) and context.tape.whole_to == taken_up_at:
             self.cancelled_calls[context.run_id] = (taken_up_at, times + 1)
 
+    def _take_hook(self, frame: Frame) -> None:
+        """Runs a hook once: after a lost connection the server may ask for the same ticket again."""
+        ticket = frame["ticket"]
+        if ticket in self.answers:
+            self.link.tell(self.answers[ticket])
+        elif ticket not in self.hooks:
+            self.hooks.add(ticket)
+            self._start(self._hook(frame))
+
     async def _hook(self, frame: Frame) -> None:
         answer = await run_hook(frame)
         self.hooks.discard(frame["ticket"])
+        self.answers[frame["ticket"]] = answer
+        if len(self.answers) > KEPT_ANSWERS:
+            del self.answers[next(iter(self.answers))]
         self.link.tell(answer)
         self._leave_if_drained()
 

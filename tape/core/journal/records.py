@@ -129,6 +129,7 @@ def drive_of(tx: Tx, run_id: str) -> dict[str, Any]:
     started = load(rows[0]["body"])
     return {
         "agent": run["agent"],
+        "drive": run["drive"],
         "input": started["input"],
         "records": [[row["seq"], row["kind"], load(row["body"])] for row in rows],
         "attempts": {row["key"]: row["attempts"] for row in open_effects(tx, run.no)},

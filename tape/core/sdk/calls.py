@@ -16,7 +16,7 @@ from tape.core.sdk.context import RunContext
 from tape.core.sdk.decorators import Tool
 from tape.core.sdk.effects import Effect, UsageMeter
 from tape.core.sdk.replay import Body, Outcome, describe
-from tape.core.sdk.values import signature_of, typed
+from tape.core.sdk.values import check_annotation, signature_of, typed
 from tape.core.wire import Frame
 
 
@@ -57,7 +57,7 @@ class Calls:
         business_key = None
         if tool.options.business_key is not None:
             business_key = _business_key(tool, positional, named)
-        _ = signature.returns  # an annotation that nobody can resolve is an error before the act, not after it
+        check_annotation(signature.returns, f"the result of {tool.name}")  # wrong before the act, not after it
         decision, ordinal = context.next_call()
         key = identity.effect_key(context.run_id, decision, ordinal, tool.name)
         fingerprint = identity.fingerprint("effect", tool.name, arguments)
@@ -71,14 +71,14 @@ class Calls:
             other = context.tape.begun_at(call.decision, call.ordinal)
             if other is not None:
                 context.diverge(describe("effect", other["tool"], other["args"]), str(call))
-            context.perform(call.outcome, str(call), lambda: self._begin(call))
+            context.perform(call.outcome, call, lambda: self._begin(call))
         elif begun["fingerprint"] != call.fingerprint:
             context.diverge(describe("effect", begun["tool"], begun["args"]), str(call))
         elif call.key in context.tape.ended:
             context.note_call(call.outcome)
             context.replayed.append(call.key)
         else:
-            context.perform(call.outcome, str(call), lambda: self._resume(call, begun), settles=True)
+            context.perform(call.outcome, call, lambda: self._resume(call, begun), settles=True)
         return _result(call.tool, await context.outcome(call.outcome))
 
     def _begin(self, call: _Call) -> None:

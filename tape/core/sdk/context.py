@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Iterable
+from contextvars import Context, copy_context
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
@@ -51,9 +52,13 @@ class _Turn:
     """Work that waits until the tape is used up; `settles`: it ends an effect that is open, even in a cancelled run."""
 
     name: Outcome
-    asked: str
     work: Callable[[], None]
     settles: bool
+    context: Context
+
+    def take(self) -> None:
+        """Does the work as if the code did it now: what it begins sees the code's own context variables."""
+        self.context.run(self.work)
 
 
 class RunContext:
@@ -86,9 +91,10 @@ class RunContext:
         self._waiters: dict[Outcome, asyncio.Future[Body]] = {}
         self._turns: list[_Turn] = []
         self._called: set[Outcome] = set()
+        self._asked: dict[Outcome, object] = {}
         self._awaited_outside: list[Outcome] = []
         self._frame_number = 0
-        self._unanswered: dict[asyncio.Future[Frame], None] = {}
+        self._unanswered: dict[asyncio.Future[Frame], int] = {}
         self._unanswered_outcomes = 0
         self._decisions = 0
         self._ordinal = 0
@@ -186,6 +192,10 @@ class RunContext:
     def in_doubt(self) -> bool:
         return bool(self._doubtful)
 
+    def awaits_effects(self) -> bool:
+        """Whether an effect is open whose body is not this drive's business: a run ends when it is settled."""
+        return any(name[0] == "effect" and name not in self.tape.settled for name in self.external)
+
     def waits(self) -> list[str]:
         """What a parked run waits for, besides open effects: `timer 0`. Parked for another reason than waiting, it may
         have more to do at once."""
@@ -219,9 +229,11 @@ class RunContext:
 
         `outcome`: what the agent waits for and its value (None: the answer holds it), queued once it is durable."""
         self._frame_number += 1
-        frame = {"t": kind, "run": self.run_id, "epoch": self.epoch, "n": self._frame_number, **body}
+        number = self._frame_number
+        had = next(iter(self._unanswered.values()), number) - 1
+        frame = {"t": kind, "run": self.run_id, "epoch": self.epoch, "n": number, "had": had, **body}
         future: asyncio.Future[Frame] = self.loop.create_future()
-        self._unanswered[future] = None
+        self._unanswered[future] = number
         self._unanswered_outcomes += outcome is not None
         self.link.request(frame, lambda reply: self._answered(future, reply, outcome))
         return future
@@ -266,8 +278,11 @@ class RunContext:
             self.check_signal()
 
     def take_record(self, seq: int, kind: str, body: Body) -> None:
-        """A record that a reactor wrote while the run is driven (a timer fired, an outbox effect ended)."""
-        self.tape.add(seq, kind, body)
+        """A record that a reactor wrote while the run is driven (a timer fired, an outbox effect ended). After a lost
+        connection it may come twice."""
+        name: Outcome = ("timer", body["ordinal"]) if kind == "timer_fired" else ("effect", body["key"])
+        if name not in self.tape.settled:
+            self.tape.add(seq, kind, body)
 
     def reach(self, name: str) -> None:
         """`tape.crash_point(name)`: asks the server, on a connection of its own, whether to go on."""
@@ -281,14 +296,15 @@ class RunContext:
         self._called.add(name)
         self._progress += 1
 
-    def perform(self, name: Outcome, asked: str, work: Callable[[], None], *, settles: bool = False) -> None:
+    def perform(self, name: Outcome, asked: object, work: Callable[[], None], *, settles: bool = False) -> None:
         """The code asks for what the tape does not hold: done now, or when the tape is used up, in the order of the
-        calls. `asked` is its side of a divergence; `work` sends the first boundary and must not raise."""
+        calls. `asked`, as text, is its side of a divergence; `work` sends the first boundary and must not raise."""
         self.note_call(name)
+        self._asked[name] = asked
         if self.live:
             work()
         else:
-            self._turns.append(_Turn(name, asked, work, settles))
+            self._turns.append(_Turn(name, work, settles, copy_context()))
 
     def start(self, work: Coroutine[Any, Any, None], *, abandonable: bool = False) -> None:
         """Runs work that must reach its record before the drive ends. `abandonable`: not if the run is not driven
@@ -303,7 +319,7 @@ class RunContext:
         self.underway.discard(task)
         self._abandonable.discard(task)
         error = None if task.cancelled() else task.exception()
-        if isinstance(error, Exception):
+        if error is not None and not isinstance(error, RunInterrupted):
             self.interrupt(errors.RunDiverged(f"a defect in Tape, inside a tape call: {error!r}; please report it"))
 
     async def outcome(self, name: Outcome) -> Body:
@@ -326,19 +342,24 @@ class RunContext:
         if name[0] == "timer":
             self.external.discard(name)
             return
-        why = f"the agent's code cancelled {self._asked(name)} while it was open: time limits belong to tools"
+        why = f"the agent's code cancelled {self._describe(name)} while it was open: time limits belong to tools"
         turn = next((turn for turn in self._turns if turn.name == name), None)
         self.interrupt(errors.RunDiverged(f"{why}; it does so every time") if self.stubborn else CallCancelled(why))
         if turn is not None and not self.stubborn:
-            turn.work()  # before the tape is used up: nothing more of it is handed over in this drive
+            turn.take()  # before the tape is used up: nothing more of it is handed over in this drive
 
     # --- idleness: outcomes are handed over one at a time -----------------------------------------------------------
 
     def idle(self, quiet: bool) -> bool:
-        """The loop would wait now. Hands over the next outcome, or goes live, or parks; True if anything was done.
-        `quiet`: nothing but Tape's own can wake the loop; otherwise being idle is no proof that nothing will come."""
+        """The loop would wait now. Hands over the next outcome, or goes live, or parks; True if anything was done, and
+        be it that a timer was set (the loop has made up its mind for how long to wait). `quiet`: nothing but Tape's
+        own can wake the loop; otherwise being idle is no proof that nothing will come."""
         if self.signal is not None or self.main is None or self.main.done():
             return False
+        waited = self._grace
+        return self._advance(quiet) or self._grace is not waited
+
+    def _advance(self, quiet: bool) -> bool:
         tape = self.tape
         while tape.outcomes:
             due = tape.outcomes[0]
@@ -348,6 +369,7 @@ class RunContext:
                 return self._missed()
             tape.outcomes.popleft()
             self.external.discard(due.name)
+            self._asked.pop(due.name, None)
             self._moved()
             future = self._waiters.pop(due.name, None)
             if future is not None and not future.done():
@@ -374,7 +396,7 @@ class RunContext:
         turns, self._turns = self._turns, []
         for turn in turns:
             if turn.settles or not self.cancelled:
-                turn.work()
+                turn.take()
         if self.cancelled:
             self.interrupt(errors.RunCancelled("cancelled by a person"))
 
@@ -391,15 +413,18 @@ class RunContext:
         if not (self._turns or self._waiters) or not self._overdue(1 if quiet else STALL_PERIODS):
             return False
         left = self.tape.leftover(self._called)
-        asked = self._turns[0].asked if self._turns else self._asked(next(iter(self._waiters)))
+        if self._turns:
+            asked = self._describe(self._turns[0].name)
+        else:
+            asked = f"nothing like it, and waits for {self._describe(next(iter(self._waiters)))}"
         recorded = "nothing more" if left is None else self.tape.describe(left)
         self.interrupt(
             errors.RunDiverged(f"the code does not fit the tape: recorded {recorded} | the code asks {asked}")
         )
         return True
 
-    def _asked(self, name: Outcome) -> str:
-        return next((turn.asked for turn in self._turns if turn.name == name), None) or self.tape.describe(name)
+    def _describe(self, name: Outcome) -> str:
+        return str(self._asked[name]) if name in self._asked else self.tape.describe(name)
 
     def _park_if_nothing_moves(self, quiet: bool) -> bool:
         if self.underway or self._unanswered:

@@ -14,7 +14,7 @@ from tape.core.sdk.context import RunContext
 from tape.core.sdk.decorators import check_result_function, name_of
 from tape.core.sdk.effects import CURRENT_METER, UsageMeter
 from tape.core.sdk.replay import Outcome, describe
-from tape.core.sdk.values import error_json, returns_of, to_json, typed
+from tape.core.sdk.values import check_annotation, error_json, returns_of, to_json, typed
 from tape.core.wire import Frame
 
 REQUEST_LIMIT_CHARACTERS = 4096
@@ -52,8 +52,10 @@ class Decisions:
         context.check()
         if self._deciding:
             raise UsageError("a second decide at the same time: decide one after the other, or use child runs")
-        question = self._question(function, args, kwargs)
+        check_result_function(function, "a model function")
         returns = returns_of(function)
+        check_annotation(returns, f"the reply of {name_of(function)}")
+        question = self._question(function, args, kwargs)
         self._deciding = True
         try:
             self._ask_or_replay(question)
@@ -69,7 +71,6 @@ class Decisions:
             raise errors.ModelFailed(str(error)) from None
 
     def _question(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Question:
-        check_result_function(function, "a model function")
         name = name_of(function)
         request = to_json({"args": list(args), "kwargs": kwargs}, f"what is asked of {name}")
         fingerprint = identity.fingerprint("decision", name, request)
@@ -79,7 +80,7 @@ class Decisions:
         context = self._context
         recorded = context.tape.decisions.get(question.index)
         if recorded is None:
-            context.perform(question.outcome, str(question), lambda: self._begin(question))
+            context.perform(question.outcome, question, lambda: self._begin(question))
         elif recorded["fingerprint"] != question.fingerprint:
             context.diverge(context.tape.describe(question.outcome), str(question))
         else:

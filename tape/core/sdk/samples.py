@@ -12,7 +12,7 @@ from tape.core.sdk.context import RunContext
 from tape.core.sdk.decorators import check_result_function
 from tape.core.sdk.effects import CURRENT_METER, UsageMeter
 from tape.core.sdk.replay import Outcome
-from tape.core.sdk.values import error_json, returns_of, to_json, typed
+from tape.core.sdk.values import check_annotation, error_json, returns_of, to_json, typed
 
 
 class Samples:
@@ -27,6 +27,7 @@ class Samples:
         context.check()
         check_result_function(function, "a sample function")
         returns = returns_of(function)
+        check_annotation(returns, f"the sample {name}")
         index, self._count = self._count, self._count + 1
         outcome: Outcome = ("sample", index)
         fingerprint = identity.fingerprint("sample", name, None)

@@ -40,18 +40,30 @@ def _adapter(annotation: Any) -> TypeAdapter[Any]:
     return TypeAdapter(annotation)
 
 
+def check_annotation(annotation: Any, what: str) -> None:
+    """Raises UsageError for an annotation that values cannot be checked against."""
+    _checker(annotation, what)
+
+
+def _checker(annotation: Any, what: str) -> TypeAdapter[Any] | None:
+    """None: every value fits. `-> None` is one of these: whatever a body that promises nothing returned."""
+    if annotation in (inspect.Signature.empty, Any, None, type(None)):
+        return None
+    try:
+        try:
+            return _adapter(annotation)
+        except TypeError:
+            return TypeAdapter(annotation)  # an annotation that cannot be hashed
+    except Exception as error:  # pydantic refuses some annotations with errors of many kinds
+        first = str(error).splitlines()[0]
+        raise UsageError(f"{what}: the annotation {annotation!r} cannot be checked: {first}") from None
+
+
 def typed(value: Any, annotation: Any, what: str) -> Any:
     """The JSON value as its annotation says; without one as it is. Raises UsageError if it does not fit."""
-    if annotation is inspect.Signature.empty or annotation is Any:
+    adapter = _checker(annotation, what)
+    if adapter is None:
         return value
-    if annotation is None or annotation is type(None):
-        return value  # `-> None`: whatever a body that promises nothing returned
-    try:
-        adapter = _adapter(annotation)
-    except TypeError:
-        adapter = TypeAdapter(annotation)  # an annotation that cannot be hashed
-    except Exception as error:  # pydantic refuses some annotations with errors of many kinds
-        raise UsageError(f"{what}: the annotation {annotation!r} cannot be checked: {error}") from None
     try:
         return adapter.validate_python(value)
     except ValidationError:
@@ -154,7 +166,8 @@ class _Annotated:
 
 
 def _target(function: Callable[..., Any]) -> Any:
-    """The plain function behind a partial, a method, or an instance that can be called."""
+    """The plain function behind a wrapper, a partial, a method, or an instance that can be called."""
+    function = inspect.unwrap(function)
     while isinstance(function, partial):
         function = function.func  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     if inspect.isfunction(function) or inspect.ismethod(function) or inspect.isbuiltin(function):

@@ -31,10 +31,13 @@ class Hooks:
         limit_us: int,
         future: Future[Frame],
     ) -> None:
+        if peer is not None:
+            peer.promised.discard(future)
         if peer is None or not peer.takes_work():
             future.set_exception(HookLost("the hook worker is gone"))
             return
         self._tickets += 1
+        frame = {"t": "hook", "ticket": self._tickets, "what": what, "tool": effect["tool"], "key": key}
         call = HookCall(
             ticket=self._tickets,
             what=what,
@@ -43,11 +46,18 @@ class Hooks:
             decision_index=effect["decision_index"],
             deadline_boot_us=self._clock.boot_us() + limit_us,
             future=future,
+            frame={**frame, "effect": effect},
         )
         peer.hooks[call.ticket] = call
         if what == "body" and self._points.reached_by_hook(peer, call, "dispatch"):
             return
-        peer.send({"t": "hook", "ticket": call.ticket, "what": what, "tool": call.tool, "key": key, "effect": effect})
+        peer.send(call.frame)
+
+    def send_again(self, peer: WorkerPeer, in_hand: Iterable[int]) -> None:
+        """After a lost connection: what the worker does not have in hand was lost on the way there, or its answer on
+        the way back; the worker knows which, and runs nothing twice."""
+        for ticket in peer.hooks.keys() - set(in_hand):
+            peer.send(peer.hooks[ticket].frame)
 
     def take_answer(self, peer: WorkerPeer, frame: Frame) -> None:
         call = peer.hooks.get(frame["ticket"])

@@ -29,6 +29,7 @@ class HookCall:
     decision_index: int | None
     deadline_boot_us: int
     future: Future[Frame]
+    frame: Frame
 
 
 class Connection:
@@ -81,8 +82,27 @@ class Connection:
 
 
 @dataclass(slots=True)
+class Replies:
+    """The answers of one drive by frame number (None: not answered yet), kept until the agent says that it had them.
+    Frames are numbered from 1 without a gap."""
+
+    had: int = 0
+    kept: dict[int, Frame | None] = field(default_factory=lambda: {})
+
+    def next(self) -> int:
+        return max(self.kept, default=self.had) + 1
+
+    def forget(self, had: int) -> None:
+        """The agent had every answer up to this number and will not ask again."""
+        while self.had < had and self.kept.get(self.had + 1) is not None:
+            self.had += 1
+            del self.kept[self.had]
+
+
+@dataclass(slots=True)
 class WorkerPeer:
-    """A worker as the server sees it. `held` is what a freeze withholds: frames to be taken, replies to be given."""
+    """A worker as the server sees it. `held_...` is what a freeze withholds; `pushed` is what was sent
+    on its own to each run that it drives, to be sent again after a lost connection."""
 
     number: int
     nonce: str
@@ -96,21 +116,32 @@ class WorkerPeer:
     drives: dict[str, int] = field(default_factory=lambda: {})
     open_bodies: set[tuple[str, str]] = field(default_factory=lambda: set())
     hooks: dict[int, HookCall] = field(default_factory=lambda: {})
+    promised: set[Future[Frame]] = field(default_factory=lambda: set())
+    alone_hook: bool = False
     held_frames: list[Frame] = field(default_factory=lambda: [])
     held_replies: list[Frame] = field(default_factory=lambda: [])
-    replies: dict[tuple[str, int], dict[int, Frame | None]] = field(default_factory=lambda: {})
+    replies: dict[tuple[str, int], Replies] = field(default_factory=lambda: {})
+    pushed: dict[str, list[Frame]] = field(default_factory=lambda: {})
 
     def takes_work(self) -> bool:
         """Whether it may be given something to do."""
-        return self.ready and not (self.frozen or self.doomed or self.leaving)
+        connected = self.connection is not None
+        return connected and self.ready and not (self.frozen or self.doomed or self.leaving)
+
+    def runs_hooks(self) -> bool:
+        """Whether a hook is under way, or on its way to it from a reactor's thread."""
+        return bool(self.hooks or self.promised)
 
     def send(self, frame: Mapping[str, Any]) -> None:
         if self.connection is not None and not self.connection.closed:
             self.connection.send(frame)
 
+    def replies_of(self, frame: Frame) -> Replies:
+        return self.replies.setdefault((frame["run"], frame["epoch"]), Replies())
+
     def keep(self, reply: Frame) -> None:
         """Keeps a boundary's answer: the same number asked again gets it again."""
-        self.replies.setdefault((reply["run"], reply["epoch"]), {})[reply["n"]] = reply
+        self.replies_of(reply).kept[reply["n"]] = reply
 
     def reply(self, reply: Frame) -> None:
         """Gives a boundary's answer, and keeps it."""

@@ -142,7 +142,7 @@ class CrashPoints:
         if arm.death is Death.KILL:
             self._end_at(arm, peer, run_id)
         elif arm.death is Death.STOP and len(peer.open_bodies) <= int(begins):
-            peer.held_replies.append(reply)
+            peer.held_replies.append({**reply, "of": frame["t"]})
             self._freeze_at(arm, peer, run_id)
         elif arm.death is Death.STOP:
             self.arms.append(arm)
@@ -156,12 +156,24 @@ class CrashPoints:
         return True
 
     def granted(self, peer: WorkerPeer, run_id: str) -> bool:
-        """A lease is durable, its drive not sent yet. True if the worker dies here."""
+        """A lease is durable, its drive not sent yet. True if it is not to be sent."""
         arm = self._hit(lambda arm: arm.point.frame == "grant" and arm.matches(run_id, None, None))
         if arm is None:
             return False
-        self._end_at(arm, peer, run_id)
-        return True
+        if arm.death is Death.KILL:
+            self._end_at(arm, peer, run_id)
+            return True
+        if arm.death is Death.TERM:
+            self._terminate_at(arm, peer, run_id)
+        elif arm.death is Death.STOP and not peer.open_bodies:
+            self._freeze_at(arm, peer, run_id)
+        elif arm.death is Death.STOP:
+            self.arms.append(arm)
+        else:
+            self._tell(arm, peer, run_id)
+            if peer.connection is not None:
+                self._server.hang_up(peer.connection)
+        return False
 
     def reached_by_hook(self, peer: WorkerPeer, call: HookCall, frame_kind: str) -> bool:
         """Hook points kill the hook worker, whatever death was chosen: it drives no run."""
@@ -216,7 +228,7 @@ class CrashPoints:
                 continue
             fenced = Fenced(f"{reply['run']}: no write under lease epoch {reply['epoch']}: it has ended")
             peer.reply(answer_to(reply, "refused", refusal(fenced)))
-            server.keep_evidence(peer, reply, fenced)
+            server.keep_evidence(peer, {**reply, "t": reply["of"]}, fenced)
         for frame in frames:
             server.take_held(peer, frame)
 

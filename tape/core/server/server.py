@@ -222,14 +222,19 @@ class Server:
     # --- the pool: called by the reactors ---------------------------------------------------------------------
 
     def hook_worker(self, *, alone: bool = False) -> int | None:
-        """A worker that may run a hook now: it drives no run; with `alone`, it runs no other hook either."""
-        free = [
-            peer
-            for peer in list(self.peers.values())
-            if peer.takes_work() and not peer.drives and not (alone and peer.hooks)
-        ]
+        """A worker that may run a hook now: it drives no run. With `alone`, it runs no other hook, and gets none until
+        this one is over."""
+        free: list[WorkerPeer] = []
+        for peer in list(self.peers.values()):
+            busy = peer.runs_hooks()
+            peer.alone_hook = peer.alone_hook and busy
+            if peer.takes_work() and not peer.drives and not (busy and (alone or peer.alone_hook)):
+                free.append(peer)
         free.sort(key=lambda peer: (len(peer.hooks), peer.number))
-        return free[0].number if free else None
+        if not free:
+            return None
+        free[0].alone_hook = alone
+        return free[0].number
 
     def driver_for(self, *, alone: bool) -> int | None:
         """A worker with room for one more run: it runs no hook, and carries fewer runs than it may."""
@@ -237,7 +242,8 @@ class Server:
         free = [
             peer
             for peer in list(self.peers.values())
-            if peer.takes_work() and not peer.hooks and len(peer.drives) < room and not (peer.alone and peer.drives)
+            if peer.takes_work() and not peer.runs_hooks()
+            if len(peer.drives) < room and not (peer.alone and peer.drives)
         ]
         free.sort(key=lambda peer: (-len(peer.drives), peer.number))
         return free[0].number if free else None
@@ -250,7 +256,10 @@ class Server:
         """Sends a hook to a worker; the future holds its answer, or HookLost."""
         future: Future[Frame] = Future()
         self._expect(future)
-        self._post(lambda: self.hooks.send(self.peers.get(worker), what, key, effect, limit_us, future))
+        peer = self.peers.get(worker)
+        if peer is not None:
+            peer.promised.add(future)
+        self._post(lambda: self.hooks.send(peer, what, key, effect, limit_us, future))
         return future
 
     # --- the loop ---------------------------------------------------------------------------------------------
@@ -369,24 +378,46 @@ class Server:
         connection.worker, peer.connection = peer, connection
         armed, heartbeat_us = bool(self.points.arms), self.policy.lease.heartbeat_us
         peer.send({"t": "welcome", "worker": peer.number, "heartbeat_us": heartbeat_us, "armed": armed})
+        if frame.get("again"):
+            self._compare(peer, frame)
         if not peer.ready:
             self.submit(
                 lambda tx: workers.move_worker(tx, peer.number, WorkerTrigger.HELLO), lambda _: self._ready(peer)
             )
+
+    def _compare(self, peer: WorkerPeer, frame: Frame) -> None:
+        """After a lost connection: what was on its way in either direction, and is no boundary, is made up for. The
+        worker says what it has in hand; it takes nothing twice."""
+        in_hand: dict[str, int] = frame["drives"]
+        for run_id, epoch in list(peer.drives.items()):
+            if in_hand.get(run_id) == epoch:
+                for pushed in peer.pushed.get(run_id, []):
+                    peer.send(pushed)
+            elif not self.drives(peer, run_id, epoch):
+                self._idle(peer, {"run": run_id, "epoch": epoch})
+            elif (run_id, epoch) in peer.replies:
+                self.points.end(peer, f"it has given up {run_id} without a word")
+            else:
+                self._send_drive(peer, run_id, epoch)
+        self.hooks.send_again(peer, frame["hooks"])
+        peer.leaving = peer.leaving or frame["leaving"]
 
     def _ready(self, peer: WorkerPeer) -> None:
         peer.ready = True
         self._notify([])
 
     def _boundary(self, peer: WorkerPeer, frame: Frame, boundaries: list[_Boundary]) -> None:
-        known = peer.replies.setdefault((frame["run"], frame["epoch"]), {})
-        number = frame["n"]
-        if number in known:  # sent again after a lost connection: the same answer, or none yet
-            reply = known[number]
+        known, number = peer.replies_of(frame), frame["n"]
+        known.forget(frame.get("had", 0))
+        if number in known.kept:  # sent again after a lost connection: the same answer, or none yet
+            reply = known.kept[number]
             if reply is not None:
                 peer.send(reply)
             return
-        known[number] = None
+        if number > known.next():  # the one before it could not be written, and comes again: never out of order
+            peer.send(answer_to(frame, "busy", {}))
+            return
+        known.kept[number] = None
         if frame["t"] == "end":
             peer.open_bodies.discard((frame["run"], frame["key"]))
         verb = self._verb_of(peer, frame)
@@ -424,6 +455,7 @@ class Server:
     def _idle(self, peer: WorkerPeer, frame: Frame) -> None:
         if peer.drives.get(frame["run"]) == frame["epoch"]:
             del peer.drives[frame["run"]]
+            peer.pushed.pop(frame["run"], None)
         peer.replies.pop((frame["run"], frame["epoch"]), None)
         peer.open_bodies = {body for body in peer.open_bodies if body[0] != frame["run"]}
         self._notify([])
@@ -468,9 +500,9 @@ class Server:
                 if job.after is not None:
                     job.after(outcome.result)
                 job.future.set_result(outcome.result)
+        self._push(entries)  # before the replies: an agent sees the records of a commit before it goes on
         for item, outcome in zip(boundaries, outcomes[len(jobs) :], strict=True):
             self._reply(item.peer, item.frame, outcome, lose=lose)
-        self._push(entries)
 
     def _notify(self, entries: list[Entry]) -> None:
         for listener in self.on_entries:
@@ -479,7 +511,7 @@ class Server:
     def _reply(self, peer: WorkerPeer, frame: Frame, outcome: Outcome[Frame], *, lose: bool) -> None:
         error = outcome.error
         if isinstance(error, JournalUnavailable):
-            peer.replies[frame["run"], frame["epoch"]].pop(frame["n"], None)
+            peer.replies_of(frame).kept.pop(frame["n"], None)
             self.on_trouble(str(error))
             peer.send(answer_to(frame, "busy", {}))
             return
@@ -544,7 +576,9 @@ class Server:
             if entry.run_id is None:
                 continue
             if isinstance(event, LeaseGranted):
-                self._send_drive(entry.run_id, event)
+                peer = self.peers.get(event.worker)
+                if peer is not None and not self.points.granted(peer, entry.run_id):
+                    self._send_drive(peer, entry.run_id, event.epoch)
             elif isinstance(event, TimerFired) or (isinstance(event, EffectEnded) and event.writer != By.AGENT):
                 record = {"t": "record", "seq": entry.seq, "kind": event.kind, "body": asdict(event)}
                 self._send_to_driver(entry.run_id, record)
@@ -553,22 +587,29 @@ class Server:
         driver = self._driving.get(run_id)
         peer = self.peers.get(driver[0]) if driver else None
         if driver and peer:
-            peer.send({**frame, "run": run_id, "epoch": driver[1]})
+            pushed = {**frame, "run": run_id, "epoch": driver[1]}
+            peer.pushed.setdefault(run_id, []).append(pushed)
+            peer.send(pushed)
 
     def push_cancel(self, run_id: str) -> None:
         """Tells the driver of a run that it is being cancelled."""
         self._send_to_driver(run_id, {"t": "cancel"})
 
-    def _send_drive(self, run_id: str, granted: LeaseGranted) -> None:
-        peer = self.peers.get(granted.worker)
-        if peer is None or self.points.granted(peer, run_id):
+    def _send_drive(self, peer: WorkerPeer, run_id: str, epoch: int) -> None:
+        """What the worker needs to take the run up; the last frame starts it. If the journal cannot be read now, the
+        worker is made to dial again."""
+        try:
+            drive = self._writer.apply(lambda tx: records.drive_of(tx, run_id))
+        except JournalUnavailable as error:
+            self.on_trouble(str(error))
+            if peer.connection is not None:
+                self.hang_up(peer.connection)
             return
-        drive = self._writer.apply(lambda tx: records.drive_of(tx, run_id))
-        head = {"run": run_id, "epoch": granted.epoch}
+        head = {"run": run_id, "epoch": epoch}
         whole: list[Any] = drive.pop("records")
         for start in range(0, len(whole), TAPE_CHUNK_RECORDS):
             peer.send({"t": "tape", **head, "records": whole[start : start + TAPE_CHUNK_RECORDS]})
-        peer.send({"t": "drive", **head, **drive, "drive": granted.drive, "armed": bool(self.points.arms)})
+        peer.send({"t": "drive", **head, **drive, "armed": bool(self.points.arms)})
 
 
 def _records(entries: Iterable[Entry]) -> int:
