@@ -200,7 +200,7 @@ def dev(
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Print every entry.")] = False,
 ) -> None:
-    """Start server, reactors and agent, with the console.
+    """Start server, reactors and agent, and print what happens.
 
     \b
     Examples:

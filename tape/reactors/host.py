@@ -26,8 +26,25 @@ from tape.core.kernel.errors import (
     UsageError,
     one_line,
 )
-from tape.core.kernel.events import Entry, ServerStarted
+from tape.core.kernel.events import (
+    Attached,
+    Charge,
+    Decision,
+    EffectBegun,
+    EffectEnded,
+    Entry,
+    Event,
+    ModelAsked,
+    Sample,
+    ServerStarted,
+    TimerSet,
+    WorkerMoved,
+)
+from tape.core.kernel.lifecycle import WorkerStatus
 from tape.core.kernel.points import Arm
+from tape.core.kernel.policy import Backoff
+from tape.core.kernel.resolution import Dispatch
+from tape.core.kernel.resolution import Writer as By
 from tape.core.server import acts
 from tape.core.server.orders import NEEDS_SERVER, Lock, Order, journal_verb, operator_name, socket_path
 from tape.core.server.server import Server, ServerPolicy
@@ -41,7 +58,7 @@ from tape.reactors.recovery import Recovery, void
 from tape.reactors.timers import Timers
 
 PERIOD_SECONDS = 0.05
-FAILED_STARTS_LIMIT = 3
+LOAD_BACKOFF = Backoff(first_us=500_000, cap_us=30_000_000)
 EARLY_DEATHS_LIMIT = 5
 FOREVER = 1 << 62
 
@@ -89,6 +106,8 @@ class Host:
         self._wake = threading.Event()
         self._stopping = False
         self._failed_loads = 0
+        self._hold_until_us = 0
+        self._was_ready = False
         self._early_deaths = 0
         self._said = ""
         self.load_error: str | None = None
@@ -263,7 +282,7 @@ class Host:
     def _fill_pool(self) -> None:
         """As many agent processes as drive runs at once, the warm spare, and one more per worker that is busy with
         hooks or frozen."""
-        if self._stopping or self.load_error is not None:
+        if self._stopping or self.load_error is not None or self.clock.boot_us() < self._hold_until_us:
             return
         extra = sum(1 for peer in list(self.server.peers.values()) if peer.frozen or (peer.hooks and not peer.drives))
         wanted = self.config.workers + max(self.spare, 0) + min(extra, 4)
@@ -271,11 +290,13 @@ class Host:
             self.supervisor.start()
 
     def _on_failed_load(self, worker: int, why: str) -> None:
-        """A project that cannot be loaded: the first time at the start ends it, later the third time in a row."""
+        """A project that cannot be loaded ends a start. Later (somebody has saved half a file) it is tried again, ever
+        more slowly, and the trouble is told."""
         del worker
         self._failed_loads += 1
-        if self._failed_loads >= FAILED_STARTS_LIMIT or not any(peer.ready for peer in self.server.peers.values()):
+        if not self._was_ready:
             self.load_error = why
+        self._hold_until_us = self.clock.boot_us() + LOAD_BACKOFF.delay_us(self._failed_loads)
         self._started.set()
         self.voice.trouble(why)
 
@@ -297,7 +318,10 @@ class Host:
             self._started.set()
         if entries:
             self.voice.entries(entries)
-        self._wake.set()
+        if any(isinstance(entry.event, WorkerMoved) and entry.event.status == WorkerStatus.READY for entry in entries):
+            self._was_ready, self._failed_loads = True, 0
+        if not entries or any(_may_make_work(entry.event) for entry in entries):
+            self._wake.set()
 
     def _operator(self, server: Server, frame: Frame) -> Future[dict[str, Any]]:
         """An operator's order on the server's thread."""
@@ -400,6 +424,17 @@ class _Pool:
             return False
         self._host.supervisor.kill(worker, "its lease ran out")
         return True
+
+
+_PROGRESS = (ModelAsked, Decision, Charge, Sample, TimerSet, Attached)
+
+
+def _may_make_work(event: Event) -> bool:
+    """Whether a reactor may have something to do now. A run's plain progress gives none, and the reactors' queries
+    would only hold it up; their period is the net."""
+    if isinstance(event, EffectBegun):
+        return event.dispatch == Dispatch.OUTBOX
+    return not isinstance(event, _PROGRESS) and not (isinstance(event, EffectEnded) and event.writer == By.AGENT)
 
 
 def _release() -> str:

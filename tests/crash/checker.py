@@ -347,7 +347,8 @@ def i6_fenced(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
         last_word = (
             kind == "run_ended"
             and ended is not None
-            and (ended["body"]["status"], ended["epoch"], ended["at_us"]) == ("RELEASED", entry["epoch"], entry["at_us"])
+            and (ended["body"]["status"], ended["epoch"], ended["at_us"])
+            == ("RELEASED", entry["epoch"], entry["at_us"])
         )
         if entry["epoch"] != live and not last_word:
             yield f"entry {entry['id']} ({kind}) under epoch {entry['epoch']}, live is {live}"
@@ -468,9 +469,10 @@ def i11_newest_first(story: Story, seen: Witnesses, promise: Promise) -> Iterabl
             yield f"the run is {story.row['status']} and {key} is {duty['status']}"
         effect = story.effects[duty["effect_key"]]
         failed = story.row["status"] in ("FAILED", "CANCELLED")
-        if failed and duty["auto"] and effect["status"] == "CONFIRMED" and duty["status"] == "DROPPED":
-            if not any(entry["body"]["verb"] == "resolve" for entry in story.of("order_placed")):
-                yield f"{key} was dropped although the run is {story.row['status']} and the act stands"
+        owed = failed and duty["auto"] and effect["status"] == "CONFIRMED"
+        by_person = any(entry["body"]["verb"] == "resolve" for entry in story.of("order_placed"))
+        if owed and duty["status"] == "DROPPED" and not by_person:
+            yield f"{key} was dropped although the run is {story.row['status']} and the act stands"
 
 
 def _age(story: Story, key: str) -> tuple[int, int]:
@@ -478,7 +480,7 @@ def _age(story: Story, key: str) -> tuple[int, int]:
 
 
 def i12_nothing_forgotten(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
-    """At rest: at an end, stuck with the commands that help, or waiting for something. Timers fire once, never early."""
+    """At rest: at an end, stuck with commands that help, or waiting for something. Timers fire once, never early."""
     for entry in story.of("timer_fired"):
         ordinal = entry["body"]["ordinal"]
         due = [other["body"]["fire_at_us"] for other in story.of("timer_set") if other["body"]["ordinal"] == ordinal]
@@ -528,7 +530,8 @@ def i13_poison(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]
         elif kind == "order_placed" and body["verb"] == "redrive":
             crashes = 0
         elif kind == "run_moved" and body["status"] == "STUCK" and "deaths in a row" in body["why"]:
-            if granted is None or not granted["alone"] or crashes < max(promise.stuck_after, 3):
+            alone = granted is not None and granted["alone"]
+            if not alone or crashes < max(promise.stuck_after, 3):
                 yield f"STUCK as poison after {crashes} deaths, the last lease was {granted}"
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -45,7 +47,7 @@ def judged(request: pytest.FixtureRequest) -> Iterator[list[Stage]]:
     for stage in stages:
         stage.close()
     for stage in stages:
-        _note_points(request.config, stage)
+        _share(request.config, "hit", {event.point for event in stage.watch.of("point_reached")})
         stage.judge()
 
 
@@ -70,14 +72,41 @@ def stage(open_stage: Callable[..., Stage]) -> Stage:
 
 def pytest_configure(config: pytest.Config) -> None:
     """One folder for all processes of this test run: which points were hit, which files were collected."""
-    shared = getattr(config, "workerinput", {}).get("testrunuid") or getattr(config.option, "testrunuid", None)
-    folder = Path(tempfile.gettempdir()) / f"tape-crash-points-{shared or uuid.uuid4().hex}"
-    config.stash[TOGETHER] = folder
+    given = getattr(config, "workerinput", {}).get("testrunuid") or getattr(config.option, "testrunuid", None)
+    shared = given or uuid.uuid4().hex
+    if hasattr(config.option, "testrunuid"):
+        config.option.testrunuid = shared
+    config.stash[TOGETHER] = Path(tempfile.gettempdir()) / f"tape-crash-points-{shared}"
 
 
-def _note_points(config: pytest.Config, stage: Stage) -> None:
+def _share(config: pytest.Config, kind: str, facts: set[str]) -> None:
     folder = config.stash[TOGETHER]
     folder.mkdir(exist_ok=True)
-    hit = sorted({event.point for event in stage.watch.of("point_reached")})
-    if hit:
-        (folder / f"{uuid.uuid4().hex}.json").write_text(json.dumps(hit))
+    if facts:
+        (folder / f"{kind}-{uuid.uuid4().hex}").write_text(json.dumps(sorted(facts)))
+
+
+def _shared(config: pytest.Config, kind: str) -> set[str]:
+    folder = config.stash[TOGETHER]
+    return {fact for file in folder.glob(f"{kind}-*") for fact in json.loads(file.read_text())}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    _share(config, "file", {item.path.name for item in items if item.path.parent == HERE})
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """After all crash tests, and none chosen by hand: every point of the registry must have been hit."""
+    config = session.config
+    if hasattr(config, "workerinput"):
+        return
+    chosen = any("::" in argument for argument in config.args) or any(
+        getattr(config.option, name, None) for name in ("keyword", "markexpr", "deselect", "lf", "stepwise")
+    )
+    files = {file.name for file in HERE.glob("test_*.py")}
+    missed = {point.name for point in POINTS} - _shared(config, "hit")
+    whole = files <= _shared(config, "file") and not chosen
+    shutil.rmtree(config.stash[TOGETHER], ignore_errors=True)
+    if whole and missed and session.exitstatus == pytest.ExitCode.OK:
+        print(f"\nno crash test hits {', '.join(sorted(missed))}", file=sys.stderr)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -69,9 +69,7 @@ def lay_out(
     root.mkdir(parents=True)
     for source in AGENTS.glob("*.py"):
         shutil.copy(source, root / source.name)
-    settings = SETTINGS.format(
-        workers=workers, concurrency=concurrency, ttl=ttl, stall=stall, max_crashes=max_crashes
-    )
+    settings = SETTINGS.format(workers=workers, concurrency=concurrency, ttl=ttl, stall=stall, max_crashes=max_crashes)
     (root / "tape.yaml").write_text(settings)
     (folder / "logs").mkdir()
     return root
@@ -126,9 +124,11 @@ class Watch:
                     raise AssertionError(f"not within {seconds:g} s: {what}\n{self.tail()}")
 
     def pause(self, seconds: float) -> None:
-        """Lets time pass, or less if the journal moves: for kills at random moments."""
+        """Lets time pass: for kills at random moments."""
+        until = time.monotonic() + seconds
         with self._changed:
-            self._changed.wait(seconds)
+            while (left := until - time.monotonic()) > 0:
+                self._changed.wait(left)
 
     def of(self, kind: str, run_id: str | None = None, **where: Any) -> list[Any]:
         """Events of this kind whose fields are as said."""
@@ -252,9 +252,7 @@ class Stage:
         return self.config.journal
 
     def evidence(self) -> Evidence:
-        return Evidence(
-            self.journal, self.upstreams.ledgers, self.logs / "questions.jsonl", self.logs / "bodies.jsonl"
-        )
+        return Evidence(self.journal, self.upstreams.ledgers, self.logs / "questions.jsonl", self.logs / "bodies.jsonl")
 
     def promise(self) -> Promise:
         recovery = self.config.recovery

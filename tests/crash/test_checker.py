@@ -43,7 +43,9 @@ class Copy:
         with closing(sqlite3.connect(self.evidence.journal)) as journal:
             rows = journal.execute("SELECT id, body FROM entry WHERE kind = ? ORDER BY id", (kind,)).fetchall()
             number, text = rows[nth]
-            journal.execute("UPDATE entry SET body = ? WHERE id = ?", (json.dumps({**json.loads(text), **changes}), number))
+            journal.execute(
+                "UPDATE entry SET body = ? WHERE id = ?", (json.dumps({**json.loads(text), **changes}), number)
+            )
             journal.commit()
 
     def entry_id(self, kind: str, nth: int = 0) -> int:
@@ -113,7 +115,9 @@ def original(tmp_path_factory: pytest.TempPathFactory, upstreams: Upstreams) -> 
         mine = [line for line in ledger.read_text().splitlines() if run in line]
         ids = {json.loads(line)["id"] for line in mine}
         kept = stage.folder / ledger.name
-        kept.write_text("".join(line + "\n" for line in ledger.read_text().splitlines() if json.loads(line)["id"] in ids))
+        kept.write_text(
+            "".join(line + "\n" for line in ledger.read_text().splitlines() if json.loads(line)["id"] in ids)
+        )
         ledgers.append(kept)
     with closing(sqlite3.connect(evidence.journal)) as journal:
         journal.execute("PRAGMA journal_mode = DELETE")
@@ -287,8 +291,12 @@ def test_a_worker_that_is_not_alone(copy: Copy) -> None:
                 "INSERT INTO entry VALUES (?, 2, NULL, ?, 1, 0, ?, x'00')", (copied + number, kind, json.dumps(body))
             )
         assert ended
-        columns = [row[1] for row in journal.execute("PRAGMA table_info(run)") if row[1] not in ("no", "id", "start_key")]
-        journal.execute(f"INSERT INTO run (no, id, {', '.join(columns)}) SELECT 2, 'r-2', {', '.join(columns)} FROM run")
+        columns = [
+            row[1] for row in journal.execute("PRAGMA table_info(run)") if row[1] not in ("no", "id", "start_key")
+        ]
+        journal.execute(
+            f"INSERT INTO run (no, id, {', '.join(columns)}) SELECT 2, 'r-2', {', '.join(columns)} FROM run"
+        )
         journal.commit()
     found = [str(finding) for finding in checker.judge(copy.evidence, copy.promise)]
     assert any("alone lease and another" in finding for finding in found)
@@ -332,7 +340,9 @@ def test_a_run_that_ends_with_an_open_effect(copy: Copy) -> None:
 
 def test_undone_in_forward_order(copy: Copy) -> None:
     claimed = [
-        entry for entry in checker.read(copy.evidence).stories[0].of("obligation_moved") if entry["body"]["status"] != "DUE"
+        entry
+        for entry in checker.read(copy.evidence).stories[0].of("obligation_moved")
+        if entry["body"]["status"] != "DUE"
     ]
     keys = {entry["body"]["key"] for entry in claimed}
     assert len(keys) == 2

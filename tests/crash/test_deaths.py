@@ -107,7 +107,7 @@ def test_zombie(open_stage: Opener, point: str) -> None:
     assert stage.until_rest(run) == "TERMINAL"
     granted = stage.watch.of("lease_granted", run)
     assert granted[-1].pid != reached.pid
-    (expired,) = stage.watch.of("lease_ended", run, status="EXPIRED")
+    assert len(stage.watch.of("lease_ended", run, status="EXPIRED")) == 1
     assert stage.tape(run) == whole
     acts = len(stage.acts(run))
     assert stage.order("thaw")["thawed"] == [reached.pid]
@@ -136,7 +136,7 @@ def test_frozen_and_thawed_in_time(open_stage: Opener) -> None:
 
 
 def test_stopped_worker_is_killed(open_stage: Opener) -> None:
-    """A worker that is stopped outside a drill is silent: its lease runs out, and it is killed before the next grant."""
+    """A worker that is stopped outside a drill is silent: its lease runs out, it is killed before the next grant."""
     stage = open_stage(ttl="1s")
     run = stage.run(["ask"], ["point", "here"], ["call", "wire", 1], *[["ask"]] * 30)
     stage.until_event("decision", run)

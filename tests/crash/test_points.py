@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tape.core.kernel.points import POINTS
 from tests.crash import checker
 from tests.crash.stage import Stage
 
@@ -236,3 +237,12 @@ def test_sleep(stage: Stage, point: str, nth: int) -> None:
     assert stage.reached(point) == 1
     assert stage.tape(run) == stage.tape(unkilled)
     assert len(stage.watch.of("timer_fired", run)) == 2
+
+
+def test_every_point_has_its_test() -> None:
+    """The registry and these tests name the same points (that each is hit, the tests themselves say)."""
+    agents = {case.values[0] for case in cases()} - {"at:before-act", "at:after-act"}
+    elsewhere = {
+        "timer.set", "lease.granted", "observe.answered", "dispatch.started", "dispatch.acted", "compensate.acted",
+    }  # fmt: skip
+    assert agents | elsewhere == {point.name for point in POINTS}

@@ -20,7 +20,7 @@ POISON = {
 @pytest.mark.parametrize("where", POISON)
 @pytest.mark.parametrize("max_crashes", [1, 5])
 def test_poison(open_stage: Opener, where: str, max_crashes: int) -> None:
-    """Backs off, goes alone after the second death, is STUCK after the last, and redrive helps once the cause is gone."""
+    """Backs off, goes alone after the second death, is STUCK after the last; redrive helps once the cause is gone."""
     stage = open_stage(max_crashes=max_crashes)
     run = stage.run(*POISON[where])
     assert stage.until_rest(run) == "STUCK"

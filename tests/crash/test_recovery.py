@@ -36,7 +36,7 @@ def unkilled_tape(stage: Stage, steps: list[list[Any]]) -> list[str]:
 @pytest.mark.parametrize("nth", [1, 2])
 @pytest.mark.parametrize("tool", ["peek", "put", "put_seen", "wire", "book"])
 def test_grant(stage: Stage, tool: str, nth: int) -> None:
-    """The lease is durable and the agent dies before it has seen it: at the first grant, and at the one after a kill."""
+    """The lease is durable, the agent dies before it has seen it: at the first grant, and at the one after a kill."""
     whole = unkilled_tape(stage, steps_of(tool))
     stage.arm("effect.acted")
     stage.arm("lease.granted", nth=nth)

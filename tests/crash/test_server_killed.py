@@ -170,9 +170,7 @@ def test_killed_after(served: Served, kind: str, nth: int) -> None:
     for turn in range(3):
         before = served.count(kind) if turn else 0
         served.until(
-            lambda before=before: (
-                served.count(kind) >= before + nth or all(served.status(run) in REST for run in runs)
-            ),
+            lambda before=before: served.count(kind) >= before + nth or all(served.status(run) in REST for run in runs),
             f"{kind} number {nth}",
         )
         served.kill()

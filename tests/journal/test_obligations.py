@@ -55,7 +55,7 @@ def test_a_failed_run_is_undone_newest_first(book: Book) -> None:
     run_id, duties = failed_run(book, UNDOABLE, BLIND, UNDOABLE, UNDOABLE)
     first, second, third = duties[0], duties[2], duties[3]
     row = book.run(run_id)
-    assert (row["status"], row["end_status"], row["error"]) == ("COMPENSATING", "FAILED", "the plan failed")
+    assert (row["status"], row["end_status"], row["error"]) == ("COMPENSATING", "FAILED", "Boom: the plan failed")
     assert statuses(book) == ["DUE"] * 3
     named = {"claim_us": CLAIM_US, "worker_no": None}
     book.refused(obligations.claim_duty, run_id, first, "x", **named, says="not next")
@@ -68,7 +68,7 @@ def test_a_failed_run_is_undone_newest_first(book: Book) -> None:
     book.undo(run_id, second)
     assert book.status(run_id) == "COMPENSATING"
     book.undo(run_id, first)
-    assert (book.status(run_id), book.run(run_id)["error"]) == ("FAILED", "the plan failed")
+    assert (book.status(run_id), book.run(run_id)["error"]) == ("FAILED", "Boom: the plan failed")
     book.refused(obligations.claim_duty, run_id, first, "x", **named, says="not next")
 
 
@@ -219,11 +219,11 @@ def test_a_person_decides_about_a_stuck_duty(book: Book, how: str, status: str) 
     book.refused(obligations.resolve_duty, run_id, "nope", how, "why", by=NotFound)
     assert book.do(obligations.resolve_duty, run_id, duty, how, "I looked") == "COMPENSATING"
     assert book.duty(duty)["status"] == status
-    assert book.run(run_id)["error"] == "the plan failed"
+    assert book.run(run_id)["error"] == "Boom: the plan failed"
     if how == "retry":
         book.undo(run_id, duty)
     book.undo(run_id, older)
-    assert (book.status(run_id), book.run(run_id)["error"]) == ("FAILED", "the plan failed")
+    assert (book.status(run_id), book.run(run_id)["error"]) == ("FAILED", "Boom: the plan failed")
 
 
 def test_the_undos_own_look_up_is_asked(book: Book) -> None:
@@ -372,7 +372,7 @@ def test_a_stuck_n_undo_is_decided_on_the_effect_confirmed(book: Book, outcome: 
     else:
         assert (book.status(run_id), book.duty(duty)["status"]) == ("STUCK", "STUCK")
         assert book.do(obligations.resolve_duty, run_id, duty, "confirm", "by hand") == "FAILED"
-        assert book.run(run_id)["error"] == "the plan failed"
+        assert book.run(run_id)["error"] == "Boom: the plan failed"
 
 
 def test_a_stuck_n_undo_is_decided_on_the_effect_failed(book: Book) -> None:

@@ -306,7 +306,7 @@ def test_the_end_is_the_last_record(book: Book, outcome: str) -> None:
     book.do(runs.end_run, run_id, epoch, outcome, {"r": 1}, error)
     row = book.run(run_id)
     assert (row["status"], row["end_status"], row["waiting_on"]) == (outcome, outcome, "")
-    assert row["error"] == ("no money" if error else "")
+    assert row["error"] == ("Boom: no money" if error else "")
     assert book.tape(run_id) == ["run_started", "timer_set", "run_ended"]
     assert book.row("SELECT status FROM timer")[0] == "DROPPED"
     book.clock.advance(10)

@@ -11,10 +11,13 @@ from tape.core.kernel.errors import RunInterrupted, UsageError
 from tape.core.sdk.calls import Calls
 from tape.core.sdk.client import end_own_group
 from tape.core.sdk.context import RunContext
+from tape.core.sdk.decisions import Decisions
 from tape.core.sdk.decorators import Agent
 from tape.core.sdk.effects import CURRENT_RUN, POINT_HANDLER
 from tape.core.sdk.replay import Body
 from tape.core.sdk.run import Run
+from tape.core.sdk.samples import Samples
+from tape.core.sdk.timers import Timers
 from tape.core.sdk.values import error_json, signature_of, to_json, typed
 
 
@@ -40,7 +43,7 @@ async def _main(context: RunContext, agent: Agent, given: Any) -> Any:
     calls = Calls(context)
     CURRENT_RUN.set(calls)
     POINT_HANDLER.set(context.reach)
-    run = Run(context, calls)
+    run = Run(context, calls, Decisions(context), Samples(context), Timers(context))
     signature = signature_of(agent.function)
     names = signature.parameters()
     if len(names) < 2:

@@ -50,6 +50,7 @@ class Worker:
         self.cancelled_calls: dict[str, tuple[int, int]] = {}
         self.armed = False
         self.draining = False
+        self.let_go = False
         self.heartbeat: threading.Thread | None = None
         self.over = asyncio.Event()
         link.state = self.in_hand
@@ -81,6 +82,9 @@ class Worker:
             self._arm(frame["armed"])
         elif kind == "drain":
             self.drain()
+        elif kind == "left":
+            self.let_go = True
+            self._leave_if_drained()
         elif kind == "goodbye":
             end_own_group(frame.get("why", "the server does not know this worker"))
         elif frame.get("run") in self.drives:
@@ -186,7 +190,8 @@ class Worker:
     # --- the end --------------------------------------------------------------------------------------------------
 
     def drain(self) -> None:
-        """SIGTERM: no new run; every run finishes its boundary and gives its lease back, then the process ends."""
+        """SIGTERM: every run finishes its boundary and gives its lease back, and what the server has sent before it knew
+        is dealt with; then the process ends."""
         if not self.draining:
             self.draining = True
             self.link.tell({"t": "leaving"})
@@ -195,7 +200,7 @@ class Worker:
         self._leave_if_drained()
 
     def _leave_if_drained(self) -> None:
-        if self.draining and not self.drives and not self.hooks:
+        if self.let_go and not self.drives and not self.hooks:
             self.over.set()
 
 

@@ -38,8 +38,6 @@ def _import(root: Path, name: str) -> object:
         return importlib.import_module(name)
     except UsageError:
         raise
-    except ModuleNotFoundError as error:
-        raise UsageError(f"tape.yaml: the module {name} cannot be loaded: {error}; looked in {root} first") from None
     except Exception as error:  # whatever an author's module raises while it is loaded
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if str(root) in frame.filename]
         if isinstance(error, SyntaxError):
@@ -47,6 +45,9 @@ def _import(root: Path, name: str) -> object:
         else:
             where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else name
         text = " ".join(str(error).split())
+        if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
+            _check_homes(root)  # a namesake from elsewhere would explain it
+            raise UsageError(f"tape.yaml: the module {name} cannot be loaded: {text}; looked in {root} first") from None
         raise UsageError(f"{where}: {name} cannot be loaded: {type(error).__name__}: {text}") from None
 
 

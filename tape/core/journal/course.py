@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any, cast
 
 from tape.core.journal.duties import decide_obligations
 from tape.core.journal.outcomes import recheck
@@ -108,8 +109,11 @@ def finish(run: RunEdit, ended: RunEnded) -> None:
 
 
 def _failure(ended: RunEnded) -> str:
-    error = ended.error
-    return str(error.get("message", "")) if ended.outcome == RunStatus.FAILED and isinstance(error, dict) else ""  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+    """What a FAILED run shows as its error: `ValueError: no such invoice`."""
+    if ended.outcome != RunStatus.FAILED or not ended.error:
+        return ""
+    error = cast("dict[str, Any]", ended.error)
+    return f"{error.get('type', 'Error')}: {error.get('message', '')}"
 
 
 def end_if_undone(run: RunEdit) -> None:

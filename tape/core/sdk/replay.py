@@ -46,7 +46,10 @@ class Tape:
     _places: dict[tuple[int | None, int], str] = field(default_factory=lambda: {})
 
     def add(self, seq: int, kind: str, body: Body) -> None:
-        """Takes a record that stands on the tape; those that are outcomes queue up."""
+        """Takes a record that stands on the tape; those that are outcomes queue up. One that came before changes
+        nothing."""
+        if seq <= self.whole_to or seq - 1 in self._beyond:
+            return
         self.cover(seq, 1)
         if kind == "decision":
             self.decisions[body["index"]] = body

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from tape.core.kernel.errors import UsageError
-from tape.core.sdk.calls import Calls
-from tape.core.sdk.context import RunContext
-from tape.core.sdk.decisions import Decisions
 from tape.core.sdk.decorators import Tool, find_tool, name_of
-from tape.core.sdk.samples import Samples
-from tape.core.sdk.timers import Timers
+
+if TYPE_CHECKING:  # an author's `run: tape.Run` is looked at when the file is imported: it must cost nothing
+    from tape.core.sdk.calls import Calls
+    from tape.core.sdk.context import RunContext
+    from tape.core.sdk.decisions import Decisions
+    from tape.core.sdk.samples import Samples
+    from tape.core.sdk.timers import Timers
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -21,12 +23,14 @@ T = TypeVar("T")
 class Run:
     """One run. `epoch`, `drive` and `replaying` are for logs only, never for branching."""
 
-    def __init__(self, context: RunContext, calls: Calls) -> None:
+    def __init__(
+        self, context: RunContext, calls: Calls, decisions: Decisions, samples: Samples, timers: Timers
+    ) -> None:
         self._context = context
         self._calls = calls
-        self._decisions = Decisions(context)
-        self._samples = Samples(context)
-        self._timers = Timers(context)
+        self._decisions = decisions
+        self._samples = samples
+        self._timers = timers
 
     @property
     def id(self) -> str:

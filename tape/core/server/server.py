@@ -95,6 +95,7 @@ class Server:
         self._lazy: list[_Boundary] = []
         self._lazy_until_us = 0
         self._stopping = False
+        self._over = False
         self._gate = threading.Lock()
         self._waiting: set[Future[Any]] = set()
         self._thread = threading.Thread(target=self._run, name="tape-server", daemon=True)
@@ -119,11 +120,12 @@ class Server:
     def _expect(self, future: Future[Any]) -> None:
         """Keeps the future, so that it is failed and not forgotten if the thread ends."""
         with self._gate:
-            if self.fatal is None:
+            if not self._over:
                 self._waiting.add(future)
                 future.add_done_callback(self._waiting.discard)
                 return
-        future.set_exception(EnvironmentTrouble(f"the server has ended: {one_line(self.fatal)}"))
+        why = "it was stopped" if self.fatal is None else one_line(self.fatal)
+        future.set_exception(EnvironmentTrouble(f"the server has ended: {why}"))
 
     def submit(self, verb: Callable[[Tx], T], after: Callable[[T], None] | None = None) -> Future[T]:
         """Queues a verb for the next commit; the future holds its result or its error. `after` runs on the server's
@@ -269,10 +271,11 @@ class Server:
             while not self._stopping:
                 self._round()
         except Exception as error:  # nobody foresaw it: better no server than one that half works
+            self.fatal = error
             self.on_trouble(f"the server ends: {type(error).__name__}: {one_line(error)}")
-            with self._gate:
-                self.fatal = error
         finally:
+            with self._gate:
+                self._over = True
             self._board.flush()
             self._board.close()
             for future in list(self._waiting):
@@ -360,7 +363,7 @@ class Server:
         elif kind == "idle":
             self._idle(peer, frame)
         elif kind == "leaving":
-            peer.leaving = True
+            self._let_go(peer)
 
     def _hello(self, connection: Connection, frame: Frame) -> None:
         peer = self._by_nonce.get(frame["nonce"])
@@ -400,7 +403,13 @@ class Server:
             else:
                 self._send_drive(peer, run_id, epoch)
         self.hooks.send_again(peer, frame["hooks"])
-        peer.leaving = peer.leaving or frame["leaving"]
+        if frame["leaving"]:
+            self._let_go(peer)
+
+    def _let_go(self, peer: WorkerPeer) -> None:
+        """The worker drains: it gets nothing new. Whatever is on its way to it comes before this answer."""
+        peer.leaving = True
+        peer.send({"t": "left"})
 
     def _ready(self, peer: WorkerPeer) -> None:
         peer.ready = True
@@ -414,6 +423,8 @@ class Server:
             if reply is not None:
                 peer.send(reply)
             return
+        if number <= known.had:
+            return  # it had that answer, and says so itself
         if number > known.next():  # the one before it could not be written, and comes again: never out of order
             peer.send(answer_to(frame, "busy", {}))
             return
@@ -608,8 +619,20 @@ class Server:
         head = {"run": run_id, "epoch": epoch}
         whole: list[Any] = drive.pop("records")
         for start in range(0, len(whole), TAPE_CHUNK_RECORDS):
-            peer.send({"t": "tape", **head, "records": whole[start : start + TAPE_CHUNK_RECORDS]})
+            _send_tape(peer, head, whole[start : start + TAPE_CHUNK_RECORDS])
         peer.send({"t": "drive", **head, **drive, "armed": bool(self.points.arms)})
+
+
+def _send_tape(peer: WorkerPeer, head: Frame, records: list[Any]) -> None:
+    """In one frame, or in several if they are too large for one."""
+    try:
+        peer.send({"t": "tape", **head, "records": records})
+    except UsageError:
+        if len(records) == 1:
+            raise
+        middle = len(records) // 2
+        _send_tape(peer, head, records[:middle])
+        _send_tape(peer, head, records[middle:])
 
 
 def _records(entries: Iterable[Entry]) -> int:
