@@ -38,7 +38,7 @@ async def ask_model(task: str) -> str:
     return task
 
 @tape.agent(budget=tape.Budget(usd=1.0))
-async def treasury(run, task: str) -> str:
+async def treasury(run: tape.Run, task: str) -> str:
     return task
 """
 
@@ -71,7 +71,7 @@ def test_few_modules_come_along(bare: set[str]) -> None:
     own = {name for name in loaded_by(AUTHOR) - bare if not name.startswith("_")}
     assert {name for name in own if name.startswith("tape.")} <= {
         "tape.core", "tape.core.kernel", "tape.core.kernel.errors", "tape.core.kernel.resolution", "tape.core.sdk",
-        "tape.core.sdk.decorators", "tape.core.sdk.effects",
+        "tape.core.sdk.decorators", "tape.core.sdk.effects", "tape.core.sdk.run",
     }  # fmt: skip
     assert len(own) < 15, sorted(own)
 

@@ -25,7 +25,7 @@ def tape_of(house: House, run: str) -> list[str]:
     return [entry.event.kind for entry in house.heard.entries if entry.run_id == run and entry.seq is not None]
 
 
-# --- the protocol -------------------------------------------------------------------------------------------------
+# --- the protocol ----------------------------------------------------------------------------------------------
 
 
 def test_a_run_from_its_grant_to_its_end(house: House) -> None:
@@ -107,7 +107,7 @@ def test_the_reasons_of_refusals(house: House) -> None:
     assert drive.ask("ask", index=0, name="a")["why"] == "cancelled"
 
 
-# --- numbers ---------------------------------------------------------------------------------------------------------
+# --- numbers ---------------------------------------------------------------------------------------------------
 
 
 def test_a_known_number_gets_its_answer_again_and_changes_nothing(house: House) -> None:
@@ -168,7 +168,7 @@ def test_while_the_journal_cannot_be_written_the_same_frames_come_again_in_order
     assert house.trouble == ["the disk is full"]
 
 
-# --- fences ----------------------------------------------------------------------------------------------------------
+# --- fences ----------------------------------------------------------------------------------------------------
 
 
 def test_past_the_lease_every_write_is_refused_and_kept_as_evidence(house: House) -> None:
@@ -206,7 +206,7 @@ def test_a_worker_that_writes_for_anothers_run_is_fenced_by_the_epoch_alone(hous
     assert tape_of(house, drive.run) == ["run_started"]
 
 
-# --- commits ------------------------------------------------------------------------------------------------------------
+# --- commits ---------------------------------------------------------------------------------------------------
 
 
 def test_whatever_has_arrived_is_one_commit(house: House) -> None:
@@ -254,7 +254,7 @@ def test_records_of_others_come_before_the_answers_of_their_commit(house: House)
     assert (pushed["kind"], pushed["body"]["ordinal"], pushed["epoch"]) == ("timer_fired", 0, drive.epoch)
 
 
-# --- pushes ----------------------------------------------------------------------------------------------------------
+# --- pushes ----------------------------------------------------------------------------------------------------
 
 
 def test_a_long_tape_is_pushed_in_pieces_that_fit_a_frame(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -281,7 +281,7 @@ def test_a_cancel_is_pushed_to_the_driver(house: House) -> None:
     house.server.do(lambda: house.server.push_cancel("r-000000000000"))  # nobody drives it
 
 
-# --- lost connections -------------------------------------------------------------------------------------------------
+# --- lost connections ------------------------------------------------------------------------------------------
 
 
 def test_a_drive_that_was_lost_on_the_way_is_sent_again(house: House) -> None:

@@ -27,7 +27,7 @@ def lives(house: House) -> bool:
     return drive.send(drive.decision())["t"] == "ok"
 
 
-# --- hello --------------------------------------------------------------------------------------------------------
+# --- hello -----------------------------------------------------------------------------------------------------
 
 
 def test_a_hello_before_the_supervisor_has_told_of_the_process(house: House) -> None:
@@ -72,7 +72,7 @@ def test_a_project_that_cannot_be_loaded(house: House) -> None:
     assert not house.server.peers[number].ready
 
 
-# --- mad peers -------------------------------------------------------------------------------------------------------
+# --- mad peers -------------------------------------------------------------------------------------------------
 
 MAD: list[tuple[str, bytes]] = [
     ("garbage", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
@@ -154,7 +154,7 @@ def test_strangers_come_and_go(house: House) -> None:
     assert lives(house)
 
 
-# --- orders --------------------------------------------------------------------------------------------------------
+# --- orders ----------------------------------------------------------------------------------------------------
 
 
 def test_orders_are_answered(house: House) -> None:
@@ -176,7 +176,7 @@ def test_an_operator_that_hangs_up_before_the_answer(house: House) -> None:
     assert lives(house)
 
 
-# --- the pool --------------------------------------------------------------------------------------------------------
+# --- the pool --------------------------------------------------------------------------------------------------
 
 
 def test_who_drives_and_who_runs_hooks(house: House) -> None:
@@ -272,7 +272,7 @@ def test_heartbeats_renew_and_tell(house: House) -> None:
     assert "decision" not in house.heard.kinds(), "nothing of a doomed worker is taken"
 
 
-# --- crash points ------------------------------------------------------------------------------------------------------
+# --- crash points ----------------------------------------------------------------------------------------------
 
 
 def arm(house: House, point: str, death: Death, **narrow: Any) -> None:
@@ -386,7 +386,7 @@ def test_own_points_let_the_code_go_on_or_not(house: House) -> None:
     asking.until("answer")
 
 
-# --- the end of the server --------------------------------------------------------------------------------------------
+# --- the end of the server -------------------------------------------------------------------------------------
 
 
 def test_the_socket_is_its_owners_alone(house: House) -> None:

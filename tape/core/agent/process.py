@@ -190,8 +190,8 @@ class Worker:
     # --- the end --------------------------------------------------------------------------------------------------
 
     def drain(self) -> None:
-        """SIGTERM: every run finishes its boundary and gives its lease back, and what the server has sent before it knew
-        is dealt with; then the process ends."""
+        """SIGTERM: every run finishes its boundary and gives its lease back, and what the server had sent before it
+        knew is dealt with; then the process ends."""
         if not self.draining:
             self.draining = True
             self.link.tell({"t": "leaving"})
