@@ -25,11 +25,12 @@ class Compensation:
     def _take_results(self) -> int:
         done = [key for key, (_, _, answer) in self._sent.items() if answer.done()]
         for key in done:
-            claim, what, answer = self._sent.pop(key)
+            claim, what, answer = self._sent[key]
             if what == "undo":
                 self._settle_undo(claim, answer)
             else:
                 self._settle_look_up(claim, answer)
+            del self._sent[key]  # not before: an answer outlives a journal that cannot be written now
         return len(done)
 
     def _settle_undo(self, claim: Claim, answer: Future[Frame]) -> None:

@@ -20,7 +20,6 @@ from tape.core.journal.work import SQLITE_RELEASE, Work
 from tape.core.journal.writer import Writer
 from tape.core.kernel.errors import (
     EnvironmentTrouble,
-    JournalUnavailable,
     ServerUnavailable,
     TapeError,
     UsageError,
@@ -111,6 +110,7 @@ class Host:
         self._early_deaths = 0
         self._said = ""
         self.load_error: str | None = None
+        self.fatal: Exception | None = None
         self._started = threading.Event()
 
     # --- life -------------------------------------------------------------------------------------------------
@@ -148,8 +148,9 @@ class Host:
 
     def check(self) -> None:
         """Raises what keeps the service from going on."""
-        if self.server.fatal is not None:
-            raise EnvironmentTrouble(f"the server has ended: {one_line(self.server.fatal)}; start it again")
+        fatal = self.server.fatal or self.fatal
+        if fatal is not None:
+            raise EnvironmentTrouble(f"the server has ended: {one_line(fatal)}; start it again")
         if self.load_error is not None:
             raise UsageError(self.load_error)
 
@@ -376,19 +377,23 @@ class Host:
     # --- the reactors' thread ---------------------------------------------------------------------------------
 
     def _loop(self, reactors: list[Reactor]) -> None:
-        while not self._stopping:
-            self._wake.wait(PERIOD_SECONDS)
-            self._wake.clear()
-            for reactor in reactors:
-                self._tick(reactor)
-            self._fill_pool()
+        try:
+            while not self._stopping:
+                self._wake.wait(PERIOD_SECONDS)
+                self._wake.clear()
+                for reactor in reactors:
+                    self._tick(reactor)
+                self._fill_pool()
+        except Exception as error:  # nobody foresaw it: better no reactors than ones that are silently gone
+            self.fatal = error
+            self.voice.trouble(f"the reactors end: {type(error).__name__}: {one_line(error)}")
 
     def _tick(self, reactor: Reactor) -> None:
         state = self.states[reactor.name]
         state.ticks += 1
         try:
             state.moved += reactor.tick()
-        except JournalUnavailable as error:
+        except TapeError as error:  # told once; it is tried again, and the other reactors go on
             state.errors += 1
             if str(error) != state.last_error:
                 state.last_error = str(error)

@@ -30,8 +30,8 @@ class Outbox:
     def _take_results(self) -> int:
         done = [key for key, (_, answer) in self._sent.items() if answer.done()]
         for key in done:
-            claim, answer = self._sent.pop(key)
-            self._settle(claim, answer)
+            self._settle(*self._sent[key])
+            del self._sent[key]  # not before: an answer outlives a journal that cannot be written now
         return len(done)
 
     def _settle(self, claim: Claim, answer: Future[Frame]) -> None:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from tape.core.clock import Clock
+from tape.core.journal.claims import check_answer
 from tape.core.journal.transaction import Tx
 from tape.core.journal.work import Work
-from tape.core.kernel.errors import Refused
+from tape.core.kernel.errors import Refused, UsageError
 from tape.core.kernel.policy import LeasePolicy, RecoveryPolicy
 from tape.core.kernel.resolution import Answer
 from tape.core.wire import Frame
@@ -62,8 +63,13 @@ class Desk:
 
 
 def answer_of(frame: Frame) -> tuple[Answer, list[Any], str]:
-    """A look-up's answer, the acts it found and its reason; a look-up that failed could not say."""
-    if frame["how"] == "answered":
-        return Answer(frame["answer"]), frame["acts"], frame["why"]
-    error: dict[str, str] = frame.get("error") or {}
-    return Answer.UNCLEAR, [], error.get("message", "")
+    """A look-up's answer, the acts it found and its reason; one that failed, or does not make sense, could not say."""
+    if frame["how"] != "answered":
+        error: dict[str, str] = frame.get("error") or {}
+        return Answer.UNCLEAR, [], error.get("message", "")
+    try:
+        said = Answer(frame["answer"])
+        check_answer(said, frame["acts"])
+    except (ValueError, UsageError) as wrong:
+        return Answer.UNCLEAR, [], str(wrong)
+    return said, frame["acts"], frame["why"]

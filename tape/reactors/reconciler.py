@@ -28,8 +28,8 @@ class Reconciler:
     def _take_answers(self) -> int:
         done = [key for key, (_, answer) in self._asked.items() if answer.done()]
         for key in done:
-            claim, answer = self._asked.pop(key)
-            self._settle(claim, answer)
+            self._settle(*self._asked[key])
+            del self._asked[key]  # not before: an answer outlives a journal that cannot be written now
         return len(done)
 
     def _settle(self, claim: Claim, answer: Future[Frame]) -> None:

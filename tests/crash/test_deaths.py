@@ -122,6 +122,26 @@ def test_zombie(open_stage: Opener, point: str) -> None:
     assert not stage.watch.of("conflict_opened")
 
 
+@pytest.mark.parametrize("tool", ["gamble", "blind"])
+def test_zombie_that_contradicts(open_stage: Opener, tool: str) -> None:
+    """Frozen with the outcome in its hand; meanwhile the effect ends FAILED, undone or by a person's word. The late
+    outcome is not applied: it opens a conflict."""
+    stage = open_stage(ttl="1s")
+    stage.arm("effect.acted", "STOP")
+    run = stage.run(["ask"], ["call", tool, 1], ["ask"])
+    if tool == "blind":
+        assert stage.until_rest(run) == "STUCK"
+        stage.order("resolve", run, key=f"{run}/0/0/blind", how="fail")
+    assert stage.until_status(run, "TERMINAL") == "TERMINAL"
+    stage.order("thaw")
+    conflict = stage.until_event("conflict_opened", run)
+    assert conflict.key == f"{run}/0/0/{tool}"
+    refused = stage.until_event("write_refused", run)
+    assert (refused.write, refused.evidence["status"]) == ("effect_ended", "CONFIRMED")
+    assert effect_of(stage, run, tool)["status"] == "FAILED"
+    assert stage.standing(run) == (1 if tool == "blind" else 0)
+
+
 def test_frozen_and_thawed_in_time(open_stage: Opener) -> None:
     """Thawed while its lease is live, it goes on as if nothing had been."""
     stage = open_stage(ttl="20s")
@@ -146,6 +166,21 @@ def test_stopped_worker_is_killed(open_stage: Opener) -> None:
     assert "lease ran out" in died.how
     assert stage.until_rest(run) == "TERMINAL"
     assert stage.standing(run) == 1
+
+
+def test_stopped_hook_worker_is_killed(open_stage: Opener) -> None:
+    """The same for a worker that runs a hook and has no lease: its silence is seen, and the dispatch is settled."""
+    stage = open_stage(ttl="1s")
+    stage.upstreams.bank.set_faults([{"kind": "slow", "delay": "300ms", "collection": "mail_wire", "nth": 1}])
+    run = stage.run(["ask"], ["call", "mail_wire", 1], ["ask"])
+    started = stage.until_event("attempt_started", run, what="body")
+    pid = stage.host.server.peers[started.worker].pid
+    stage.until_line("bodies.jsonl", what="enter")
+    os.kill(pid, signal.SIGSTOP)
+    died = stage.until_event("worker_died", pid=pid)
+    assert "silent" in died.how
+    assert stage.until_rest(run) == "TERMINAL"
+    assert stage.standing(run) == len(stage.acts(run)) == 1
 
 
 def test_silent_event_loop_is_killed(open_stage: Opener) -> None:

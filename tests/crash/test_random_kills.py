@@ -69,6 +69,7 @@ class Storm:
         self.chance = random.Random(seed)
         self.deaths: Counter[str] = Counter()
         self.runs: list[str] = []
+        self.expected: dict[str, str] = {}
         self.helped: Counter[str] = Counter()
 
     def rage(self, kills: int, seconds: float) -> None:
@@ -85,8 +86,10 @@ class Storm:
     def feed(self) -> None:
         under_way = [run for run in self.runs if self.stage.status(run) not in REST]
         while len(under_way) < 6:
-            run = self.stage.run(*scripts(self.chance))
+            steps = scripts(self.chance)
+            run = self.stage.run(*steps)
             self.runs.append(run)
+            self.expected[run] = "FAILED" if steps[-1] == ["fail"] else "TERMINAL"
             under_way.append(run)
 
     def strike(self) -> None:
@@ -199,9 +202,11 @@ def test_random_kills(open_stage: Opener, seed: int, workers: int, concurrency: 
     storm.rage(KILLS, 75)
     storm.calm(90)
     print(storm.report())
-    for run in storm.runs:
-        for key, acts in checker.read(stage.evidence()).acts.items():
-            if key.startswith(f"{run}/"):
-                assert sum(not act["undone"] for act in acts) <= 1, key
+    seen = checker.read(stage.evidence())
+    for story in seen.stories:
+        assert story.row["status"] == storm.expected[story.id], story.row["error"]
+    for key, acts in seen.acts.items():
+        if key.partition("/")[0] in storm.expected:
+            assert sum(not act["undone"] for act in acts) <= 1, key
     assert len(stage.watch.of("worker_died")) >= KILLS // 2
     assert len(stage.watch.of("effect_ended")) >= KILLS

@@ -15,11 +15,13 @@ NEVER_US = 1 << 62
 
 
 class Hooks:
-    """Sends hooks to workers that drive no run and takes their answers. A hook over its time ends its worker."""
+    """Sends hooks to workers that drive no run and takes their answers. A hook over its time ends its worker, and so
+    does silence: such a worker has no lease that would run out."""
 
-    def __init__(self, clock: Clock, points: CrashPoints) -> None:
+    def __init__(self, clock: Clock, points: CrashPoints, silence_us: int) -> None:
         self._clock = clock
         self._points = points
+        self._silence_us = silence_us
         self._tickets = 0
 
     def send(
@@ -49,6 +51,7 @@ class Hooks:
             frame={**frame, "effect": effect},
         )
         peer.hooks[call.ticket] = call
+        self.heard(peer)
         if what == "body" and self._points.reached_by_hook(peer, call, "dispatch"):
             return
         peer.send(call.frame)
@@ -58,6 +61,10 @@ class Hooks:
         the way back; the worker knows which, and runs nothing twice."""
         for ticket in peer.hooks.keys() - set(in_hand):
             peer.send(peer.hooks[ticket].frame)
+
+    def heard(self, peer: WorkerPeer) -> None:
+        """The worker has shown that it lives, or has just been given something to do."""
+        peer.silent_at_boot_us = self._clock.boot_us() + self._silence_us
 
     def take_answer(self, peer: WorkerPeer, frame: Frame) -> None:
         call = peer.hooks.get(frame["ticket"])
@@ -75,11 +82,14 @@ class Hooks:
     def end_late(self, peers: Iterable[WorkerPeer]) -> None:
         now = self._clock.boot_us()
         for peer in list(peers):
-            if not peer.doomed and any(call.deadline_boot_us <= now for call in peer.hooks.values()):
-                for call in peer.hooks.values():
-                    call.deadline_boot_us = NEVER_US
+            if peer.doomed or not peer.hooks:
+                continue
+            if any(call.deadline_boot_us <= now for call in peer.hooks.values()):
                 self._points.end(peer, "a hook is over its time")
+            elif peer.silent_at_boot_us <= now:
+                self._points.end(peer, "it was silent while it ran a hook")
 
     def next_deadline_us(self, peers: Iterable[WorkerPeer]) -> int:
-        """When the first hook is over its time; far away if none is under way."""
-        return min((call.deadline_boot_us for peer in peers for call in peer.hooks.values()), default=NEVER_US)
+        """When the first hook is over its time, or its worker silent; far away if none is under way."""
+        watched = [(peer, call) for peer in peers if not peer.doomed for call in peer.hooks.values()]
+        return min((min(call.deadline_boot_us, peer.silent_at_boot_us) for peer, call in watched), default=NEVER_US)

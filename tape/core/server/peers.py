@@ -118,6 +118,7 @@ class WorkerPeer:
     hooks: dict[int, HookCall] = field(default_factory=lambda: {})
     promised: set[Future[Frame]] = field(default_factory=lambda: set())
     alone_hook: bool = False
+    silent_at_boot_us: int = 0
     held_frames: list[Frame] = field(default_factory=lambda: [])
     held_replies: list[Frame] = field(default_factory=lambda: [])
     replies: dict[tuple[str, int], Replies] = field(default_factory=lambda: {})

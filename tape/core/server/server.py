@@ -84,7 +84,7 @@ class Server:
         self.on_failed_load: Callable[[int, str], None] = lambda worker, why: None
         self.peers: dict[int, WorkerPeer] = {}
         self.points = CrashPoints(self)
-        self.hooks = Hooks(clock, self.points)
+        self.hooks = Hooks(clock, self.points, policy.lease.ttl_us)
         self._writer = writer
         self._operator = operator
         self._board = Switchboard(socket_path)
@@ -457,6 +457,7 @@ class Server:
             self.commit_boundary(peer, frame, verb)
 
     def _beat(self, peer: WorkerPeer, frame: Frame) -> None:
+        self.hooks.heard(peer)
         if frame["silent_us"] > self.policy.lease.stall_us:
             self.points.end(peer, f"its event loop was silent for {frame['silent_us'] // 1_000_000} s")
         elif peer.drives:

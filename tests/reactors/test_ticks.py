@@ -1,0 +1,456 @@
+"""What each reactor does in one tick, what it leaves alone, and that another tick changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tape.core.journal import obligations, records, runs
+from tape.core.journal.effects import Ending, ToolPolicy
+from tape.core.kernel.errors import JournalUnavailable
+from tape.core.kernel.lifecycle import EffectStatus
+from tape.core.kernel.policy import SECOND_US
+from tape.core.kernel.resolution import Dispatch, Semantics
+from tape.reactors.reactor import BODY_LIMIT_US, CLAIM_MARGIN_US, LOOK_UP_LIMIT_US
+from tests.journal.book import (
+    BLIND,
+    IDEMPOTENT,
+    LOOK_UP,
+    OUTBOX,
+    OUTBOX_BLIND,
+    OUTBOX_SURE,
+    READ,
+    SURE,
+    UNDO_UNKNOWN,
+    UNDOABLE,
+    Book,
+)
+from tests.reactors.desk import Hosts
+
+UNDO_SEEN = ToolPolicy(
+    look_up=True, compensable=True, undo_semantics=Semantics.NON_IDEMPOTENT, undo_look_up=True, authoritative=True
+)
+
+
+def lost(book: Book, policy: ToolPolicy) -> tuple[str, str]:
+    """A run whose worker died inside the body of its only effect."""
+    run, epoch = book.driven()
+    key = book.begin(run, epoch, policy)
+    book.die(run)
+    return run, key
+
+
+def seconds(book: Book, later: float) -> None:
+    book.clock.advance(later)
+
+
+# --- recovery -----------------------------------------------------------------------------------------------------
+
+
+def test_every_runnable_run_is_driven_as_long_as_there_is_room(book: Book) -> None:
+    hosts = Hosts(book, workers=3, slots=2)
+    waiting = [book.start() for _ in range(3)]
+    assert hosts.tick("recovery") == 2
+    assert [book.status(run) for run in waiting] == ["RUNNING", "RUNNING", "RUNNABLE"], "oldest first"
+    assert hosts.tick("recovery") == 0
+    book.do(runs.end_run, waiting[0], 1, "TERMINAL", None, None)
+    assert hosts.tick("recovery") == 1
+    assert book.status(waiting[2]) == "RUNNING"
+    hosts.close()
+
+
+def test_without_a_worker_a_run_waits(book: Book) -> None:
+    hosts = Hosts(book, workers=0)
+    run = book.start()
+    assert hosts.tick("recovery") == 0
+    hosts.pool.workers.append(book.worker())
+    assert hosts.tick("recovery") == 1 and book.status(run) == "RUNNING"
+    hosts.close()
+
+
+def test_a_run_whose_driver_died_is_driven_again_at_once_then_with_a_back_off_and_alone(
+    book: Book, hosts: Hosts
+) -> None:
+    run = book.start()
+    for death in range(5):
+        if death >= 2:
+            assert hosts.tick("recovery") == 0, "it backs off"
+            seconds(book, book.recovery.delay_us(death) / SECOND_US)
+        assert hosts.tick("recovery") == 1
+        assert hosts.pool.alone[-1] is (death >= 2)
+        hosts.pool.workers = [book.worker() for _ in range(2)]
+        book.die(run)
+    assert book.status(run) == "STUCK"
+    assert hosts.idle()
+
+
+def test_a_run_that_owns_an_effect_in_doubt_is_not_driven(book: Book, hosts: Hosts) -> None:
+    for policy in (LOOK_UP, BLIND, UNDO_UNKNOWN):
+        lost(book, policy)
+    assert hosts.tick("recovery") == 0
+    again = [lost(book, policy)[0] for policy in (READ, IDEMPOTENT)]
+    assert hosts.tick("recovery") == 2
+    assert [book.status(run) for run in again] == ["RUNNING", "RUNNING"]
+
+
+def test_a_silent_worker_is_ended_and_a_frozen_one_only_loses_its_lease(book: Book, hosts: Hosts) -> None:
+    first, second = book.start(), book.start()
+    hosts.tick("recovery")
+    seconds(book, 14.9)
+    assert hosts.tick("recovery") == 0 and not hosts.pool.silent
+    hosts.pool.frozen = {book.run(second)["worker_no"]}
+    seconds(book, 0.1)
+    hosts.pool.workers = []
+    assert hosts.tick("recovery") == 1
+    assert hosts.pool.silent == [book.run(first)["worker_no"]]
+    assert (book.status(first), book.status(second)) == ("RUNNING", "RUNNABLE"), "a death ends the lease of the other"
+    book.die(first)
+
+
+def test_a_claim_that_ran_out_is_voided(book: Book, hosts: Hosts) -> None:
+    _, key = lost(book, LOOK_UP)
+    assert hosts.tick("reconciler") == 1
+    seconds(book, (LOOK_UP_LIMIT_US + CLAIM_MARGIN_US) / SECOND_US)
+    assert hosts.tick("recovery") == 1
+    assert book.effect(key)["claim_by"] == ""
+    assert hosts.tick("recovery") == 0
+    hosts.sent.says("present", {"id": 1})
+    hosts.tick("reconciler")
+    assert book.effect(key)["status"] == "UNKNOWN", "what comes back after that is fenced"
+    hosts.pool.sent[-1].says("present", {"id": 1})
+    hosts.tick("reconciler")
+    assert book.effect(key)["status"] == "CONFIRMED"
+
+
+def test_a_dispatch_whose_claim_ran_out_is_judged_by_the_table(book: Book, hosts: Hosts) -> None:
+    run, epoch = book.driven()
+    key = book.begin(run, epoch, OUTBOX_BLIND)
+    hosts.tick("outbox")
+    seconds(book, (BODY_LIMIT_US + CLAIM_MARGIN_US) / SECOND_US)
+    assert hosts.tick("recovery") == 1
+    assert (book.effect(key)["status"], book.effect(key)["step"]) == ("UNKNOWN", "person")
+    book.die(run)
+
+
+def test_keys_that_the_upstream_has_forgotten(book: Book, hosts: Hosts) -> None:
+    policy = ToolPolicy(semantics=Semantics.IDEMPOTENT, key_lifetime_us=60 * SECOND_US)
+    run, key = lost(book, policy)
+    hosts.pool.workers = []
+    assert book.effect(key)["step"] == "again"
+    seconds(book, 61)
+    assert hosts.tick("recovery") == 1
+    assert (book.status(run), book.effect(key)["step"]) == ("STUCK", "person")
+    assert hosts.idle()
+
+
+# --- reconciler -----------------------------------------------------------------------------------------------------
+
+
+def test_the_look_up_is_asked_once_and_its_answer_taken(book: Book, hosts: Hosts) -> None:
+    run, key = lost(book, SURE)
+    assert hosts.tick("reconciler") == 1
+    assert hosts.tick("reconciler") == 0, "asked and not answered yet"
+    sent = hosts.sent
+    assert (sent.what, sent.key, sent.limit_us) == ("look-up", key, LOOK_UP_LIMIT_US)
+    effect = sent.effect
+    assert (effect["key"], effect["tool"], effect["args"], effect["attempt"]) == (key, "tool", None, 1)
+    assert (effect["run_id"], effect["decision_index"], effect["call_ordinal"]) == (run, None, 0)
+    assert effect["epoch"] == 1 and effect["begun_at"].endswith("Z")
+    sent.says("present", {"id": 1})
+    assert hosts.tick("reconciler") == 1
+    found = book.effect(key)
+    assert (found["status"], found["resolution"], found["writer"]) == ("CONFIRMED", "observed", "reconciler")
+    assert book.status(run) == "RUNNABLE"
+    assert hosts.tick("reconciler") == 0
+
+
+ANSWERS: list[tuple[ToolPolicy, str, list[Any], str, str, float]] = [
+    (LOOK_UP, "present", [1], "CONFIRMED", "", 0),
+    (LOOK_UP, "duplicate", [1, 2], "CONFIRMED", "", 0),
+    (LOOK_UP, "absent", [], "UNKNOWN", "ask_later", 0.2),
+    (LOOK_UP, "unclear", [], "UNKNOWN", "ask_later", 0.2),
+    (SURE, "absent", [], "UNKNOWN", "ask_later", 2.0),
+    (ToolPolicy(Semantics.IDEMPOTENT, look_up=True), "absent", [], "UNKNOWN", "again", 0),
+    (LOOK_UP, "nonsense", [], "UNKNOWN", "ask_later", 0.2),
+    (LOOK_UP, "present", [1, 2], "UNKNOWN", "ask_later", 0.2),
+    (LOOK_UP, "duplicate", list(range(1001)), "UNKNOWN", "ask_later", 0.2),
+]
+
+
+@pytest.mark.parametrize(("policy", "answer", "acts", "status", "step", "pause"), ANSWERS)
+def test_answers(
+    book: Book, hosts: Hosts, policy: ToolPolicy, answer: str, acts: list[Any], status: str, step: str, pause: float
+) -> None:
+    _, key = lost(book, policy)
+    hosts.tick("reconciler")
+    hosts.sent.says(answer, *acts)
+    assert hosts.tick("reconciler") == 1
+    found = book.effect(key)
+    assert (found["status"], found["step"]) == (status, step)
+    if pause:
+        seconds(book, pause - 0.01)
+        assert hosts.tick("reconciler") == 0, "not yet"
+        seconds(book, 0.01)
+        assert hosts.tick("reconciler") == 1, "asked again"
+
+
+def test_look_ups_that_fail(book: Book, hosts: Hosts) -> None:
+    _, key = lost(book, LOOK_UP)
+    hosts.tick("reconciler")
+    hosts.sent.answer("raised", error={"type": "OSError", "message": "reset"})
+    hosts.tick("reconciler")
+    assert book.effect(key)["answer"] == "unclear"
+    assert book.bodies("observed")[0]["detail"] == {"why": "reset"}
+
+
+def test_a_look_up_that_kills_its_worker_goes_alone_and_then_to_a_person(book: Book, hosts: Hosts) -> None:
+    run, key = lost(book, LOOK_UP)
+    for death in range(5):
+        book.due(key)
+        hosts.tick("reconciler")
+        assert hosts.pool.alone[-1] is (death >= 2)
+        hosts.sent.lose()
+        hosts.tick("reconciler")
+    assert (book.status(run), book.effect(key)["step"]) == ("STUCK", "person")
+    assert hosts.idle()
+
+
+def test_without_a_worker_nothing_is_claimed(book: Book) -> None:
+    hosts = Hosts(book, workers=0)
+    _, key = lost(book, LOOK_UP)
+    assert hosts.tick("reconciler") == 0
+    assert book.effect(key)["claim_epoch"] == 0
+    hosts.close()
+
+
+@pytest.mark.parametrize("name", ["reconciler", "outbox", "compensation"])
+def test_an_answer_outlives_a_journal_that_cannot_be_written(book: Book, name: str, hosts: Hosts) -> None:
+    if name == "reconciler":
+        lost(book, LOOK_UP)
+        answer: Callable[[], None] = lambda: hosts.sent.says("present", 1)  # noqa: E731
+    elif name == "outbox":
+        run, epoch = book.driven()
+        book.begin(run, epoch, OUTBOX)
+        book.do(runs.park, run, epoch, [], "waiting")
+        answer = lambda: hosts.sent.answer("returned", result=1)  # noqa: E731
+    else:
+        owing(book)
+        answer = lambda: hosts.sent.answer("returned")  # noqa: E731
+    hosts.tick(name)
+    answer()
+    desk = hosts.hosts[0][name]._desk
+    real, works = desk.call, [False]
+
+    def call(verb: Any) -> Any:
+        if not works[0]:
+            raise JournalUnavailable("the disk is full")
+        return real(verb)
+
+    object.__setattr__(desk, "call", call)
+    for _ in range(2):
+        with pytest.raises(JournalUnavailable):
+            hosts.tick(name)
+    works[0] = True
+    assert hosts.tick(name) >= 1
+    assert len(hosts.pool.sent) == 1, "nothing was asked or done again"
+
+
+# --- outbox ---------------------------------------------------------------------------------------------------------
+
+
+def outbox(book: Book, policy: ToolPolicy = OUTBOX) -> tuple[str, str]:
+    """A parked run that waits for an outbox effect."""
+    run, epoch = book.driven()
+    key = book.begin(run, epoch, policy)
+    book.do(runs.park, run, epoch, [], "waiting")
+    return run, key
+
+
+def test_a_dispatch_is_durable_before_its_body_is_entered_and_ended_once(book: Book, hosts: Hosts) -> None:
+    run, key = outbox(book)
+    assert book.status(run) == "WAITING"
+    assert hosts.tick("outbox") == 1
+    assert hosts.tick("outbox") == 0
+    sent = hosts.sent
+    assert (sent.what, sent.key, sent.effect["attempt"], sent.limit_us) == ("body", key, 1, BODY_LIMIT_US)
+    assert book.bodies("attempt_started")[-1]["what"] == "body"
+    sent.answer("returned", result={"id": 1})
+    assert hosts.tick("outbox") == 1
+    assert (book.effect(key)["status"], book.effect(key)["writer"]) == ("CONFIRMED", "outbox")
+    assert book.status(run) == "RUNNABLE"
+
+
+def test_an_outbox_effect_is_dispatched_while_its_run_is_driven(book: Book, hosts: Hosts) -> None:
+    run, epoch = book.driven()
+    key = book.begin(run, epoch, OUTBOX)
+    assert hosts.tick("outbox") == 1
+    hosts.sent.answer("returned", result=1)
+    hosts.tick("outbox")
+    assert book.effect(key)["status"] == "CONFIRMED"
+    book.die(run)
+
+
+ENDINGS: list[tuple[ToolPolicy, dict[str, Any], str, str]] = [
+    (OUTBOX, {"how": "returned", "result": None, "result_error": "not JSON"}, "CONFIRMED", ""),
+    (OUTBOX, {"how": "rejected", "error": {"type": "Rejected", "message": "no"}}, "FAILED", ""),
+    (OUTBOX, {"how": "raised", "error": {"type": "OSError", "message": "reset"}}, "UNKNOWN", "again"),
+    (OUTBOX, {"how": "timed out", "error": {"type": "BodyTimeout", "message": "late"}}, "UNKNOWN", "again"),
+    (OUTBOX_BLIND, {"how": "raised", "error": {"type": "OSError", "message": "reset"}}, "UNKNOWN", "person"),
+    (OUTBOX_SURE, {"how": "raised", "error": {"type": "OSError", "message": "reset"}}, "UNKNOWN", "ask"),
+    (
+        ToolPolicy(Semantics.READ_ONLY, dispatch=Dispatch.OUTBOX),
+        {"how": "failed", "error": {"type": "OSError", "message": "reset"}},
+        "FAILED",
+        "",
+    ),
+]
+
+
+@pytest.mark.parametrize(("policy", "ending", "status", "step"), ENDINGS)
+def test_how_a_dispatch_ends(
+    book: Book, hosts: Hosts, policy: ToolPolicy, ending: dict[str, Any], status: str, step: str
+) -> None:
+    _, key = outbox(book, policy)
+    hosts.tick("outbox")
+    hosts.sent.answer(**ending)
+    hosts.tick("outbox")
+    assert (book.effect(key)["status"], book.effect(key)["step"]) == (status, step)
+
+
+def test_a_body_that_kills_its_worker(book: Book, hosts: Hosts) -> None:
+    run, key = outbox(book)
+    for death in range(5):
+        book.due(key)
+        hosts.tick("outbox")
+        assert hosts.pool.alone[-1] is (death >= 2)
+        assert hosts.sent.effect["attempt"] == death + 1
+        hosts.sent.lose()
+        hosts.tick("outbox")
+    assert (book.status(run), book.effect(key)["step"]) == ("STUCK", "person")
+
+
+# --- timers ---------------------------------------------------------------------------------------------------------
+
+
+def test_timers_fire_never_early_and_once(book: Book, hosts: Hosts) -> None:
+    run, epoch = book.driven()
+    for ordinal, later in enumerate((5.0, 1.0, 9.0)):
+        book.do(records.set_timer, run, epoch, ordinal, later, "f")
+    book.do(runs.park, run, epoch, ["timer 0", "timer 1", "timer 2"], "waiting")
+    assert hosts.tick("timers") == 0
+    seconds(book, 0.999)
+    assert hosts.tick("timers") == 0
+    seconds(book, 0.001)
+    assert hosts.tick("timers") == 1 and hosts.tick("timers") == 0
+    assert [body["ordinal"] for body in book.bodies("timer_fired")] == [1]
+    seconds(book, 3600)
+    assert hosts.tick("timers") == 2
+    assert [body["ordinal"] for body in book.bodies("timer_fired")] == [1, 0, 2], "the earliest first"
+    assert book.bodies("timer_fired")[1]["late_us"] == 3596 * SECOND_US
+    assert book.status(run) == "RUNNABLE"
+
+
+def test_a_timer_fires_while_its_run_is_driven(book: Book, hosts: Hosts) -> None:
+    run, epoch = book.driven()
+    book.do(records.set_timer, run, epoch, 0, 1.0, "f")
+    seconds(book, 1)
+    assert hosts.tick("timers") == 1
+    assert book.status(run) == "RUNNING"
+
+
+def test_timers_of_a_run_that_has_ended_are_dropped(book: Book, hosts: Hosts) -> None:
+    run, epoch = book.driven()
+    book.do(records.set_timer, run, epoch, 0, 1.0, "f")
+    book.do(runs.end_run, run, epoch, "TERMINAL", None, None)
+    seconds(book, 60)
+    assert hosts.idle()
+
+
+# --- compensation -----------------------------------------------------------------------------------------------
+
+
+def owing(book: Book, count: int = 1, policy: ToolPolicy = UNDOABLE) -> tuple[str, list[str]]:
+    """A run that failed after `count` acts that can be undone."""
+    run, epoch = book.driven()
+    keys = []
+    for ordinal in range(count):
+        key = book.begin(run, epoch, policy, ordinal)
+        book.end(run, epoch, key, ending=Ending(EffectStatus.CONFIRMED, result={"id": ordinal}))
+        keys.append(f"{key}/undo/1")
+    book.do(runs.end_run, run, epoch, "FAILED", None, {"type": "ValueError", "message": "no"})
+    return run, keys
+
+
+def test_acts_of_a_failed_run_are_undone_newest_first_one_at_a_time(book: Book, hosts: Hosts) -> None:
+    run, keys = owing(book, 3)
+    assert book.status(run) == "COMPENSATING"
+    for number in (2, 1, 0):
+        assert hosts.tick("compensation") >= 1
+        sent = hosts.sent
+        assert (sent.what, sent.key) == ("undo", keys[number])
+        assert sent.effect["result"] == sent.effect["act"] == {"id": number}
+        assert hosts.tick("compensation") == 0
+        sent.answer("returned")
+    assert hosts.tick("compensation") == 1
+    assert book.status(run) == "FAILED"
+    assert [book.duty(key)["status"] for key in keys] == ["DONE"] * 3
+    assert hosts.idle()
+
+
+def test_an_undo_that_fails_is_tried_again_or_asked_about(book: Book, hosts: Hosts) -> None:
+    run, (key,) = owing(book)
+    hosts.tick("compensation")
+    hosts.sent.answer("raised", error={"type": "OSError", "message": "reset"})
+    hosts.tick("compensation")
+    assert (book.duty(key)["status"], book.duty(key)["step"]) == ("DUE", "again"), "an idempotent undo"
+    book.due(key)
+    hosts.tick("compensation")
+    assert hosts.sent.effect["attempt"] == 2
+    hosts.sent.answer("returned")
+    hosts.tick("compensation")
+    assert book.status(run) == "FAILED"
+
+
+def test_an_undo_with_a_look_up_of_its_own(book: Book, hosts: Hosts) -> None:
+    run, (key,) = owing(book, policy=UNDO_SEEN)
+    hosts.tick("compensation")
+    hosts.sent.lose()
+    hosts.tick("compensation")
+    book.due(key)
+    hosts.tick("compensation")
+    assert hosts.sent.what == "undo-look-up"
+    hosts.sent.says("unclear", why="fog")
+    hosts.tick("compensation")
+    book.due(key)
+    hosts.tick("compensation")
+    hosts.sent.lose()
+    hosts.tick("compensation")
+    book.due(key)
+    hosts.tick("compensation")
+    hosts.sent.says("present", {"id": 0})
+    hosts.tick("compensation")
+    assert (book.duty(key)["status"], book.status(run)) == ("DONE", "FAILED")
+
+
+def test_an_undo_that_nobody_can_judge_is_for_a_person(book: Book, hosts: Hosts) -> None:
+    policy = ToolPolicy(compensable=True, undo_semantics=Semantics.NON_IDEMPOTENT)
+    run, (key,) = owing(book, policy=policy)
+    hosts.tick("compensation")
+    hosts.sent.answer("missing", error={"type": "UsageError", "message": "tool has no compensation"})
+    hosts.tick("compensation")
+    assert (book.duty(key)["status"], book.status(run)) == ("STUCK", "STUCK")
+    assert hosts.idle()
+    assert book.do(obligations.resolve_duty, run, key, "confirm", "by hand") == "FAILED"
+
+
+def test_an_effect_that_is_undone_because_nobody_can_know(book: Book, hosts: Hosts) -> None:
+    run, key = lost(book, UNDO_UNKNOWN)
+    assert book.status(run) == "WAITING"
+    assert hosts.tick("compensation") == 1
+    assert hosts.sent.effect["act"] is None, "must hold if the act never happened"
+    hosts.sent.answer("returned")
+    hosts.tick("compensation")
+    assert (book.effect(key)["status"], book.effect(key)["resolution"]) == ("FAILED", "compensated")
+    assert book.status(run) == "RUNNABLE"
