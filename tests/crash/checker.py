@@ -12,7 +12,7 @@ import os
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -128,7 +128,7 @@ def read(evidence: Evidence) -> Witnesses:
     for entry in service:
         if entry["kind"] == "worker_died":
             deaths[entry["body"]["pid"]].append(entry["at_us"])
-    return Witnesses(stories, service, acts, _lines(evidence.questions), _lines(evidence.bodies), deaths)
+    return Witnesses(stories, service, acts, lines(evidence.questions), lines(evidence.bodies), deaths)
 
 
 def _story(rows: Any, run: dict[str, Any]) -> Story:
@@ -153,10 +153,14 @@ def _entry(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "text": row["body"], "body": json.loads(row["body"])}
 
 
-def _lines(path: Path | None) -> list[dict[str, Any]]:
-    if path is None or not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text().splitlines()]
+def lines(path: Path | None) -> list[dict[str, Any]]:
+    """What processes have noted before they went on. A line that a kill has torn was never finished: nothing followed
+    it in that process."""
+    found: list[dict[str, Any]] = []
+    for line in path.read_text().splitlines() if path is not None and path.exists() else []:
+        with suppress(ValueError):
+            found += [json.loads(line)] if line else []
+    return found
 
 
 def _ledger(path: Path) -> dict[str, list[dict[str, Any]]]:

@@ -5,7 +5,6 @@ Waiting is always on an entry of the journal, with a deadline far beyond what a 
 
 from __future__ import annotations
 
-import json
 import shutil
 import threading
 import time
@@ -232,8 +231,7 @@ class Stage:
 
     def lines(self, file: str) -> list[dict[str, Any]]:
         """What the crew has noted in one of its files."""
-        path = self.logs / file
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return checker.lines(self.logs / file)
 
     def until_line(self, file: str, **where: Any) -> dict[str, Any]:
         """The first such line. The crew's files tell nobody that they grow, so they are looked at often."""

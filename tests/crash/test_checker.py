@@ -83,7 +83,7 @@ class Copy:
     def line(self, file: Path | None, change: Callable[[dict[str, Any]], dict[str, Any] | None], nth: int = 0) -> None:
         """Changes, or with None takes away, the n-th line of a log or ledger."""
         assert file is not None
-        lines = [json.loads(line) for line in file.read_text().splitlines()]
+        lines = checker.lines(file)
         changed = change(lines[nth])
         lines[nth : nth + 1] = [] if changed is None else [changed]
         file.write_text("".join(json.dumps(line) + "\n" for line in lines))

@@ -222,17 +222,22 @@ def test_samples_are_drawn_once(stage: Stage, point: str, narrow: dict[str, Any]
     assert stage.tape(run) == stage.tape(unkilled)
 
 
-SLEEPS = (["ask"], ["sleep", 0.4], ["call", "wire", 1], ["sleep", 0], ["ask"])
-
-
 @pytest.mark.parametrize(
-    ("point", "nth"), [("timer.set", 1), ("timer.set", 2), ("lease.granted", 2), ("effect.acted", 1), ("run.ending", 1)]
+    ("point", "nth", "seconds"),
+    [
+        ("timer.set", 1, 0.3),
+        ("timer.set", 2, 0.3),
+        ("lease.granted", 2, 3.0),  # long enough for the run to give its lease back in any case
+        ("effect.acted", 1, 0.3),
+        ("run.ending", 1, 0.3),
+    ],
 )
-def test_sleep(stage: Stage, point: str, nth: int) -> None:
-    unkilled = stage.run(*SLEEPS)
+def test_sleep(stage: Stage, point: str, nth: int, seconds: float) -> None:
+    steps = [["ask"], ["sleep", seconds], ["call", "wire", 1], ["sleep", 0], ["ask"]]
+    unkilled = stage.run(*steps)
     assert stage.until_rest(unkilled) == "TERMINAL"
     stage.arm(point, nth=nth)
-    run = stage.run(*SLEEPS)
+    run = stage.run(*steps)
     assert stage.until_rest(run) == "TERMINAL"
     assert stage.reached(point) == 1
     assert stage.tape(run) == stage.tape(unkilled)

@@ -209,4 +209,4 @@ def test_random_kills(open_stage: Opener, seed: int, workers: int, concurrency: 
         if key.partition("/")[0] in storm.expected:
             assert sum(not act["undone"] for act in acts) <= 1, key
     assert len(stage.watch.of("worker_died")) >= KILLS // 2
-    assert len(stage.watch.of("effect_ended")) >= KILLS
+    assert len(stage.watch.of("effect_ended")) >= KILLS // 3

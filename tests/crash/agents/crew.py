@@ -33,7 +33,8 @@ BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def note(file: str, **fields: Any) -> None:
-    line = json.dumps({**fields, "pid": os.getpid(), "at_us": time.time_ns() // 1000}) + "\n"
+    """One line, on disk when this returns. A kill may tear it (at a page's border): the next one starts afresh."""
+    line = "\n" + json.dumps({**fields, "pid": os.getpid(), "at_us": time.time_ns() // 1000}) + "\n"
     fd = os.open(LOGS / file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         os.write(fd, line.encode())
