@@ -45,6 +45,12 @@ Run = Annotated[str, typer.Argument(metavar="RUN", help="The run's id, as `tape 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is recorded with your name.")]
 
+OfTool = Annotated[str | None, typer.Option("--tool", metavar="T", help="Only at effects of this tool.")]
+OfDecision = Annotated[
+    int | None, typer.Option("--decision", min=0, metavar="N", help="Only in the turn of this decision.")
+]
+Nth = Annotated[int | None, typer.Option("--nth", min=1, metavar="N", help="Only at the n-th time it is passed.")]
+
 
 class Signal(StrEnum):
     KILL = "KILL"
@@ -199,12 +205,16 @@ def dev(
         bool, typer.Option("--without-tape", help="The demo with a blind retry instead of Tape, for contrast.")
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Print every entry.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget what the console remembers.")] = False,
+    ascii: Annotated[bool, typer.Option("--ascii", help="Draw the console with plain ASCII.")] = False,
+    no_mouse: Annotated[bool, typer.Option("--no-mouse", help="Leave the mouse to the terminal.")] = False,
 ) -> None:
-    """Start server, reactors and agent, and print what happens.
+    """Open the console: server, reactors and agent, and all that happens, live.
 
     \b
     Examples:
       tape dev
+      tape dev --headless
       tape dev --kill-resume-demo
       tape dev --kill-resume-demo --kill-at effect.begun
     """
@@ -224,10 +234,14 @@ def dev(
         from tape.lab.demo import run_demo
 
         code = run_demo(config, _say_line, point=kill_at, verbose=verbose)
-    else:
+    elif headless:
         from tape.lab.headless import Screenless
 
         code = Screenless(config, kills_first=True).run()
+    else:
+        from tape.tui.start import run_console
+
+        code = run_console(config, fresh=fresh, ascii=ascii, mouse=not no_mouse)
     raise typer.Exit(code)
 
 
@@ -433,17 +447,16 @@ def kill(
     at: Annotated[
         str | None, typer.Option("--at", metavar="POINT", help="Not now, but at a crash point, such as effect.acted.")
     ] = None,
-    tool: Annotated[str | None, typer.Option("--tool", metavar="T", help="Only at effects of this tool.")] = None,
-    decision: Annotated[
-        int | None, typer.Option("--decision", min=0, metavar="N", help="Only in the turn of this decision.")
-    ] = None,
-    nth: Annotated[
-        int | None, typer.Option("--nth", min=1, metavar="N", help="Only at the n-th time it is passed.")
-    ] = None,
+    tool: OfTool = None,
+    decision: OfDecision = None,
+    nth: Nth = None,
     signal: Annotated[
         Signal,
         typer.Option("--signal", case_sensitive=False, help="How to die; LOST is a reply that does not arrive."),
     ] = Signal.KILL,
+    each_run: Annotated[
+        bool, typer.Option("--each-run", help="Stays armed, and strikes once in every run that passes it.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Kill the agent, now or at a crash point. Needs a server.
@@ -453,16 +466,19 @@ def kill(
       tape kill
       tape kill --at effect.acted --tool wire_money
       tape kill --at decision.recorded --decision 1 --signal STOP
+      tape kill --at effect.acted --each-run
     """
     from tape.core.kernel.points import find_point
 
     if at is not None:
         find_point(at)
-    elif tool is not None or decision is not None or nth is not None:
-        raise UsageError("--tool, --decision and --nth narrow a crash point: add --at POINT")
+    elif tool is not None or decision is not None or nth is not None or each_run:
+        raise UsageError("--tool, --decision, --nth and --each-run belong to a crash point: add --at POINT")
     elif signal is Signal.LOST:
         raise UsageError("a reply can only be lost at a crash point: add --at POINT")
-    args = {"at": at, "tool": tool, "decision_index": decision, "nth": 1 if nth is None else nth, "signal": str(signal)}
+    if each_run and run_id is not None:
+        raise UsageError("--each-run is for every run: leave --run out")
+    args = {"at": at, **_narrowed(tool, decision, nth), "signal": str(signal), "each_run": each_run or None}
     placed = _order(_config(), "kill", run_id, args)
     if as_json:
         _paper().json(placed.result)
@@ -470,6 +486,92 @@ def kill(
         _paper().say(f"armed {at}: {signal}")
     else:
         _print_pids(placed, "killed", "no agent to kill")
+
+
+def _narrowed(tool: str | None, decision: int | None, nth: int | None) -> dict[str, Any]:
+    return {"tool": tool, "decision_index": decision, "nth": 1 if nth is None else nth}
+
+
+@app.command()
+def disarm(
+    point: Annotated[
+        str | None, typer.Argument(metavar="[POINT]", help="Only this crash point.", show_default=False)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Disarm crash points, all of them or one. Needs a server.
+
+    \b
+    Examples:
+      tape disarm
+      tape disarm effect.acted
+    """
+    from tape.core.kernel.points import find_point
+
+    if point is not None:
+        find_point(point)
+    placed = _order(_config(), "disarm", args={"at": point})
+    if as_json:
+        _paper().json(placed.result)
+        return
+    gone = cast(list[dict[str, Any]], placed.result["disarmed"])
+    for arm in gone:
+        _paper().say(f"disarmed {arm['at']}: {arm['signal']}")
+    if not gone:
+        _hint("nothing is armed" if point is None else f"{point} is not armed")
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def step(
+    run_id: Annotated[
+        str | None, typer.Option("--run", metavar="RUN", help="Only this run; else all that are being driven.")
+    ] = None,
+    to: Annotated[
+        str | None, typer.Option("--to", metavar="POINT", help="Not to the next place, but to this crash point.")
+    ] = None,
+    tool: OfTool = None,
+    decision: OfDecision = None,
+    nth: Nth = None,
+    go: Annotated[bool, typer.Option("--go", help="No more stops: let it run.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let a run go to its next boundary and stop there. Needs a server.
+
+    \b
+    Examples:
+      tape step
+      tape step --to effect.acted --tool wire_money
+      tape step --go
+    """
+    from tape.core.kernel.points import find_point
+
+    if to is not None:
+        find_point(to)
+    elif tool is not None or decision is not None or nth is not None:
+        raise UsageError("--tool, --decision and --nth narrow a crash point: add --to POINT")
+    if to is not None and go:
+        raise UsageError("a run cannot go on and stop at a point: leave one of --go and --to out")
+    args = {"to": to, **_narrowed(tool, decision, nth)} if to is not None else {"go": True} if go else {}
+    placed = _order(_config(), "step", run_id, args)
+    if as_json:
+        _paper().json(placed.result)
+        return
+    stepped = cast(list[dict[str, Any]], placed.result["stepped"])
+    for one in stepped:
+        _paper().say(_step_line(one))
+    if not stepped:
+        _hint("no run is in step mode" if run_id is None else f"{run_id} is not in step mode")
+        raise typer.Exit(FAILED)
+
+
+def _step_line(done: Mapping[str, Any]) -> str:
+    """What became of one run."""
+    run, stopped, target = done["run"] or "the next run", done["from"], done["to"] or "the next place"
+    on = f"{run} goes on from {stopped}" if stopped else ""
+    if done["go"]:
+        return on or f"{run} does not stop"
+    return f"{on} and stops at {target}" if on else f"{run} stops at {target}"
 
 
 @app.command()

@@ -34,8 +34,9 @@ def open_socket(path: str, timeout: float = 5.0) -> socket.socket:
     return link
 
 
-def ask(path: str, frame: Frame, timeout: float = 30.0) -> Frame:
-    """One question of an operator's command on a connection of its own. Raises ServerUnavailable."""
+def ask(path: str, frame: Frame, timeout: float | None = 30.0) -> Frame:
+    """One question of an operator's command on a connection of its own; without a `timeout` (seconds) it waits for as
+    long as the server lives. Raises ServerUnavailable."""
     with open_socket(path) as link:
         link.settimeout(timeout)
         decoder = wire.Decoder()

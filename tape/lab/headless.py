@@ -26,7 +26,10 @@ Work = Callable[[], None]
 
 class Screenless:
     """Prints what happens until it is told to stop. Everything is printed by the main thread: a terminal that stalls
-    holds up nothing else."""
+    holds up nothing else.
+
+    `kills_first`: for somebody who develops. Ctrl-C kills the agent first, and saving the code restarts it.
+    """
 
     def __init__(self, config: Config, *, kills_first: bool, clock: Clock | None = None) -> None:
         self._config = config
@@ -45,10 +48,11 @@ class Screenless:
             entries=lambda entries: self._queue.put(lambda: self._print(entries)),
             agent_said=lambda pid, line: self._say(f"agent {pid}: {line}"),
             trouble=self._trouble,
+            reloaded=self._reloaded,
         )
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
-        with Service(self._config, clock=self._clock, voice=voice) as service:
+        with Service(self._config, clock=self._clock, voice=voice, reload=self._kills_first) as service:
             for upstream in service.upstreams.values():
                 self._say(f"stand-in {upstream.name} at {upstream.url}, ledger {upstream.ledger_path}")
             service.host.wait_ready()
@@ -77,6 +81,11 @@ class Screenless:
             return
         self._last_trouble, self._trouble_at_us = line, now
         self._say(f"trouble: {line}")
+
+    def _reloaded(self, what: str) -> None:
+        """The same trouble after another save is news."""
+        self._last_trouble = ""
+        self._say(f"reloaded: {what}")
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         del frame

@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from pathlib import Path
 
 from tape.core.clock import Clock
 from tape.core.config import Config
+from tape.lab.reload import CodeWatcher, changed_text
 from tape.lab.upstream import Upstream, environment_variable, parse_options, start_upstream
 from tape.reactors.host import Host, Voice
 
 
 class Service:
-    """Context manager: `with Service(config) as service`, then `service.host` and `service.upstreams`."""
+    """Context manager: `with Service(config) as service`, then `service.host` and `service.upstreams`.
 
-    def __init__(self, config: Config, *, clock: Clock | None = None, voice: Voice | None = None) -> None:
+    `reload`: saving the project's code replaces the agent processes. `patient`: so it can mend a project that cannot
+    be loaded even at the start; otherwise such a start ends.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        clock: Clock | None = None,
+        voice: Voice | None = None,
+        reload: bool = False,
+        patient: bool = False,
+    ) -> None:
         self._config = config
         self._clock = clock
-        self._voice = voice
+        self._voice = voice or Voice()
+        self._reload = reload
+        self._patient = patient
         self._stack = ExitStack()
         self.upstreams: dict[str, Upstream] = {}
 
@@ -24,7 +40,7 @@ class Service:
         """Raises UsageError for wrong stand-in options, ServerUnavailable if another server holds the journal."""
         config = self._config
         options = {name: parse_options(given, f"tape.yaml: upstream {name}") for name, given in config.upstream.items()}
-        self.host = Host(config, clock=self._clock, voice=self._voice)
+        self.host = Host(config, clock=self._clock, voice=self._voice, patient=self._patient)
         with ExitStack() as stack:
             stack.enter_context(self.host.holding())
             for name, wanted in options.items():
@@ -32,9 +48,22 @@ class Service:
                 upstream = stack.enter_context(start_upstream(name, ledger, wanted))
                 self.upstreams[name] = upstream
                 self.host.environment[environment_variable(name)] = upstream.url
+            self._watch_code(stack)
             stack.enter_context(self.host)
             self._stack = stack.pop_all()
         return self
+
+    def _watch_code(self, stack: ExitStack) -> None:
+        """From before the first agent process loads the code: no save is missed."""
+        if not self._reload:
+            return
+        # A cached file is told from its source by whole seconds and size: two quick saves may look alike to it.
+        self.host.environment.setdefault("PYTHONDONTWRITEBYTECODE", "1")
+        stack.enter_context(CodeWatcher(self._config, self._on_change, trouble=self._voice.trouble))
+
+    def _on_change(self, changed: list[Path]) -> None:
+        self._voice.reloaded(changed_text(changed, self._config.root))
+        self.host.reload()
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()

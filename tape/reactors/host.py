@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import socket
 import sys
 import threading
@@ -40,12 +41,13 @@ from tape.core.kernel.events import (
     WorkerMoved,
 )
 from tape.core.kernel.lifecycle import WorkerStatus
-from tape.core.kernel.points import Arm
+from tape.core.kernel.points import Arm, Stop
 from tape.core.kernel.policy import Backoff
 from tape.core.kernel.resolution import Dispatch
 from tape.core.kernel.resolution import Writer as By
 from tape.core.server import acts
 from tape.core.server.orders import NEEDS_SERVER, Lock, Order, journal_verb, operator_name, socket_path
+from tape.core.server.peers import WorkerPeer
 from tape.core.server.server import Server, ServerPolicy
 from tape.core.server.supervisor import Launch, Notices, Supervisor, end_carriers
 from tape.core.wire import Frame
@@ -55,6 +57,7 @@ from tape.reactors.reactor import Desk, Reactor
 from tape.reactors.reconciler import Reconciler
 from tape.reactors.recovery import Recovery, void
 from tape.reactors.timers import Timers
+from tape.reactors.turnover import Seen, Step, Turnover
 
 PERIOD_SECONDS = 0.05
 LOAD_BACKOFF = Backoff(first_us=500_000, cap_us=30_000_000)
@@ -69,6 +72,7 @@ class Voice:
     entries: Callable[[list[Entry]], None] = lambda entries: None
     agent_said: Callable[[int, str], None] = lambda pid, line: None
     trouble: Callable[[str], None] = lambda line: None
+    reloaded: Callable[[str], None] = lambda what: None
 
 
 @dataclass(slots=True)
@@ -83,7 +87,11 @@ class ReactorState:
 
 
 class Host:
-    """Everything that runs while `tape dev` or `tape server` runs. Context manager: `with Host(config) as host`."""
+    """Everything that runs while `tape dev` or `tape server` runs. Context manager: `with Host(config) as host`.
+
+    `patient`: a project that cannot be loaded never ends the service, not even its start: it waits for a `reload`.
+    `drain_seconds`: how long the processes of the old code have, at a reload, to finish what they do.
+    """
 
     def __init__(
         self,
@@ -93,6 +101,8 @@ class Host:
         voice: Voice | None = None,
         environment: Mapping[str, str] | None = None,
         spare: int = 1,
+        patient: bool = False,
+        drain_seconds: float = 30.0,
     ) -> None:
         self.config = config
         self.clock = clock or SystemClock()
@@ -104,12 +114,19 @@ class Host:
         self._own_lock = contextlib.ExitStack()
         self._wake = threading.Event()
         self._stopping = False
+        self._draining = False
+        self._failed: set[int] = set()
         self._failed_loads = 0
         self._hold_until_us = 0
         self._was_ready = False
         self._early_deaths = 0
         self._said = ""
+        self._patient = patient
+        self._turnover = Turnover(self.clock, int(drain_seconds * 1_000_000))
+        self._reload_why = ""
+        self._pool_lock = threading.Lock()
         self.load_error: str | None = None
+        self.broken: str | None = None
         self.fatal: Exception | None = None
         self._started = threading.Event()
 
@@ -235,10 +252,24 @@ class Host:
     def _notices(self) -> Notices:
         host = socket.gethostname()
         return Notices(
-            started=lambda nonce, pid, ticks: self.server.worker_started(nonce, pid, ticks, self.clock.boot_id, host),
+            started=lambda nonce, pid, ticks: self._worker_started(nonce, pid, ticks, host),
             died=self._worker_died,
             said=self._agent_said,
         )
+
+    def drain(self, seconds: float) -> None:
+        """Lets every agent finish its boundary and give its leases back, and starts none; returns when all have ended,
+        or after so many seconds. For the moment before `stop`."""
+        with self._pool_lock:
+            self._draining = True
+        peers = list(self.server.peers.values())
+        with contextlib.suppress(EnvironmentTrouble):  # the server has ended: there is nothing to give back to
+            self.server.do(lambda: _let_go(peers))
+        for peer in peers:
+            self.supervisor.kill(peer.number, "drained before the end", signal.SIGTERM)
+        deadline = self.clock.boot_us() + int(seconds * 1_000_000)
+        while self.supervisor.count() and self.clock.boot_us() < deadline:
+            self.clock.sleep(0.02)
 
     def stop(self) -> None:
         """Ends the agents hard, then the reactors, the server, the journal. The next start recovers."""
@@ -253,10 +284,48 @@ class Host:
 
     # --- the pool ---------------------------------------------------------------------------------------------
 
+    def reload(self, why: str = "the code has changed") -> None:
+        """Replaces every agent process by one that loads the code anew; returns at once. Any thread, at any time, as
+        often as one likes.
+
+        The old ones get nothing new. Those that drive runs finish their boundary and give their leases back, those
+        that run hooks finish them; `turnover` says who is ended how. `why` is what the journal says of their deaths.
+        """
+        with self._pool_lock:
+            self._turnover.reload()
+            self._reload_why = why
+            self._failed_loads = self._early_deaths = self._hold_until_us = 0
+            self.broken = None
+        self._wake.set()
+
+    def _turn_over(self) -> None:
+        """On the reactors' thread: what it promised to a worker is on its way before that worker gets nothing new."""
+        if not self._turnover.old():
+            return
+        peers = {peer.number: peer for peer in list(self.server.peers.values()) if self._turnover.is_old(peer.number)}
+        staying = [peer for peer in peers.values() if not peer.leaving]
+        with contextlib.suppress(EnvironmentTrouble):  # the server has ended: `check` says so
+            if staying:
+                self.server.do(lambda: _let_go(staying))
+        self._fill_pool()
+        seen = [Seen(number, peer.ready, peer.frozen) for number, peer in peers.items()]
+        for worker, step in self._turnover.due(seen):
+            signal_ = signal.SIGTERM if step is Step.DRAIN else signal.SIGKILL
+            self.supervisor.kill(worker, self._reload_why, signal_)
+
+    def _worker_started(self, nonce: str, pid: int, ticks: int, host: str) -> int:
+        order = self._turnover.begin()
+        number = self.server.worker_started(nonce, pid, ticks, self.clock.boot_id, host)
+        self._turnover.name(order, number)
+        return number
+
     def _worker_died(self, number: int, how: str, proven: bool) -> None:
         peer = self.server.peers.get(number)
-        self._note_early_death(early=peer is not None and not peer.ready, how=how)
+        if not self._turnover.is_old(number) and number not in self._failed:
+            self._note_early_death(early=peer is not None and not peer.ready, how=how)
+        self._failed.discard(number)
         self.server.worker_died(number, how, proven)
+        self._turnover.bury(number)
         self._fill_pool()
         self._wake.set()
 
@@ -276,33 +345,50 @@ class Host:
         if early and self._started.is_set() and how.startswith(("SIGKILL", "SIGTERM")):
             return
         self._early_deaths = self._early_deaths + 1 if early and not self._stopping else 0
-        if self._early_deaths >= EARLY_DEATHS_LIMIT and self.load_error is None:
-            self.load_error = f"the agent process ends before it is ready ({how}); {self._last_words()}"
-            self._started.set()
+        if self._early_deaths >= EARLY_DEATHS_LIMIT:
+            why = f"the agent process ends before it is ready ({how}); {self._last_words()}"
+            self._cannot_load(why, ends=not (self._patient or self._turnover.reloaded))
 
     def _fill_pool(self) -> None:
         """As many agent processes as drive runs at once, the warm spare, and one more per worker that is busy with
-        hooks or frozen."""
-        if self._stopping or self.load_error is not None or self.clock.boot_us() < self._hold_until_us:
-            return
-        extra = sum(1 for peer in list(self.server.peers.values()) if peer.frozen or (peer.hooks and not peer.drives))
-        wanted = self.config.workers + max(self.spare, 0) + min(extra, 4)
-        for _ in range(wanted - self.supervisor.count()):
-            self.supervisor.start()
+        hooks or frozen. Those of the old code do not count."""
+        with self._pool_lock:
+            if (
+                self._stopping
+                or self._draining
+                or self.load_error is not None
+                or self.clock.boot_us() < self._hold_until_us
+            ):
+                return
+            peers = [peer for peer in list(self.server.peers.values()) if not self._turnover.is_old(peer.number)]
+            extra = sum(1 for peer in peers if peer.frozen or (peer.hooks and not peer.drives))
+            wanted = self.config.workers + max(self.spare, 0) + min(extra, 4)
+            for _ in range(wanted - self._turnover.fresh()):
+                self._turnover.ask()
+                self.supervisor.start()
 
     def _on_failed_load(self, worker: int, why: str) -> None:
-        """A project that cannot be loaded ends a start. Later (somebody has saved half a file) it is tried again, ever
-        more slowly, and the trouble is told."""
-        del worker
-        self._failed_loads += 1
-        if not self._was_ready:
-            self.load_error = why
-        self._hold_until_us = self.clock.boot_us() + LOAD_BACKOFF.delay_us(self._failed_loads)
+        """A project that cannot be loaded ends a start, unless the host is patient. Later (somebody has saved half a
+        file) it is tried again."""
+        self._failed.add(worker)
+        if not self._turnover.is_old(worker):
+            self._cannot_load(why, ends=not (self._patient or self._was_ready))
+
+    def _cannot_load(self, why: str, *, ends: bool) -> None:
+        """The code of now cannot be loaded: told once, and tried again ever more slowly, until it can or changes."""
+        with self._pool_lock:
+            told, self.broken = self.broken, why
+            self._failed_loads += 1
+            self._hold_until_us = self.clock.boot_us() + LOAD_BACKOFF.delay_us(self._failed_loads)
+            if ends and self.load_error is None:
+                self.load_error = why
         self._started.set()
-        self.voice.trouble(why)
+        if why != told:
+            self.voice.trouble(why)
 
     def wait_ready(self, seconds: float = 30.0) -> None:
-        """Returns when an agent process is ready. Raises UsageError if the project cannot be loaded."""
+        """Returns when an agent process is ready; if the host is patient, also when none can be: then `broken` says
+        why. Raises UsageError if the project cannot be loaded."""
         if not self._started.wait(seconds):
             raise EnvironmentTrouble(f"no agent process was ready within {seconds:g} s; {self._last_words()}")
         if self.load_error is not None:
@@ -319,10 +405,16 @@ class Host:
             self._started.set()
         if entries:
             self.voice.entries(entries)
-        if any(isinstance(entry.event, WorkerMoved) and entry.event.status == WorkerStatus.READY for entry in entries):
-            self._was_ready, self._failed_loads = True, 0
+        if any(self._is_ready_now(entry.event) for entry in entries):
+            self._was_ready, self._failed_loads, self.broken = True, 0, None
         if not entries or any(_may_make_work(entry.event) for entry in entries):
             self._wake.set()
+
+    def _is_ready_now(self, event: Event) -> bool:
+        """Whether an agent process has loaded the code as it is now."""
+        if not isinstance(event, WorkerMoved) or event.status != WorkerStatus.READY:
+            return False
+        return not self._turnover.is_old(event.worker)
 
     def _operator(self, server: Server, frame: Frame) -> Future[dict[str, Any]]:
         """An operator's order on the server's thread."""
@@ -374,6 +466,19 @@ class Host:
     def arm(self, arm: Arm) -> None:
         self.server.arm(arm)
 
+    def arms(self) -> list[Arm]:
+        """What is armed now, and where runs are to stop. From any thread."""
+        return self.server.arms()
+
+    def stops(self) -> list[Stop]:
+        """The runs that are stopped now, and where. From any thread."""
+        return self.server.stops()
+
+    @property
+    def manifest(self) -> dict[str, Any] | None:
+        """What the project declares: `agents` and `tools`, see agent/manifest.py. None until a worker has told it."""
+        return self.server.manifest
+
     # --- the reactors' thread ---------------------------------------------------------------------------------
 
     def _loop(self, reactors: list[Reactor]) -> None:
@@ -382,6 +487,7 @@ class Host:
                 self._wake.wait(PERIOD_SECONDS)
                 self._wake.clear()
                 for reactor in reactors:
+                    self._turn_over()  # before each: a reload soon gets its turn, whatever the others have to do
                     self._tick(reactor)
                 self._fill_pool()
         except Exception as error:  # nobody foresaw it: better no reactors than ones that are silently gone
@@ -429,6 +535,11 @@ class _Pool:
             return False
         self._host.supervisor.kill(worker, "its lease ran out")
         return True
+
+
+def _let_go(peers: list[WorkerPeer]) -> None:
+    for peer in peers:
+        peer.leaving = True
 
 
 _PROGRESS = (ModelAsked, Decision, Charge, Sample, TimerSet, Attached)

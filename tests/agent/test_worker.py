@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -371,4 +372,18 @@ def test_a_worker_that_drains_ends_its_hooks_first() -> None:
 
     stage.loop.run_until_complete(leave())
     assert stage.link.told[-1]["t"] == "hook_result"
+    stage.close()
+
+
+def test_the_manifest_is_told_once_after_the_welcome() -> None:
+    stage = Stage(clerk)
+    assert not stage.link.told
+    stage.push({"t": "welcome", "worker": 1, "heartbeat_us": 60_000_000, "armed": False})
+    (manifest,) = stage.until("manifest")
+    assert [agent["name"] for agent in manifest["agents"]] == ["clerk"]
+    stage.push({"t": "welcome", "worker": 1, "heartbeat_us": 60_000_000, "armed": False})
+    for thread in threading.enumerate():
+        if thread.name == "manifest":
+            thread.join(10)
+    assert len(stage.until("manifest")) == 1
     stage.close()

@@ -95,7 +95,10 @@ def fails(said: Said, code: int, *words: str) -> None:
 
 # --- help and usage ---------------------------------------------------------------------------------------------
 
-COMMANDS = ("init", "dev", "server", "status", "doctor", "run", "kill", "thaw", "cancel", "redrive", "resolve")
+COMMANDS = (
+    "init", "dev", "server", "status", "doctor",
+    "run", "kill", "disarm", "step", "thaw", "cancel", "redrive", "resolve",
+)  # fmt: skip
 
 
 def test_without_a_command_there_is_help(tape: Tape) -> None:
@@ -138,6 +141,14 @@ def test_version(tape: Tape) -> None:
         ["kill", "--nth", "1"],
         ["kill", "--at", "effect.acted", "--nth", "0"],
         ["kill", "--signal", "LOST"],
+        ["kill", "--signal", "HOLD"],
+        ["kill", "--each-run"],
+        ["kill", "--at", "effect.acted", "--each-run", "--run", "r-1"],
+        ["disarm", "effect.began"],
+        ["step", "--to", "effect.began"],
+        ["step", "--to", "effect.begun", "--go"],
+        ["step", "--tool", "wire_money"],
+        ["step", "--go", "--nth", "2"],
         ["dev", "--kill-at", "effect.acted"],
         ["dev", "--without-tape"],
         ["dev", "--kill-resume-demo", "--kill-at", "no.such.point"],
@@ -462,7 +473,25 @@ def test_a_dump_as_json(tape: Tape, journal: Journal) -> None:
             ["kill", "--run", "r-1", "--at", "effect.acted", "--tool", "t", "--decision", "1", "--signal", "stop"],
             "kill",
             "r-1",
-            {"at": "effect.acted", "tool": "t", "decision_index": 1, "nth": 1, "signal": "STOP"},
+            {"at": "effect.acted", "tool": "t", "decision_index": 1, "nth": 1, "signal": "STOP", "each_run": None},
+            "",
+        ),
+        (
+            ["kill", "--at", "effect.acted", "--each-run"],
+            "kill",
+            None,
+            {"at": "effect.acted", "tool": None, "decision_index": None, "nth": 1, "signal": "KILL", "each_run": True},
+            "",
+        ),
+        (["disarm"], "disarm", None, {"at": None}, ""),
+        (["disarm", "at:mine"], "disarm", None, {"at": "at:mine"}, ""),
+        (["step"], "step", None, {}, ""),
+        (["step", "--run", "r-1", "--go"], "step", "r-1", {"go": True}, ""),
+        (
+            ["step", "--to", "effect.begun", "--tool", "t", "--nth", "2"],
+            "step",
+            None,
+            {"to": "effect.begun", "tool": "t", "decision_index": None, "nth": 2},
             "",
         ),
         (
@@ -473,12 +502,26 @@ def test_a_dump_as_json(tape: Tape, journal: Journal) -> None:
             "",
         ),
     ],
-    ids=["cancel", "redrive", "confirm", "retry", "kill", "run"],
+    ids=[
+        "cancel",
+        "redrive",
+        "confirm",
+        "retry",
+        "kill",
+        "kill-each",
+        "disarm",
+        "disarm-one",
+        "step",
+        "go",
+        "to",
+        "run",
+    ],
 )
 def test_orders(
     tape: Tape, desk: Desk, arguments: list[str], verb: str, run_id: str | None, args: dict[str, Any], reason: str
 ) -> None:
-    desk.result = {"run": "r-1", "status": "RUNNABLE", "armed": {}}
+    arm, moved = {"at": "run.ended", "signal": "TERM"}, {"run": "r-1", "from": None, "to": None, "go": False}
+    desk.result = {"run": "r-1", "status": "RUNNABLE", "armed": {}, "disarmed": [arm], "stepped": [moved]}
     said = tape(*arguments)
     assert (said.code, said.err) == (0, "")
     (order,) = desk.placed
@@ -506,6 +549,38 @@ def test_what_orders_print(tape: Tape, desk: Desk) -> None:
     assert tape("thaw").out == "thawed pid 7\n"
     desk.result = {"thawed": []}
     assert tape("thaw") == Said(1, "", "no agent is stopped\n")
+
+
+@pytest.mark.parametrize(
+    ("moved", "line"),
+    [
+        (("r-1", "effect.begun", None, False), "r-1 goes on from effect.begun and stops at the next place"),
+        (("r-1", "effect.begun", "run.ended", False), "r-1 goes on from effect.begun and stops at run.ended"),
+        (("r-1", None, None, False), "r-1 stops at the next place"),
+        ((None, None, "run.ended", False), "the next run stops at run.ended"),
+        (("r-1", "effect.begun", None, True), "r-1 goes on from effect.begun"),
+        (("r-1", None, None, True), "r-1 does not stop"),
+        ((None, None, None, True), "the next run does not stop"),
+    ],
+)
+def test_what_a_step_prints(
+    tape: Tape, desk: Desk, moved: tuple[str | None, str | None, str | None, bool], line: str
+) -> None:
+    one = dict(zip(("run", "from", "to", "go"), moved, strict=True))
+    desk.result = {"stepped": [one, one]}
+    assert tape("step").out == f"{line}\n{line}\n"
+    assert json.loads(tape("step", "--json").out) == {"stepped": [one, one]}
+
+
+def test_what_is_not_there_to_step_or_disarm(tape: Tape, desk: Desk) -> None:
+    desk.result = {"stepped": [], "disarmed": []}
+    assert tape("step", "--go") == Said(1, "", "no run is in step mode\n")
+    assert tape("step", "--run", "r-1", "--go") == Said(1, "", "r-1 is not in step mode\n")
+    assert tape("disarm") == Said(1, "", "nothing is armed\n")
+    assert tape("disarm", "run.ended") == Said(1, "", "run.ended is not armed\n")
+    desk.result = {"disarmed": [{"at": "run.ended", "signal": "HOLD"}]}
+    assert tape("disarm").out == "disarmed run.ended: HOLD\n"
+    assert json.loads(tape("disarm", "--json").out) == desk.result
 
 
 def test_without_a_server_orders_are_recorded(tape: Tape, desk: Desk) -> None:
@@ -545,7 +620,7 @@ def test_a_person_settles_what_only_a_person_can_know(tape: Tape, journal: Journ
     fails(tape("cancel", "r-000000000000"), 2, "no run r-000000000000")
 
 
-@pytest.mark.parametrize("command", ["kill", "thaw"])
+@pytest.mark.parametrize("command", ["kill", "thaw", "step", "disarm"])
 def test_some_orders_need_a_server(tape: Tape, project: Path, command: str) -> None:
     fails(tape(command), 3, "no server runs for this project")
 

@@ -14,7 +14,18 @@ from pathlib import Path
 import pytest
 
 from tape.core.clock import format_us
-from tape.core.journal import audit, audit_facts, dump, migrations, schema, views
+from tape.core.journal import (
+    audit,
+    audit_facts,
+    backlog,
+    dump,
+    effect_lists,
+    lists,
+    migrations,
+    needs,
+    schema,
+    views,
+)
 from tape.core.journal.dialect import create_statements
 from tape.core.journal.dump import dump_json
 from tape.core.journal.entries import LaterEvent, decode_event, entry_json
@@ -26,7 +37,15 @@ from tape.core.kernel.events import BY_KIND, Decision, EffectEnded
 from tape.core.kernel.resolution import Answer
 from tests.core.view_journals import WIRE, Journal, tamper
 
-SQL = {**views.SQL, **dump.SQL, **audit.SQL, **audit_facts.SQL}
+ROOMS = (views, lists, effect_lists, backlog, needs, dump, audit, audit_facts)
+SQL = {name: text for room in ROOMS for name, text in room.SQL.items()}
+VALUES = dict.fromkeys(
+    (
+        *("run_id", "run_no", "before_no", "after_no", "until_no", "numbers", "limit"),
+        *("status", "after", "floor", "key", "keys", "tools"),
+    ),
+    0,
+)
 
 
 @pytest.fixture
@@ -50,13 +69,15 @@ def schema_only() -> Iterator[sqlite3.Connection]:
 
 @pytest.mark.parametrize("name", SQL)
 def test_each_text_can_be_prepared(schema_only: sqlite3.Connection, name: str) -> None:
-    values = dict.fromkeys(("run_id", "run_no", "before_no", "limit", "status", "after"), 0)
-    schema_only.execute(f"EXPLAIN {SQL[name]}", values)
+    schema_only.execute(f"EXPLAIN {SQL[name]}", VALUES)
+
+
+def test_each_text_has_a_name_of_its_own() -> None:
+    assert all(SQL[name] == text for room in ROOMS for name, text in room.SQL.items())
 
 
 def plan(connection: sqlite3.Connection, name: str) -> str:
-    values = dict.fromkeys(("run_id", "run_no", "before_no", "limit", "status", "after"), 0)
-    return "; ".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {SQL[name]}", values))
+    return "; ".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {SQL[name]}", VALUES))
 
 
 @pytest.mark.parametrize(
@@ -477,7 +498,11 @@ HEAVY = ("sqlmodel", "sqlalchemy", "pydantic", "typer", "textual", "psutil", "as
 
 
 @pytest.mark.parametrize(
-    "module", ["views", "shapes", "entries", "dump", "audit", "audit_facts", "audit_run", "environment", "schema"]
+    "module",
+    [
+        *("views", "shapes", "entries", "dump", "audit", "audit_facts", "audit_run", "environment", "schema"),
+        *("access", "lists", "effect_lists", "backlog", "needs", "commands"),
+    ],
 )
 def test_reading_loads_no_orm(module: str) -> None:
     code = f"import sys, tape.core.journal.{module}; print([name for name in {HEAVY} if name in sys.modules])"

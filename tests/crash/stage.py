@@ -37,6 +37,8 @@ lease: {{ttl: {ttl}, heartbeat: 300ms, stall: {stall}}}
 recovery: {{max_crashes: {max_crashes}, backoff: 20ms..200ms}}
 """
 
+DRAIN_SECONDS = 2.0
+
 
 @dataclass(frozen=True)
 class Upstreams:
@@ -171,7 +173,9 @@ class Stage:
             agent_said=lambda pid, line: self.watch.said.append(f"agent {pid}: {line}"),
             trouble=self.watch.trouble.append,
         )
-        return Host(self.config, voice=voice, environment=self.environment, spare=self.spare)
+        return Host(
+            self.config, voice=voice, environment=self.environment, spare=self.spare, drain_seconds=DRAIN_SECONDS
+        )
 
     def open(self) -> Stage:
         self.host.start()

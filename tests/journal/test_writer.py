@@ -154,6 +154,29 @@ def test_the_nth_statement_fails_and_everything_after_it(tmp_path: Path, fault: 
         book.close()
 
 
+def test_what_builds_on_a_verb_that_was_not_written_is_not_written(
+    tmp_path: Path, fault: Callable[[Book, Plan], None]
+) -> None:
+    """Whichever statement fails a second time: of one run's chain there is only ever a beginning."""
+    count = statement_count(tmp_path, fault)
+    cut = 0
+    for number in range(count + 1, 2 * count + 12, 3):
+        book, verbs, after = fresh(tmp_path, f"{number}.db")
+        other = book.driven()[0]
+        after = book.row("SELECT max(id) FROM entry")[0]
+        fault(book, Plan(lambda at, sql, number=number: at in (count, number)))
+        chains = ["the run"] * len(verbs)
+        outcomes = book.writer.commit([*verbs, lambda tx, other=other: runs.cancel(tx, other)], [*chains, None])
+        told = shape(outcomes)
+        failed = told.index("JournalUnavailable") if "JournalUnavailable" in told else len(verbs)
+        if failed < len(verbs):
+            assert told == [*HEALTHY[:failed], *["JournalUnavailable"] * (len(verbs) - failed), "ok"], number
+            cut += 1
+        agrees(book, outcomes, after)
+        book.close()
+    assert cut > 10
+
+
 def test_a_statement_fails_in_the_batch_and_another_alone(tmp_path: Path, fault: Callable[[Book, Plan], None]) -> None:
     """Some verbs are applied, some not: each outcome says the truth about its own."""
     count = statement_count(tmp_path, fault)

@@ -38,12 +38,12 @@ class CountingWriter(Writer):
     commits: list[int]
     failing: Callable[[int], TapeError | None] = staticmethod(lambda count: None)
 
-    def commit(self, verbs: Any) -> list[Outcome[Any]]:
+    def commit(self, verbs: Any, chains: Any = ()) -> list[Outcome[Any]]:
         error = self.failing(len(verbs))
         if error is not None:
             return [Outcome(None, error) for _ in verbs]
         self.__dict__.setdefault("commits", []).append(len(verbs))
-        return super().commit(verbs)
+        return super().commit(verbs, chains)
 
 
 @dataclass

@@ -17,13 +17,14 @@ from typing import Any
 from tape.core.agent.driver import drive
 from tape.core.agent.hooks import run_hook
 from tape.core.agent.loop import IdleSelector, new_loop
+from tape.core.agent.manifest import manifest_of
 from tape.core.agent.project import load_agents
 from tape.core.clock import Clock, SystemClock
 from tape.core.kernel import errors
 from tape.core.kernel.errors import ServerUnavailable, TapeError, one_line
 from tape.core.sdk.client import Link, end_own_group
 from tape.core.sdk.context import CallCancelled, RunContext
-from tape.core.sdk.decorators import Agent
+from tape.core.sdk.decorators import TOOLS, Agent
 from tape.core.sdk.replay import Tape
 from tape.core.wire import Frame
 
@@ -106,9 +107,15 @@ class Worker:
     def _welcome(self, frame: Frame) -> None:
         self._arm(frame["armed"])
         if self.heartbeat is None:
+            threading.Thread(target=self._declare, name="manifest", daemon=True).start()
             pause = frame["heartbeat_us"] / 1_000_000
             self.heartbeat = threading.Thread(target=self._beat, args=(pause,), name="heartbeat", daemon=True)
             self.heartbeat.start()
+
+    def _declare(self) -> None:
+        """Tells once what the project declares; in a thread, because schemas may take a while."""
+        with contextlib.suppress(TapeError):  # one that is no frame: nothing depends on it
+            self.link.tell({"t": "manifest", **manifest_of(self.agents, list(TOOLS.values()))})
 
     def _beat(self, pause_seconds: float) -> None:
         """Vouches for the process, and tells for how long its event loop has been silent."""

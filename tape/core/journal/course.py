@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, cast
 
+from tape.core.journal.commands import resolve_commands
 from tape.core.journal.duties import decide_obligations
 from tape.core.journal.outcomes import recheck
 from tape.core.journal.tables import EffectRow, ObligationRow, TimerRow
@@ -76,10 +77,6 @@ def _waiting_on(outside: list[Row]) -> str:
     who = {Step.COMPENSATE: "undo"}.get(first["step"], "outbox" if first["step"] == Step.AGAIN else "look-up")
     more = f" and {len(outside) - 1} more" if len(outside) > 1 else ""
     return f"{who} of {first['key'].split('/', 1)[1]}{more}"
-
-
-def resolve_commands(key: str) -> tuple[str, ...]:
-    return tuple(f"tape resolve {key} {how} --reason TEXT" for how in ("--confirm JSON", "--fail", "--retry"))
 
 
 def stick(run: RunEdit, why: str, commands: tuple[str, ...]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from enum import StrEnum
 from typing import Any, cast
 
 from tape.core.clock import format_us
@@ -69,6 +70,110 @@ class RunCounts:
     @property
     def ended(self) -> int:
         return self.total - sum(self.open.values())
+
+
+@dataclass(frozen=True, slots=True)
+class EffectRef:
+    """One tool call in a list over all runs. `attempts` counts enterings of its body; `step` is what is to be done
+    next (empty while a body runs and when the effect has ended)."""
+
+    run_id: str
+    key: str
+    tool: str
+    status: str
+    attempts: int
+    resolution: str
+    writer: str
+    step: str
+    begun_us: int
+    ended_us: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRef:
+    """A live lease: `worker` drives the run until `lease_until_boot_us`, unless a heartbeat renews it."""
+
+    run_id: str
+    worker: int
+    pid: int
+    host: str
+    epoch: int
+    drive: int
+    granted_us: int
+    lease_until_boot_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """What waits for one reactor: `queued` is due now or later, `claimed` is in hand. `next_us` is when the first is
+    due (0 or past: now), in boot time, for timers in wall time; None if nothing is queued."""
+
+    queued: int = 0
+    claimed: int = 0
+    next_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """The queues of the five reactors. Recovery and timers claim nothing."""
+
+    recovery: Queue
+    reconciler: Queue
+    outbox: Queue
+    timers: Queue
+    compensation: Queue
+
+
+class NeedKind(StrEnum):
+    RUN = "run"
+    EFFECT = "effect"
+    OBLIGATION = "obligation"
+    CONFLICT = "conflict"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One thing that only a person can settle, or must look at: `why`, and the `commands` that help.
+
+    `key` and `tool` are empty for a run. `args` are those of the tool call, exactly; `evidence` is the attempts with
+    how they ended (effect, obligation) or the surplus act (conflict); `row` is the row of the resolution table that
+    led here. A run that does not fit its tape has both sides in `recorded` and `asked`.
+    """
+
+    kind: NeedKind
+    run_id: str
+    agent: str
+    key: str
+    tool: str
+    args: Any
+    evidence: Any
+    why: str
+    row: str
+    commands: tuple[str, ...]
+    since_us: int
+    recorded: str = ""
+    asked: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DutyFacts:
+    """A duty to undo: of a surplus act, or of the effect's own."""
+
+    status: str
+    surplus: bool
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFacts:
+    """What the journal says about one idempotency key; `status` is empty if the run has no such effect. Duties from
+    the oldest to the newest."""
+
+    key: str
+    tool: str
+    status: str
+    resolution: str
+    duties: tuple[DutyFacts, ...] = ()
 
 
 def view_json(value: Any, special: Mapping[type, Callable[[Any], Any]] = {}) -> Any:

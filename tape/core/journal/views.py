@@ -6,46 +6,40 @@ schema made from `tables`.
 
 from __future__ import annotations
 
-import os
 import sqlite3
-from collections.abc import Generator, Iterable, Mapping
+from array import array
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from tape.core.journal.schema import APPLICATION_ID, SCHEMA_VERSION
-from tape.core.journal.shapes import RunCounts, RunView, WorkerRef
+from tape.core.journal import access, lists
+from tape.core.journal.access import JournalMissing as JournalMissing
+from tape.core.journal.access import unreadable
+from tape.core.journal.shapes import (
+    Backlog,
+    EffectRef,
+    KeyFacts,
+    LeaseRef,
+    Need,
+    RunCounts,
+    RunView,
+)
 from tape.core.kernel.errors import JournalUnavailable, NotFound, SchemaTooNew
 from tape.core.kernel.lifecycle import RUN_ENDS, RunStatus
 
 if TYPE_CHECKING:  # loaded where entries are read: a list of runs needs none of it
     from tape.core.journal.dump import RunDump
     from tape.core.kernel.events import Entry
+    from tape.core.run_filter import RunFilter
 
 BUSY_SECONDS = 5.0
 NO_LIMIT = -1
 
-_RUN = """
-SELECT run.no, run.id, run.agent, run.status, run.decisions, run.effects, run.epoch, run.seq, run.drive, run.crashes,
-       run.waiting_on, run.end_status, run.error, run.cancel, run.created_us, run.updated_us,
-       worker.no, worker.host, worker.pid,
-       (SELECT count(*) FROM conflict WHERE conflict.run_no = run.no AND conflict.closed_us IS NULL)
-FROM run LEFT JOIN worker ON worker.no = run.worker_no
-"""
-_RUN_OPEN = _RUN.replace("FROM run", "FROM run INDEXED BY run_open")
-_OPEN = "run.status NOT IN ('TERMINAL', 'FAILED', 'CANCELLED')"  # word for word the condition of the index run_open
 _ENTRY = "SELECT entry.id, run.id, entry.seq, entry.epoch, entry.at_us, entry.kind, entry.body"
 
 SQL: Mapping[str, str] = {
-    "run": f"{_RUN} WHERE run.id = :run_id",
-    "runs": f"{_RUN} WHERE run.no < :before_no ORDER BY run.no DESC LIMIT :limit",
-    "runs_open": f"{_RUN_OPEN} WHERE {_OPEN} AND run.no < :before_no ORDER BY run.no DESC LIMIT :limit",
-    "runs_status": f"{_RUN} WHERE run.status = :status AND run.no < :before_no ORDER BY run.no DESC LIMIT :limit",
-    "runs_status_open": f"{_RUN} WHERE {_OPEN} AND run.status = :status AND run.no < :before_no "
-    "ORDER BY run.no DESC LIMIT :limit",
-    "run_count": "SELECT count(*) FROM run",
-    "open_counts": f"SELECT run.status, count(*) FROM run WHERE {_OPEN} GROUP BY run.status",
     "last_id": "SELECT coalesce(max(id), 0) FROM entry",
     "feed": f"{_ENTRY} FROM entry LEFT JOIN run ON run.no = entry.run_no "
     "WHERE entry.id > :after ORDER BY entry.id LIMIT :limit",
@@ -55,28 +49,6 @@ SQL: Mapping[str, str] = {
     "entries_of_run": "SELECT id, seq, epoch, at_us, kind, body FROM entry WHERE run_no = :run_no",
     "tape": "SELECT id, seq, epoch, at_us, kind, body FROM entry WHERE run_no = :run_no AND seq > 0 ORDER BY seq",
 }
-
-
-class JournalMissing(JournalUnavailable):
-    """There is no journal yet: nothing has been run in this project."""
-
-
-def unreadable(path: Path, error: sqlite3.Error) -> JournalUnavailable:
-    """The one line for a journal that cannot be read now."""
-    text = str(error)
-    hints = {
-        "unable to open database file": "reading needs write access to its folder, or a copy of it: make the folder "
-        "writable, or copy with `sqlite3 JOURNAL \"VACUUM INTO 'COPY'\"` where it is",
-        "file is not a database": "it is no journal; move it away or set TAPE_JOURNAL",
-        "database disk image is malformed": "it is damaged; `tape doctor` says where, a backup helps",
-        "database is locked": "another process holds it; stop that process and try again",
-        "disk I/O error": "the disk reports an error; see `tape doctor`",
-        "Could not decode": "it holds bytes that are no text, so it is damaged; `tape doctor` says where",
-        "no such ": "it does not have the tables of its version; restore a backup or move it away",
-    }
-    hints["attempt to write a readonly database"] = hints["unable to open database file"]
-    hint = next((hints[known] for known in hints if known in text), text)
-    return JournalUnavailable(f"the journal {path} cannot be read: {hint}")
 
 
 class Reader:
@@ -137,8 +109,8 @@ class Reader:
         """Runs, newest first. The next page is `before_no=` the last one's `no`. A run that does not exist gives an
         empty list; `run` raises."""
         if run_id is not None:
-            found = self.fetch(SQL["run"], {"run_id": run_id})
-            return [run for run in _runs(found) if status is None or run.status == status]
+            found = self.fetch(lists.SQL["run"], {"run_id": run_id})
+            return [run for run in lists.runs_of(found) if status is None or run.status == status]
         values = {
             "before_no": 1 << 62 if before_no is None else before_no,
             "limit": NO_LIMIT if limit is None else limit,
@@ -146,8 +118,8 @@ class Reader:
         if status is not None:
             values |= {"status": status}
             ended = status in RUN_ENDS or status not in RunStatus.__members__
-            return _runs(self.fetch(SQL["runs_status" if ended else "runs_status_open"], values))
-        return _runs(self.fetch(SQL["runs_open" if open_only else "runs"], values))
+            return lists.runs_of(self.fetch(lists.SQL["runs_status" if ended else "runs_status_open"], values))
+        return lists.runs_of(self.fetch(lists.SQL["runs_open" if open_only else "runs"], values))
 
     def run(self, run_id: str) -> RunView:
         """Raises NotFound."""
@@ -156,10 +128,76 @@ class Reader:
             raise NotFound(f"no run {run_id} in {self.path}: `tape status` lists them")
         return found[0]
 
+    def run_numbers(
+        self, wanted: RunFilter | None = None, *, after_no: int = 0, until_no: int | None = None
+    ) -> array[int]:
+        """The `no` of every run that the filter lets through, ascending: of those above `after_no`, up to `until_no`.
+        A filter on text, tools or ends looks at every run of that span."""
+        with self.snapshot():
+            return lists.run_numbers(self.fetch, wanted, after_no, until_no)
+
+    def runs_by_no(self, numbers: Sequence[int]) -> list[RunView]:
+        """The runs with these numbers, in this order; those that do not exist are left out."""
+        return lists.runs_by_no(self.fetch, numbers)
+
     def counts(self) -> RunCounts:
         with self.snapshot():
-            total = self.fetch(SQL["run_count"])[0][0]
-            return RunCounts(total, {status: count for status, count in self.fetch(SQL["open_counts"])})
+            total = self.fetch(lists.SQL["run_count"])[0][0]
+            return RunCounts(total, {status: count for status, count in self.fetch(lists.SQL["open_counts"])})
+
+    def status_counts(self) -> dict[str, int]:
+        """Runs by status, zeros included. It walks over all runs: once at the start, then by the entries."""
+        with self.snapshot():
+            return lists.status_counts(self.fetch)
+
+    def open_effects(self, limit: int) -> list[EffectRef]:
+        """Effects that are PENDING or UNKNOWN, of all runs, newest first."""
+        from tape.core.journal.effect_lists import open_effects
+
+        return open_effects(self.fetch, limit)
+
+    def recent_effects(self, limit: int) -> list[EffectRef]:
+        """Effects that began or ended last, latest first, among those that the newest entries tell of."""
+        from tape.core.journal.effect_lists import recent_effects
+
+        with self.snapshot():
+            return recent_effects(self.fetch, limit)
+
+    def key_facts(self, keys: Iterable[str]) -> list[KeyFacts]:
+        """What the journal says about these idempotency keys; keys of runs that it does not hold are left out."""
+        from tape.core.journal.effect_lists import key_facts
+
+        return key_facts(self.fetch, keys)
+
+    def tool_facts(self, tools: Iterable[str], after_no: int, until_no: int) -> list[KeyFacts]:
+        """The same for every effect of these tools in the runs numbered above `after_no`, up to `until_no`."""
+        from tape.core.journal.effect_lists import tool_facts
+
+        return tool_facts(self.fetch, tools, after_no, until_no)
+
+    def last_no(self) -> int:
+        """The number of the newest run, 0 without any."""
+        return self.fetch(lists.SQL["last_no"])[0][0]
+
+    def backlog(self) -> Backlog:
+        """What waits for each of the five reactors."""
+        from tape.core.journal.backlog import backlog
+
+        with self.snapshot():
+            return backlog(self.fetch)
+
+    def live_leases(self) -> list[LeaseRef]:
+        """Who drives what now, oldest lease first."""
+        from tape.core.journal.backlog import live_leases
+
+        return live_leases(self.fetch)
+
+    def needs(self, limit: int = 200) -> list[Need]:
+        """What only a person can settle, newest first."""
+        from tape.core.journal.needs import needs
+
+        with self.snapshot():
+            return needs(self.fetch, limit)
 
     def last_id(self) -> int:
         """Where the change feed ends now: `entries(after=...)` goes on from there."""
@@ -202,27 +240,13 @@ class Reader:
             return assemble(run, self._entries_of(run_id, run.no), rows)
 
 
-def _runs(rows: Iterable[tuple[Any, ...]]) -> list[RunView]:
-    return [
-        RunView(
-            *row[:13],
-            cancel=bool(row[13]),
-            created_us=row[14],
-            updated_us=row[15],
-            worker=None if row[16] is None else WorkerRef(row[16], row[17], row[18]),
-            conflicts=row[19],
-        )
-        for row in rows
-    ]
-
-
 def open_reader(path: Path) -> Reader:
     """Opens a journal for reading; closed by `with`.
 
     Raises JournalMissing if there is none yet, SchemaTooNew if a newer release wrote it (it is not touched),
     JournalUnavailable if it cannot be read.
     """
-    _find(path)
+    access.find(path)
     try:
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS, isolation_level=None
@@ -232,7 +256,7 @@ def open_reader(path: Path) -> Reader:
     try:
         connection.execute("PRAGMA query_only = ON")
         connection.execute("PRAGMA trusted_schema = OFF")
-        _check(path, connection)
+        access.check(path, connection)
     except sqlite3.Error as error:
         connection.close()
         raise unreadable(path, error) from None
@@ -243,38 +267,3 @@ def open_reader(path: Path) -> Reader:
         connection.close()
         raise
     return Reader(path, connection)
-
-
-def _find(path: Path) -> None:
-    """Looks at the file by its path only: opening it by hand could drop the locks of a writer in this process."""
-    try:
-        os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        raise JournalMissing(f"no journal at {path}: `tape dev` or `tape run` creates it") from None
-    except OSError as error:
-        raise JournalUnavailable(
-            f"the journal {path} cannot be read: {error.strerror}; check the permissions of its folder"
-        ) from None
-
-
-def _check(path: Path, connection: sqlite3.Connection) -> None:
-    """Is it a journal, and of a version that this release can read?"""
-    mark, version = (
-        int(connection.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("application_id", "user_version")
-    )
-    if version == 0 and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
-        raise JournalMissing(f"the journal {path} is empty: `tape dev` or `tape run` creates it")
-    if mark != APPLICATION_ID:
-        raise JournalUnavailable(
-            f"the journal {path} cannot be read: it is a database, but no journal; move it away or set TAPE_JOURNAL"
-        )
-    if version > SCHEMA_VERSION:
-        raise SchemaTooNew(
-            f"the journal {path} has schema {version}, this release knows {SCHEMA_VERSION}: "
-            "upgrade tape-agents, or set TAPE_JOURNAL to another file; it was not touched"
-        )
-    if version < SCHEMA_VERSION:
-        raise JournalUnavailable(
-            f"the journal {path} has schema {version}, this release reads {SCHEMA_VERSION}: "
-            "`tape dev` or `tape server` migrates it, after a backup"
-        )

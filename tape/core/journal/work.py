@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from tape.core.clock import format_us
+from tape.core.journal.lists import OPEN
 from tape.core.kernel.errors import JournalUnavailable
 
 SQLITE_RELEASE = sqlite3.sqlite_version
@@ -54,61 +55,69 @@ class DueTimer:
     ordinal: int
 
 
-_EFFECT = """
+_OPEN_RUNS = "run INDEXED BY run_open CROSS JOIN"
+# Every text walks the index of open runs and says its condition word for word: an idle journal costs the same however
+# many runs have ended.
+_EFFECT = f"""
 SELECT run.id AS run_id, effect.key, effect.tool, effect.step, effect.hook_crashes, effect.business_key,
        effect.decision_index, effect.ordinal, entry.body, entry.at_us
-FROM run JOIN effect ON effect.run_no = run.no JOIN entry ON entry.id = effect.begun_id
+FROM {_OPEN_RUNS} effect ON effect.run_no = run.no JOIN entry ON entry.id = effect.begun_id
 """
 _LOOK_UPS = (
     _EFFECT
-    + """
-WHERE run.status IN ('WAITING', 'STUCK') AND effect.status IN ('PENDING', 'UNKNOWN')
+    + f"""
+WHERE {OPEN} AND run.status IN ('WAITING', 'STUCK') AND effect.status IN ('PENDING', 'UNKNOWN')
   AND effect.step IN ('ask', 'ask_later') AND effect.next_boot_us <= :now AND effect.claim_by = ''
 ORDER BY effect.begun_id
 """
 )
 _DISPATCHES = (
     _EFFECT
-    + """
-WHERE run.status IN ('RUNNABLE', 'RUNNING', 'WAITING', 'STUCK') AND effect.status IN ('PENDING', 'UNKNOWN')
+    + f"""
+WHERE {OPEN} AND run.status IN ('RUNNABLE', 'RUNNING', 'WAITING', 'STUCK') AND effect.status IN ('PENDING', 'UNKNOWN')
   AND effect.dispatch = 'outbox' AND effect.step = 'again' AND effect.next_boot_us <= :now AND effect.claim_by = ''
 ORDER BY effect.begun_id
 """
 )
-_DUTIES = """
+_DUTIES = f"""
 SELECT run.id AS run_id, obligation.key, effect.tool, obligation.step, obligation.hook_crashes, effect.business_key,
        effect.decision_index, effect.ordinal, begun.body, begun.at_us, obligation.act, ended.body AS ended
-FROM run JOIN obligation ON obligation.run_no = run.no
+FROM {_OPEN_RUNS} obligation ON obligation.run_no = run.no
 JOIN effect ON effect.run_no = run.no AND effect.key = obligation.effect_key
 JOIN entry AS begun ON begun.id = effect.begun_id LEFT JOIN entry AS ended ON ended.id = effect.ended_id
-WHERE run.status IN ('COMPENSATING', 'WAITING', 'RUNNABLE', 'RUNNING', 'STUCK')
+WHERE {OPEN}
   AND obligation.status = 'DUE' AND obligation.next_boot_us <= :now
 ORDER BY run.no, obligation.position DESC, obligation.key DESC
 """
-_STALE = """
-SELECT run.id AS run_id, effect.key, effect.claim_epoch, 0 AS duty FROM run JOIN effect ON effect.run_no = run.no
-WHERE run.status NOT IN ('TERMINAL', 'FAILED', 'CANCELLED') AND effect.status IN ('PENDING', 'UNKNOWN')
+_STALE = f"""
+SELECT run.id AS run_id, effect.key, effect.claim_epoch, 0 AS duty
+FROM {_OPEN_RUNS} effect ON effect.run_no = run.no
+WHERE {OPEN} AND effect.status IN ('PENDING', 'UNKNOWN')
   AND effect.claim_by <> '' AND effect.claim_until_boot_us <= :now
 UNION ALL
-SELECT run.id, obligation.key, obligation.claim_epoch, 1 FROM run JOIN obligation ON obligation.run_no = run.no
-WHERE run.status NOT IN ('TERMINAL', 'FAILED', 'CANCELLED')
+SELECT run.id, obligation.key, obligation.claim_epoch, 1
+FROM {_OPEN_RUNS} obligation ON obligation.run_no = run.no
+WHERE {OPEN}
   AND obligation.status = 'CLAIMED' AND obligation.claim_until_boot_us <= :now
 """
-_RUNNABLE = "SELECT id, crashes FROM run WHERE status = 'RUNNABLE' AND next_boot_us <= :now ORDER BY no LIMIT :most"
-_LATE = """
-SELECT id AS run_id, epoch, worker_no FROM run
-WHERE status = 'RUNNING' AND lease_until_boot_us <= :now AND worker_no IS NOT NULL
+_RUNNABLE = f"""
+SELECT id, crashes FROM run INDEXED BY run_open
+WHERE {OPEN} AND status = 'RUNNABLE' AND next_boot_us <= :now ORDER BY no LIMIT :most
+"""
+_LATE = f"""
+SELECT id AS run_id, epoch, worker_no FROM run INDEXED BY run_open
+WHERE {OPEN} AND status = 'RUNNING' AND lease_until_boot_us <= :now AND worker_no IS NOT NULL
 """
 _TIMERS = """
 SELECT run_no, ordinal FROM timer WHERE status = 'SET' AND fire_us <= :now ORDER BY fire_us LIMIT :most
 """
-_UNDONE = """
-SELECT run.id FROM run WHERE run.status = 'COMPENSATING' AND NOT EXISTS (
+_UNDONE = f"""
+SELECT run.id FROM run INDEXED BY run_open WHERE {OPEN} AND run.status = 'COMPENSATING' AND NOT EXISTS (
   SELECT 1 FROM obligation WHERE obligation.run_no = run.no AND obligation.status IN ('DUE', 'CLAIMED'))
 """
-_OUTLIVED = """
-SELECT DISTINCT run.id FROM run JOIN effect ON effect.run_no = run.no
-WHERE run.status IN ('RUNNABLE', 'WAITING', 'STUCK') AND effect.status IN ('PENDING', 'UNKNOWN')
+_OUTLIVED = f"""
+SELECT DISTINCT run.id FROM {_OPEN_RUNS} effect ON effect.run_no = run.no
+WHERE {OPEN} AND run.status IN ('RUNNABLE', 'WAITING', 'STUCK') AND effect.status IN ('PENDING', 'UNKNOWN')
   AND effect.step = 'again' AND effect.attempts > 0 AND effect.claim_by = '' AND effect.semantics = 'idempotent'
   AND effect.first_us + effect.key_lifetime_us < :now
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
@@ -54,16 +54,29 @@ class Writer:
         self._wal_identity = self._identity()
         self._dropped = False
 
-    def commit(self, verbs: Sequence[Verb[Any]]) -> list[Outcome[Any]]:
+    def commit(self, verbs: Sequence[Verb[Any]], chains: Sequence[Hashable] = ()) -> list[Outcome[Any]]:
         """Runs the verbs in order in one transaction; durable when it returns. Verbs may be run twice: the first
         time in a batch that failed as a whole. A verb that raises what it should not is undone like a refused one:
-        one agent's odd frame must not take the others' records with it."""
+        one agent's odd frame must not take the others' records with it.
+
+        `chains`, one per verb if given: those of one chain build on each other, so when one of them cannot be written
+        the later ones are not either. None is no chain."""
         try:
             return self._transaction(verbs)
         except sqlite3.Error as error:
             if dialect.is_busy(error):  # it was waited for already; waiting again for each verb would take minutes
                 return [Outcome(None, dialect.unavailable(self.path, error)) for _ in verbs]
-        return [self._alone(verb) for verb in verbs]
+        return self._one_by_one(verbs, chains or [None] * len(verbs))
+
+    def _one_by_one(self, verbs: Sequence[Verb[Any]], chains: Sequence[Hashable]) -> list[Outcome[Any]]:
+        outcomes: list[Outcome[Any]] = []
+        broken: dict[Hashable, JournalUnavailable] = {}
+        for verb, chain in zip(verbs, chains, strict=True):
+            outcome: Outcome[Any] = Outcome(None, broken[chain]) if chain in broken else self._alone(verb)
+            if chain is not None and isinstance(outcome.error, JournalUnavailable):
+                broken[chain] = outcome.error
+            outcomes.append(outcome)
+        return outcomes
 
     def _alone(self, verb: Verb[Any]) -> Outcome[Any]:
         try:

@@ -17,10 +17,13 @@ class Stage(StrEnum):
 
 
 class Death(StrEnum):
+    """What is done at a point. HOLD is no death: the run stops there until it is let go on, and nothing is harmed."""
+
     KILL = "KILL"
     TERM = "TERM"
     STOP = "STOP"
     LOST = "LOST"
+    HOLD = "HOLD"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ POINTS: tuple[Point, ...] = (
     Point("compensate.acted", "undo", Stage.HOOK, "the undo's start; the undo has returned"),
 )
 BY_NAME = {point.name: point for point in POINTS}
+BY_PLACE = {(point.frame, point.stage): point for point in POINTS}
 OWN_PREFIX = "at:"
 
 
@@ -67,7 +71,8 @@ def find_point(name: str) -> Point:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """An armed point: where, how to die, and what narrows it. `nth` counts matching passes from 1."""
+    """An armed point: where, how to die, and what narrows it. `nth` counts matching passes from 1. It is used up when
+    it strikes; with `each_run` it stays, counts within each run, and strikes at most once in each."""
 
     point: Point
     death: Death = Death.KILL
@@ -76,6 +81,7 @@ class Arm:
     decision_index: int | None = None
     nth: int = 1
     order: int | None = None
+    each_run: bool = False
 
     def matches(self, run_id: str | None, tool: str | None, decision_index: int | None) -> bool:
         return (
@@ -83,3 +89,15 @@ class Arm:
             and (self.tool is None or self.tool == tool)
             and (self.decision_index is None or self.decision_index == decision_index)
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A run that is stopped: its worker and process, the point's name, and the effect or decision it is about."""
+
+    run_id: str
+    worker: int
+    pid: int
+    point: str
+    tool: str | None
+    decision_index: int | None

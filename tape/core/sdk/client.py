@@ -65,8 +65,9 @@ class Link:
         self._send(wire.encode(frame))
 
     def reach(self, point: str, run_id: str) -> None:
-        """Asks, on a connection of its own and without the loop, whether to go on at a point of the author's."""
-        ask(self.path, {"t": "point", "name": point, "run": run_id, "nonce": self.hello["nonce"]})
+        """Asks, on a connection of its own and without the loop, whether to go on at a point of the author's. A run
+        that is stopped there has its answer when somebody lets it go on."""
+        ask(self.path, {"t": "point", "name": point, "run": run_id, "nonce": self.hello["nonce"]}, timeout=None)
 
     def forget(self, run_id: str, epoch: int) -> None:
         """Drops what is unanswered of a drive that is over."""

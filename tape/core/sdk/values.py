@@ -59,6 +59,19 @@ def _checker(annotation: Any, what: str) -> TypeAdapter[Any] | None:
         raise UsageError(f"{what}: the annotation {annotation!r} cannot be checked: {first}") from None
 
 
+def schema_of(annotation: Any) -> dict[str, Any]:
+    """The JSON schema of the annotation's values; {} if there is none. Raises UsageError as `check_annotation` does."""
+    adapter = _checker(annotation, "schema")
+    if adapter is None:
+        return {}
+    try:
+        schema = adapter.json_schema()
+        check_json(schema)
+    except Exception:  # an author's type may make its schema itself, and raise anything
+        return {}
+    return schema
+
+
 def typed(value: Any, annotation: Any, what: str) -> Any:
     """The JSON value as its annotation says; without one as it is. Raises UsageError if it does not fit."""
     adapter = _checker(annotation, what)

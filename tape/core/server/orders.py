@@ -27,13 +27,14 @@ if TYPE_CHECKING:
 
 PAUSE_SECONDS = 0.05
 PATIENCE = 40
-NEEDS_SERVER = frozenset({"kill", "thaw"})
+NEEDS_SERVER = frozenset({"kill", "thaw", "step", "disarm"})
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
     """A wish, with who and why. Verbs and their args: start {agent, input, key}; cancel, redrive {}; resolve {key,
-    how, result}; kill {at, tool, decision_index, nth, signal}; thaw {}."""
+    how, result}; kill {at, tool, decision_index, nth, signal, each_run, pid}; disarm {at}; thaw {}; step {to, tool,
+    decision_index, nth, go}."""
 
     verb: str
     run_id: str | None = None

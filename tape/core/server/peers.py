@@ -92,6 +92,10 @@ class Replies:
     def next(self) -> int:
         return max(self.kept, default=self.had) + 1
 
+    def follows(self, number: int) -> bool:
+        """Whether the frame before this one has been taken, and not sent back because it could not be written."""
+        return number - 1 <= self.had or number - 1 in self.kept
+
     def forget(self, had: int) -> None:
         """The agent had every answer up to this number and will not ask again."""
         while self.had < had and self.kept.get(self.had + 1) is not None:
@@ -102,7 +106,8 @@ class Replies:
 @dataclass(slots=True)
 class WorkerPeer:
     """A worker as the server sees it. `held_...` is what a freeze withholds; `pushed` is what was sent
-    on its own to each run that it drives, to be sent again after a lost connection."""
+    on its own to each run that it drives, to be sent again after a lost connection; `let_go_boot_us` is when it was
+    last let go on at a point of the author's own, which holds up its event loop."""
 
     number: int
     nonce: str
@@ -119,8 +124,9 @@ class WorkerPeer:
     promised: set[Future[Frame]] = field(default_factory=lambda: set())
     alone_hook: bool = False
     silent_at_boot_us: int = 0
+    let_go_boot_us: int = 0
     held_frames: list[Frame] = field(default_factory=lambda: [])
-    held_replies: list[Frame] = field(default_factory=lambda: [])
+    held_replies: list[tuple[Frame, Frame]] = field(default_factory=lambda: [])
     replies: dict[tuple[str, int], Replies] = field(default_factory=lambda: {})
     pushed: dict[str, list[Frame]] = field(default_factory=lambda: {})
 

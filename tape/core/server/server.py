@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from tape.core.clock import Clock
 from tape.core.journal import claims, records, runs, workers
 from tape.core.journal.transaction import Tx
 from tape.core.journal.writer import Outcome, Writer
 from tape.core.kernel.errors import EnvironmentTrouble, Fenced, JournalUnavailable, TapeError, UsageError, one_line
-from tape.core.kernel.events import EffectEnded, Entry, LeaseEnded, LeaseGranted, TimerFired
-from tape.core.kernel.lifecycle import WorkerTrigger
-from tape.core.kernel.points import Arm
+from tape.core.kernel.events import EffectEnded, Entry, LeaseEnded, LeaseGranted, RunEnded, RunMoved, TimerFired
+from tape.core.kernel.lifecycle import RUN_ENDS, WorkerTrigger
+from tape.core.kernel.points import Arm, Stop
 from tape.core.kernel.policy import LeasePolicy, RecoveryPolicy
 from tape.core.kernel.resolution import Writer as By
 from tape.core.server.boundaries import Verb, answer_to, body_key, ending_of, refusal, verb_of
@@ -82,6 +82,9 @@ class Server:
         self.on_entries: list[Callable[[list[Entry]], None]] = []
         self.on_trouble: Callable[[str], None] = lambda text: None
         self.on_failed_load: Callable[[int, str], None] = lambda worker, why: None
+        self.on_manifest: list[Callable[[], None]] = []
+        self.manifest: dict[str, Any] | None = None
+        """What the project declares, as the newest worker told it (agent/manifest.py): `agents` and `tools`."""
         self.peers: dict[int, WorkerPeer] = {}
         self.points = CrashPoints(self)
         self.hooks = Hooks(clock, self.points, policy.lease.ttl_us)
@@ -158,11 +161,19 @@ class Server:
         self.do(lambda: self.arm_here(arm))
 
     def disarm(self) -> None:
-        self.do(lambda: self.points.arm([]))
+        self.do(self.points.disarm)
 
     def arms(self) -> list[Arm]:
         """What is armed now."""
-        return list(self.points.arms)
+        return self.points.arms
+
+    def stops(self) -> list[Stop]:
+        """The runs that are stopped now, and where."""
+        return list(self.points.steps.stops)
+
+    def soon(self, work: Callable[[], None]) -> None:
+        """Runs `work` on the server's thread, after what is being committed now. It must not raise."""
+        self._post(work)
 
     def thaw(self, number: int | None = None) -> list[int]:
         """Lets frozen workers go on. Returns their pids."""
@@ -170,7 +181,7 @@ class Server:
 
     def arm_here(self, arm: Arm) -> None:
         """`arm`, on the server's thread."""
-        self.points.arm([*self.points.arms, arm])
+        self.points.arm(arm)
 
     # --- workers: called by the supervisor --------------------------------------------------------------------
 
@@ -205,12 +216,16 @@ class Server:
     def _take_rest(self, number: int) -> None:
         peer = self.peers.get(number)
         boundaries: list[_Boundary] = []
+        if peer is not None:
+            peer.leaving = True  # nothing of it stops any more
         if peer is not None and peer.connection is not None and not (peer.doomed or peer.frozen):
             connection = peer.connection
             while frames := connection.receive():
                 for frame in frames:
                     self._take(connection, frame, boundaries)
         self._commit([], boundaries)
+        if peer is not None:  # last: what came behind a stop is dropped with it
+            self.points.steps.lose(peer)
 
     def _forget(self, number: int, how: str) -> None:
         peer = self.peers.pop(number, None)
@@ -347,9 +362,7 @@ class Server:
             if frame["role"] == "worker":
                 self._hello(connection, frame)
         elif kind == "point":
-            asking = self._by_nonce.get(frame["nonce"])
-            if asking is None or not self.points.own(asking, frame):
-                connection.send({"t": "answer"})
+            self._own_point(connection, frame)
         elif peer is None:
             self._order(connection, frame)
         elif peer.doomed:
@@ -364,6 +377,18 @@ class Server:
             self._idle(peer, frame)
         elif kind == "leaving":
             self._let_go(peer)
+        elif kind == "manifest":
+            self._take_manifest(frame)
+
+    def _own_point(self, connection: Connection, frame: Frame) -> None:
+        def go_on() -> None:
+            connection.send({"t": "answer"})
+
+        asking = self._by_nonce.get(frame["nonce"])
+        if asking is None:
+            go_on()
+        else:
+            self.points.own(asking, frame, go_on)
 
     def _hello(self, connection: Connection, frame: Frame) -> None:
         peer = self._by_nonce.get(frame["nonce"])
@@ -379,7 +404,7 @@ class Server:
         if peer.connection is not None and peer.connection is not connection:
             self.hang_up(peer.connection)
         connection.worker, peer.connection = peer, connection
-        armed, heartbeat_us = bool(self.points.arms), self.policy.lease.heartbeat_us
+        armed, heartbeat_us = self.points.waits(), self.policy.lease.heartbeat_us
         peer.send({"t": "welcome", "worker": peer.number, "heartbeat_us": heartbeat_us, "armed": armed})
         if frame.get("again"):
             self._compare(peer, frame)
@@ -396,20 +421,24 @@ class Server:
             if in_hand.get(run_id) == epoch:
                 for pushed in peer.pushed.get(run_id, []):
                     peer.send(pushed)
+            elif self.points.steps.withholds_drive(run_id, epoch):
+                continue
             elif not self.drives(peer, run_id, epoch):
                 self._idle(peer, {"run": run_id, "epoch": epoch})
             elif (run_id, epoch) in peer.replies:
                 self.points.end(peer, f"it has given up {run_id} without a word")
             else:
-                self._send_drive(peer, run_id, epoch)
+                self.send_drive(peer, run_id, epoch)
         self.hooks.send_again(peer, frame["hooks"])
         if frame["leaving"]:
             self._let_go(peer)
 
     def _let_go(self, peer: WorkerPeer) -> None:
-        """The worker drains: it gets nothing new. Whatever is on its way to it comes before this answer."""
+        """The worker drains: it gets nothing new, and its runs stop nowhere. Whatever is on its way to it comes before
+        this answer."""
         peer.leaving = True
-        peer.send({"t": "left"})
+        self.points.steps.release_all(peer)
+        self.soon(lambda: peer.send({"t": "left"}))
 
     def _ready(self, peer: WorkerPeer) -> None:
         peer.ready = True
@@ -434,12 +463,22 @@ class Server:
         verb = self._verb_of(peer, frame)
         if verb is None:
             return
-        if not self.points.arms or frame.get("waits") is False:
+        if self.points.steps.defer(frame["run"], frame["epoch"], lambda: self._take_turn(peer, frame, verb)):
+            return
+        if not self.points.waits() or frame.get("waits") is False:
             boundaries.append(_Boundary(peer, frame, verb))
             return
         self._commit([], [*boundaries])
         boundaries.clear()
-        if not self.points.received(peer, frame, verb):
+        self._take_turn(peer, frame, verb)
+
+    def _take_turn(self, peer: WorkerPeer, frame: Frame, verb: Verb) -> None:
+        """A boundary that may be a place to stop or to die: taken alone, after every earlier one of its drive."""
+        known = peer.replies_of(frame)
+        if not known.follows(frame["n"]):
+            known.kept.pop(frame["n"], None)
+            peer.send(answer_to(frame, "busy", {}))
+        elif not self.points.received(peer, frame, verb):
             self.commit_boundary(peer, frame, verb)
 
     def _verb_of(self, peer: WorkerPeer, frame: Frame) -> Verb | None:
@@ -458,16 +497,27 @@ class Server:
 
     def _beat(self, peer: WorkerPeer, frame: Frame) -> None:
         self.hooks.heard(peer)
-        if frame["silent_us"] > self.policy.lease.stall_us:
-            self.points.end(peer, f"its event loop was silent for {frame['silent_us'] // 1_000_000} s")
+        silent_us = min(frame["silent_us"], self.clock.boot_us() - peer.let_go_boot_us)
+        if silent_us > self.policy.lease.stall_us and not self.points.steps.blocks_loop(peer):
+            self.points.end(peer, f"its event loop was silent for {silent_us // 1_000_000} s")
         elif peer.drives:
             ttl_us = self.policy.lease.ttl_us
             self.submit(lambda tx: runs.renew_leases(tx, peer.number, ttl_us))
+
+    def _take_manifest(self, frame: Frame) -> None:
+        declared = {part: frame.get(part) for part in ("agents", "tools")}
+        if not all(_are_named(items) for items in declared.values()):
+            self.on_trouble("a worker told what the project declares, and it makes no sense: it is passed over")
+            return
+        self.manifest = declared
+        for listener in self.on_manifest:
+            listener()
 
     def _idle(self, peer: WorkerPeer, frame: Frame) -> None:
         if peer.drives.get(frame["run"]) == frame["epoch"]:
             del peer.drives[frame["run"]]
             peer.pushed.pop(frame["run"], None)
+        self.points.steps.drop(frame["run"], frame["epoch"])
         peer.replies.pop((frame["run"], frame["epoch"]), None)
         peer.open_bodies = {body for body in peer.open_bodies if body[0] != frame["run"]}
         self._notify([])
@@ -501,7 +551,10 @@ class Server:
         boundaries, self._lazy = [*self._lazy, *boundaries], []
         if not jobs and not boundaries:
             return
-        outcomes = self._writer.commit([*(job.verb for job in jobs), *(item.verb for item in boundaries)])
+        verbs = [*(job.verb for job in jobs), *(item.verb for item in boundaries)]
+        drives: list[Hashable] = [None for _ in jobs]
+        drives += [(item.frame["run"], item.frame["epoch"]) for item in boundaries]
+        outcomes = self._writer.commit(verbs, drives)
         entries = [entry for outcome in outcomes for entry in outcome.entries]
         self._note(entries)
         self._notify(entries)
@@ -538,7 +591,9 @@ class Server:
         if lose:
             self.lose_reply(peer, reply)
             return
-        waits = bool(self.points.arms) and error is None and frame.get("waits") is not False
+        if self.points.steps.defer(frame["run"], frame["epoch"], lambda: self.points.give(peer, frame, reply)):
+            return
+        waits = self.points.waits() and error is None and frame.get("waits") is not False
         if not (waits and self.points.committed(peer, frame, reply)):
             peer.reply(reply)
 
@@ -566,6 +621,10 @@ class Server:
         """Whether this worker's lease of that epoch is the run's live one."""
         return self._driving.get(run_id) == (peer.number, epoch)
 
+    def driven(self) -> list[str]:
+        """The runs that are under a lease, or stopped at their end. On the server's thread."""
+        return sorted({*self._driving, *self.points.steps.runs_stopped})
+
     def _note(self, entries: list[Entry]) -> None:
         """Keeps who drives what, from the entries themselves."""
         for entry in entries:
@@ -580,6 +639,9 @@ class Server:
                     peer.alone = event.alone
             elif isinstance(event, LeaseEnded):
                 self._driving.pop(run_id, None)
+                self.points.steps.lease_ended(run_id)
+            elif isinstance(event, RunEnded) or (isinstance(event, RunMoved) and event.status in RUN_ENDS):
+                self.soon(lambda run_id=run_id: self.points.steps.ended(run_id))
 
     def _push(self, entries: list[Entry]) -> None:
         """Sends drives to whom they were granted, and reactors' records to whoever drives the run."""
@@ -589,8 +651,8 @@ class Server:
                 continue
             if isinstance(event, LeaseGranted):
                 peer = self.peers.get(event.worker)
-                if peer is not None and not self.points.granted(peer, entry.run_id):
-                    self._send_drive(peer, entry.run_id, event.epoch)
+                if peer is not None and not self.points.granted(peer, entry.run_id, event.epoch):
+                    self.send_drive(peer, entry.run_id, event.epoch)
             elif isinstance(event, TimerFired) or (isinstance(event, EffectEnded) and event.writer != By.AGENT):
                 record = {"t": "record", "seq": entry.seq, "kind": event.kind, "body": asdict(event)}
                 self._send_to_driver(entry.run_id, record)
@@ -604,12 +666,16 @@ class Server:
             peer.send(pushed)
 
     def push_cancel(self, run_id: str) -> None:
-        """Tells the driver of a run that it is being cancelled."""
+        """Tells the driver of a run that it is being cancelled; if the run is stopped, it goes on."""
         self._send_to_driver(run_id, {"t": "cancel"})
+        self.points.go(run_id)
 
-    def _send_drive(self, peer: WorkerPeer, run_id: str, epoch: int) -> None:
-        """What the worker needs to take the run up; the last frame starts it. If the journal cannot be read now, the
-        worker is made to dial again."""
+    def send_drive(self, peer: WorkerPeer, run_id: str, epoch: int) -> None:
+        """What the worker needs to take the run up, if the lease is still its own; the last frame starts it. If the
+        journal cannot be read now, the worker is made to dial again."""
+        if not self.drives(peer, run_id, epoch):
+            self._idle(peer, {"run": run_id, "epoch": epoch})
+            return
         try:
             drive = self._writer.apply(lambda tx: records.drive_of(tx, run_id))
         except JournalUnavailable as error:
@@ -621,7 +687,15 @@ class Server:
         whole: list[Any] = drive.pop("records")
         for start in range(0, len(whole), TAPE_CHUNK_RECORDS):
             _send_tape(peer, head, whole[start : start + TAPE_CHUNK_RECORDS])
-        peer.send({"t": "drive", **head, **drive, "armed": bool(self.points.arms)})
+        peer.send({"t": "drive", **head, **drive, "armed": self.points.waits()})
+
+
+def _are_named(items: Any) -> bool:
+    """Whether these are objects with a name each."""
+    if not isinstance(items, list):
+        return False
+    listed = cast(list[Any], items)
+    return all(isinstance(item, dict) and isinstance(cast(Frame, item).get("name"), str) for item in listed)
 
 
 def _send_tape(peer: WorkerPeer, head: Frame, records: list[Any]) -> None:

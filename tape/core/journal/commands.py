@@ -1,0 +1,12 @@
+"""The commands that help a person, as the journal records them and lists show them."""
+
+from __future__ import annotations
+
+
+def resolve_commands(key: str) -> tuple[str, ...]:
+    """For an effect or an obligation that only a person can settle."""
+    return tuple(f"tape resolve {key} {how} --reason TEXT" for how in ("--confirm JSON", "--fail", "--retry"))
+
+
+def look_commands(run_id: str) -> tuple[str, ...]:
+    return (f"tape doctor --dump-run {run_id}",)
