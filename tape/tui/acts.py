@@ -1,0 +1,161 @@
+"""The acts of the person at the screen, as orders: pure functions from a scene. A plain text says why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from tape.core.server.orders import Order
+from tape.tui.crash_rows import Armed
+from tape.tui.messages import Act, Strike
+from tape.tui.scene import Leased, Scene, Selected
+
+if TYPE_CHECKING:
+    from tape.core.expect import ToolFacts
+    from tape.core.kernel.points import Arm
+    from tape.core.story import EffectFact
+    from tape.core.verdict import Verdict
+
+HOLD = "HOLD"
+NO_RUN = "select a run first"
+CONSOLE = "at the console"
+
+
+def armed_states(arms: tuple[Arm, ...], run_id: str | None) -> dict[str, Armed]:
+    """What is armed at each point, for the selected run or for all."""
+    states: dict[str, Armed] = {}
+    for arm in arms:
+        if arm.run_id in (None, run_id):
+            how = Armed.RUN_TO if arm.death == HOLD else Armed.EACH if arm.each_run else Armed.ONCE
+            states[arm.point.name] = how
+    return states
+
+
+def toggle(states: Mapping[str, Armed], point: str, death: str) -> tuple[Act, ...]:
+    """Space on a point: armed in each run, then for one pass, then not."""
+    now = states.get(point, Armed.NO)
+    off = Act(Order("disarm", args={"at": point}, reason=CONSOLE), f"{point} is disarmed")
+    if now is Armed.NO:
+        return (arm(point, death, each_run=True),)
+    return (off, arm(point, death, each_run=False)) if now is Armed.EACH else (off,)
+
+
+def arm(point: str, death: str, *, each_run: bool, run_id: str | None = None) -> Act:
+    args = {"at": point, "signal": death, "each_run": each_run}
+    how = "in each run that passes it" if each_run else "at the next pass"
+    return Act(Order("kill", run_id, args, reason=CONSOLE), f"{point} armed: {death} {how}")
+
+
+def kill(scene: Scene, death: str) -> Act | str:
+    """Kills the agent of the selected run, which is the one that drives it now and no later one."""
+    if scene.selected is None:
+        return NO_RUN
+    run_id = scene.selected.run.id
+    lease = scene.runs.leases.get(run_id)
+    if lease is None:
+        return f"{run_id} is not being driven now: nothing to kill; arm a point instead"
+    signal = "KILL" if death == "LOST" else death
+    return Act(
+        Order("kill", run_id, {"signal": signal, "pid": lease.pid}, reason=CONSOLE),
+        f"SIG{signal} to w{lease.worker}, pid {lease.pid}",
+        target=(lease.pid, lease.epoch),
+    )
+
+
+def step(scene: Scene) -> Act:
+    run_id = scene.selected.run.id if scene.selected and not scene.selected.run.ended else None
+    return Act(Order("step", run_id, {}, reason=CONSOLE), f"{run_id or 'the next run'} stops at its next boundary")
+
+
+def go(scene: Scene) -> Act:
+    run_id = scene.selected.run.id if scene.selected and not scene.selected.run.ended else None
+    return Act(Order("step", run_id, {"go": True}, reason=CONSOLE), f"{run_id or 'every run'} goes on")
+
+
+def run_to(scene: Scene, point: str) -> Act:
+    run_id = scene.selected.run.id if scene.selected and not scene.selected.run.ended else None
+    return Act(
+        Order("step", run_id, {"to": point}, reason=CONSOLE), f"{run_id or 'the next run'} stops when it passes {point}"
+    )
+
+
+def thaw() -> Act:
+    return Act(Order("thaw", reason=CONSOLE), "frozen agents go on")
+
+
+def start(agent: str | None, given: Any, recipe: tuple[Strike, ...] = ()) -> Act:
+    told = f"started, to die at {', '.join(strike.point for strike in recipe)}" if recipe else "started"
+    return Act(Order("start", args={"agent": agent, "input": given, "key": None}, reason=CONSOLE), told, recipe)
+
+
+def repeat(selected: Selected | None) -> Act | str:
+    """A fresh run with the input of the selected one, to die where that one died."""
+    if selected is None:
+        return NO_RUN
+    strikes = tuple(Strike(v.point, v.death) for v in selected.verdicts if v.point)
+    return start(selected.run.agent, selected.live.input, strikes)
+
+
+def cancel(run_id: str, reason: str) -> Act:
+    return Act(Order("cancel", run_id, reason=reason), f"{run_id} is being cancelled")
+
+
+def redrive(run_id: str, reason: str) -> Act:
+    return Act(Order("redrive", run_id, reason=reason), f"{run_id} is taken up again")
+
+
+def resolve(key: str, how: str, result: Any, reason: str) -> Act:
+    run_id = key.partition("/")[0]
+    args = {"key": key, "how": how, "result": result}
+    return Act(Order("resolve", run_id, args, reason=reason), f"{key}: {how}")
+
+
+# --- what is to be expected -------------------------------------------------------------------------------------
+
+
+def effect_in_question(selected: Selected | None) -> EffectFact | None:
+    """The open effect, or the last one."""
+    if selected is None or not selected.story.effects:
+        return None
+    effects = selected.story.effects
+    return next((effect for effect in effects if effect.status in ("PENDING", "UNKNOWN")), effects[-1])
+
+
+def tool_facts(scene: Scene) -> ToolFacts | None:
+    """The tool that the next crash is about: of the effect in question, else the project's most dangerous one."""
+    from tape.core.expect import ToolFacts
+
+    declared: list[Mapping[str, Any]] = (scene.manifest or {}).get("tools", [])
+    tools = {tool["name"]: tool for tool in declared}
+    effect = effect_in_question(scene.selected)
+    upstream = scene.strip.contract[0].name if len(scene.strip.contract) == 1 else "upstream"
+    if effect is not None and effect.tool in tools:
+        return ToolFacts.from_mapping({**tools[effect.tool], "upstream": f"the {upstream}"})
+    if effect is not None:
+        return ToolFacts.from_mapping(
+            {
+                "name": effect.tool,
+                "semantics": effect.semantics,
+                "look_up": effect.look_up,
+                "dispatch": effect.dispatch,
+                "compensable": effect.compensable,
+                "upstream": f"the {upstream}",
+            }
+        )
+    order = ("non_idempotent", "idempotent", "read_only")
+    found = sorted(declared, key=lambda tool: order.index(tool["semantics"]))
+    return ToolFacts.from_mapping({**found[0], "upstream": f"the {upstream}"}) if found else None
+
+
+def expectation(scene: Scene, point: str, death: str) -> str:
+    from tape.core.expect import expect
+
+    return expect(point, death, tool_facts(scene))
+
+
+def last_verdict(selected: Selected | None) -> Verdict | None:
+    return selected.verdicts[-1] if selected and selected.verdicts else None
+
+
+def lease_of(scene: Scene) -> Leased | None:
+    return scene.runs.leases.get(scene.selected.run.id) if scene.selected else None

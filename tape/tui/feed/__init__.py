@@ -1,0 +1,1 @@
+"""The feed: a thread that reads the journal and the machine, and makes the scenes."""

@@ -1,0 +1,73 @@
+"""Everything that reaches the screen from its other threads. Newer scenes replace queued older ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from textual.message import Message
+
+from tape.tui.scene import Scene
+
+if TYPE_CHECKING:
+    from tape.core.kernel.points import Death
+    from tape.core.server.orders import Order
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """An armed place as a recipe remembers it."""
+
+    point: str
+    death: str
+    tool: str | None = None
+    decision_index: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One act of the person at the screen: an order like its twin on the command line. `told` is what the screen says
+    when it is done; `recipe` arms a fresh run before anything can drive it."""
+
+    order: Order
+    told: str
+    recipe: tuple[Strike, ...] = ()
+    target: tuple[int, int] | None = None
+
+
+class SceneReady(Message):
+    """A newer scene."""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        super().__init__()
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, SceneReady)
+
+
+class ActDone(Message):
+    """An act has been done, or refused: `text` says which, safe or not; `result` is the order's."""
+
+    def __init__(self, act: Act, *, ok: bool, text: str, result: dict[str, Any]) -> None:
+        self.act, self.ok, self.text, self.result = act, ok, text, result
+        super().__init__()
+
+
+class Said(Message):
+    """A word in the last line: the code was reloaded, a file was written."""
+
+    def __init__(self, text: str, *, wrong: bool = False) -> None:
+        self.text, self.wrong = text, wrong
+        super().__init__()
+
+
+class Ended(Message):
+    """The service has ended by itself; the console stays and says why."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__()
+
+
+__all__ = ["Act", "ActDone", "Death", "Ended", "Said", "SceneReady", "Strike"]

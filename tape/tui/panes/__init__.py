@@ -1,0 +1,1 @@
+"""The panes: each renders one part of a scene."""

@@ -1,0 +1,43 @@
+"""Pane 4: the five reactors."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from tape.tui.ink import Ink, Row
+from tape.tui.pane import Pane
+from tape.tui.rows import reactor_row
+from tape.tui.scene import ReactorRow, Scene
+
+
+class ReactorsPane(Pane):
+    number = "4"
+    name_shown = "Reactors"
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self.reactors: tuple[ReactorRow, ...] = ()
+
+    def show(self, scene: Scene) -> None:
+        if scene.reactors is not self.reactors:
+            self.reactors = scene.reactors
+            self.redraw()
+
+    @property
+    def reactor(self) -> ReactorRow | None:
+        return self.reactors[self.cursor] if self.cursor < len(self.reactors) else None
+
+    def info(self) -> Row:
+        return ((f"{len(self.reactors)}/5", Ink.MUTED),)
+
+    def count(self) -> int:
+        return len(self.reactors)
+
+    def row(self, index: int, width: int) -> Row:
+        return reactor_row(self.reactors[index], here=self.points_at(index), width=width)
+
+    def key_of(self, index: int) -> Hashable | None:
+        return self.reactors[index].name
+
+    def empty(self) -> list[Row]:
+        return [((" they settle what a crash left open; starting …", Ink.MUTED),)]

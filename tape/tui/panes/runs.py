@@ -1,0 +1,115 @@
+"""Pane 1: the runs, newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import TYPE_CHECKING, cast
+
+from textual.message import Message
+
+from tape.tui.ink import Ink, Row
+from tape.tui.pane import Pane
+from tape.tui.rows import run_row, runs_head
+from tape.tui.scene import Phase, RunList, Scene
+
+if TYPE_CHECKING:
+    from tape.core.journal.shapes import RunView
+
+MARGIN_ROWS = 60
+
+
+class RunsPane(Pane):
+    number = "1"
+    name_shown = "Runs"
+
+    class Needed(Message):
+        """These rows, or ones near them, are on screen and not read yet."""
+
+        def __init__(self, first: int, last: int) -> None:
+            self.first, self.last = first, last
+            super().__init__()
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id)
+        self.runs = RunList()
+        self.now_us = self.boot_us = 0
+        self.phase = Phase.STARTING
+        self.following = True
+        self._asked = (0, 0)
+
+    def show(self, scene: Scene) -> None:
+        if scene.runs.filter != self.runs.filter:
+            self.forget_cursor()
+        self.runs, self.now_us, self.boot_us, self.phase = scene.runs, scene.now_us, scene.boot_us, scene.phase
+        self.redraw()
+        self._ask()
+
+    @property
+    def run(self) -> RunView | None:
+        """The run under the cursor."""
+        return self.runs.at(self.cursor)
+
+    def select_run(self, number: int) -> bool:
+        return self.select_key(number)
+
+    def info(self) -> Row:
+        place = f"{self.cursor + 1}/{self.runs.length}" if self.runs.length else "0"
+        chips = tuple((f"{chip} ", Ink.ACCENT) for chip in self.runs.chips)
+        return (*chips, (place, Ink.MUTED), (" follow ▴" if self.following else "", Ink.PRIMARY))
+
+    def head(self, width: int) -> Row | None:
+        return runs_head(width, self.runs.several_agents) if self.runs.length else None
+
+    def count(self) -> int:
+        return self.runs.length
+
+    def row(self, index: int, width: int) -> Row:
+        run = self.runs.at(index)
+        return run_row(
+            run,
+            here=index == self.cursor,
+            width=width,
+            several=self.runs.several_agents,
+            lease=self.runs.leases.get(run.id) if run else None,
+            stop=self.runs.stops.get(run.id) if run else None,
+            now_us=self.now_us,
+            boot_us=self.boot_us,
+        )
+
+    def key_of(self, index: int) -> Hashable | None:
+        return self.runs.number(index)
+
+    def find(self, key: Hashable) -> int | None:
+        return self.runs.find(cast(int, key))
+
+    def follow_end(self) -> int:
+        return 0
+
+    def empty(self) -> list[Row]:
+        if self.runs.filter:
+            return [(("  no run passes the filter; esc clears it", Ink.MUTED),)]
+        if self.phase is Phase.STARTING:
+            return [(("  opening the journal …", Ink.MUTED),)]
+        return [
+            (),
+            (("  no runs yet", Ink.STRONG),),
+            (("  r", Ink.KEY), (" triggers the agent", Ink.MUTED)),
+            (("  space", Ink.KEY), (" in the crash pane arms a point where it will die", Ink.MUTED)),
+            (("  ?", Ink.KEY), (" takes the five-minute tour", Ink.MUTED)),
+        ]
+
+    def redraw(self) -> None:
+        super().redraw()
+        self._ask()
+
+    def _ask(self) -> None:
+        """Asks for rows that are on screen, or soon will be, and not there."""
+        rows = self.visible_rows
+        shown = range(self.top, min(self.top + rows, self.runs.length))
+        if any(self.runs.at(index) is None for index in shown):
+            wanted = (max(0, self.top - MARGIN_ROWS), self.top + rows + MARGIN_ROWS)
+            if wanted != self._asked:
+                self._asked = wanted
+                self.post_message(self.Needed(*wanted))
+        else:
+            self._asked = (-1, -1)

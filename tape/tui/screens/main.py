@@ -1,0 +1,429 @@
+"""The console itself: the panes over one scene, and the keys."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Input
+
+from tape.core.clock import Clock
+from tape.core.text import show
+from tape.tui import acts
+from tape.tui.backstage import Backstage
+from tape.tui.body import Body
+from tape.tui.choices import Choices
+from tape.tui.details import subject_of
+from tape.tui.ink import Ink
+from tape.tui.messages import Act, ActDone
+from tape.tui.pane import Pane
+from tape.tui.panes.crash import CrashPane
+from tape.tui.panes.detail import DetailPane
+from tape.tui.panes.effects import EffectsPane
+from tape.tui.panes.log import LogPane
+from tape.tui.panes.processes import ProcessesPane
+from tape.tui.panes.reactors import ReactorsPane
+from tape.tui.panes.runs import RunsPane
+from tape.tui.panes.tape import TapePane
+from tape.tui.panes.top import KeyLine, OneLine, TopStrip
+from tape.tui.plan import LOWER, Width, Wish, width_class
+from tape.tui.scene import Phase, Scene, View
+from tape.tui.screens.asking import Asking
+from tape.tui.screens.helping import Helping
+from tape.tui.screens.keys import BINDINGS, keys_for
+
+if TYPE_CHECKING:
+    from tape.tui.app import Console
+
+TWICE_WITHIN_US = 2_000_000
+GROW = 1.25
+
+
+class MainScreen(Asking, Helping, Screen[None]):
+    BINDINGS: ClassVar[list[BindingType]] = [*cast("list[BindingType]", BINDINGS)]
+
+    def __init__(self, backstage: Backstage, clock: Clock, scene: Scene, choices: Choices) -> None:
+        super().__init__()
+        self.backstage = backstage
+        self.clock = clock
+        self.scene = scene
+        self.choices = choices
+        self.view = View(run_id=choices.run_id, filter=choices.filter, sort=choices.sort)
+        self.wish = Wish(lower=choices.lower, weights=dict(choices.weights), left=choices.left)
+        self.composed = False
+        self.last_interrupt_us = -TWICE_WITHIN_US
+        self.wanted_run = choices.run_id
+
+    def compose(self) -> ComposeResult:
+        self.strip = TopStrip(self.scene, id="strip")
+        self.runs = RunsPane(id="runs")
+        self.tape = TapePane(id="tape")
+        self.effects = EffectsPane(id="effects")
+        self.reactors = ReactorsPane(id="reactors")
+        self.processes = ProcessesPane(id="processes")
+        self.log_pane = LogPane(id="log")
+        self.detail = DetailPane(id="detail")
+        self.crash = CrashPane(id="crash")
+        self.keys = KeyLine(id="keys")
+        self.body = Body(
+            self.strip, self.runs, self.tape, self.effects, self.reactors, self.processes, self.log_pane,
+            self.detail, self.crash, self.keys, id="body",
+        )  # fmt: skip
+        yield self.body
+        yield Input(placeholder="state:stuck  agent:x  effect:pending  since:10m  or any text", id="filter")
+
+    def on_mount(self) -> None:
+        self.composed = True
+        for drawn in (*self.query(Pane), *self.query(OneLine)):
+            drawn.plain_glyphs = self.console.ascii
+        self.crash.death = self.choices.death
+        self.crash.choose_point(self.choices.point)
+        self.runs.following = self.choices.run_id is None
+        self.set_focus(self.runs)
+        self.place_panes()
+
+    # --- scenes -------------------------------------------------------------------------------------------------
+
+    def show(self, scene: Scene) -> None:
+        """Every pane draws what changed in it."""
+        self.scene = scene
+        if not self.composed:
+            return
+        with self.console.batch_update():
+            self.strip.show(scene)
+            self.runs.show(scene)
+            self._take_wanted_run()
+            self.tape.show(scene)
+            self.effects.show(scene)
+            self.reactors.show(scene)
+            self.processes.show(scene)
+            self.log_pane.show(scene)
+            run_id = scene.selected.run.id if scene.selected else None
+            self.crash.show(scene, acts.armed_states(scene.arms, run_id))
+            self._tell_crash()
+            self._show_detail()
+            self._arrange_crash()
+            self.watch_scene(scene)
+            self.show_in_front(scene)
+        run = self.runs.run
+        if run is not None and run.id != self.view.run_id and self.runs.following:
+            self.look(replace(self.view, run_id=run.id, at=None))
+
+    def _take_wanted_run(self) -> None:
+        """A run that was asked for by its id is put under the cursor as soon as it is in the list."""
+        if self.wanted_run is None:
+            return
+        selected = self.scene.selected
+        if selected is not None and selected.run.id == self.wanted_run and self.runs.select_run(selected.run.no):
+            self.wanted_run = None
+            self.runs.following = self.runs.cursor == self.runs.follow_end()
+
+    def look(self, view: View) -> None:
+        self.view = view
+        self.backstage.look(view)
+
+    def _tell_crash(self) -> None:
+        from tape.tui.verdicts import told
+
+        scene, point = self.scene, self.crash.point
+        expects = acts.expectation(scene, point, self.crash.death) if scene.phase is not Phase.STARTING else ""
+        verdict, line, good, instead = told(scene)
+        self.crash.tell(expects=expects, told=line, counterfactual=instead, verdict=verdict, good=good)
+
+    def _show_detail(self) -> None:
+        self.detail.show_subject(subject_of(self.scene, self.subject_pane()))
+
+    def subject_pane(self) -> Pane:
+        """The pane whose line the detail is about: the focused one, else the tape."""
+        focused = self.focused
+        if isinstance(focused, Pane) and focused not in (self.detail, self.crash):
+            return focused
+        return self.tape
+
+    # --- layout -------------------------------------------------------------------------------------------------
+
+    def place_panes(self, **changes: object) -> None:
+        """Places the panes anew."""
+        self.wish = replace(self.wish, **changes)  # type: ignore[arg-type]
+        self.body.planned.wish = self.wish
+        self.crash.compact = self.size_class is Width.NARROW and not self.wish.crash_open and self.wish.zoom != "crash"
+        self.strip.refresh(layout=True)
+        self._show_keys()
+
+    def _arrange_crash(self) -> None:
+        lines = self.crash.lines_needed(self.size.width)
+        if lines > self.wish.crash_lines:  # it grows and stays: panes that jump about are worse than an empty line
+            self.place_panes(crash_lines=lines)
+
+    @property
+    def size_class(self) -> Width:
+        return width_class(self.size.width, self.size.height)
+
+    def on_resize(self) -> None:
+        if not self.composed:
+            return
+        self.wish = replace(self.wish, crash_lines=self.crash.lines_needed(self.size.width))
+        self.place_panes()
+
+    def on_descendant_focus(self) -> None:
+        if not self.composed:
+            return
+        focused = self.focused
+        opened = focused is self.crash
+        if opened != self.wish.crash_open:
+            self.place_panes(crash_open=opened)
+        self._show_keys()
+        self._show_detail()
+
+    def _show_keys(self) -> None:
+        if self.size_class is Width.TINY:
+            self.keys.show_keys(())
+        name = self.focused.id if self.focused is not None else "runs"
+        self.keys.show_keys(keys_for(name or "runs", stopped=self.crash.stop is not None))
+
+    # --- messages of the panes ------------------------------------------------------------------------------------
+
+    def on_pane_moved(self, message: Pane.Moved) -> None:
+        run = self.runs.run
+        if message.pane is self.runs and run is not None and run.id != self.view.run_id:
+            self.look(replace(self.view, run_id=run.id, at=None))
+        self._show_detail()
+
+    def on_pane_opened(self, message: Pane.Opened) -> None:
+        if message.pane is self.runs and self.size_class is Width.NARROW:
+            self.show_pane("tape")
+        elif message.pane in (self.crash,):
+            self.action_arm()
+        else:
+            self.show_pane("detail", focus=self.size_class is Width.NARROW)
+
+    def on_runs_pane_needed(self, message: RunsPane.Needed) -> None:
+        self.look(replace(self.view, first=message.first, last=message.last))
+
+    def on_crash_pane_chosen(self) -> None:
+        self._tell_crash()
+
+    def on_crash_pane_armed(self, message: CrashPane.Armed) -> None:
+        self.arm(message.point)
+
+    def on_crash_pane_kill_now(self) -> None:
+        self.action_kill()
+
+    def on_crash_pane_step_shown(self, message: CrashPane.StepShown) -> None:
+        index = self.tape.find_entry(message.entry_id)
+        if index is not None:
+            if self.size_class is Width.NARROW:
+                self.place_panes(lower="tape")
+            self.tape.following = False
+            self.tape.select(index)
+
+    # --- acts ---------------------------------------------------------------------------------------------------
+
+    def do(self, *wanted: Act | str) -> None:
+        """Has acts done; a text says why one cannot be."""
+        for act in wanted:
+            if isinstance(act, str):
+                self.say(act, wrong=True)
+            else:
+                self.backstage.act(act)
+
+    def say(self, text: str, *, wrong: bool = False) -> None:
+        self.keys.say(show(text, 300), Ink.WARNING if wrong else Ink.ACCENT)
+
+    def act_done(self, message: ActDone) -> None:
+        if message.ok and message.act.order.verb == "start":
+            self.wanted_run = str(message.result["run"])
+            self.runs.following = True
+            self.look(replace(self.view, run_id=self.wanted_run, at=None))
+        self.say(message.text, wrong=not message.ok)
+
+    def ended(self, why: str) -> None:
+        self.show(replace(self.scene, phase=Phase.BROKEN, trouble=why))
+
+    def action_kill(self) -> None:
+        self.do(acts.kill(self.scene, "KILL" if self.crash.stop is not None else self.crash.death))
+
+    def action_interrupt(self) -> None:
+        """Ctrl-C: twice within two seconds kills the agent; it never quits."""
+        now = self.clock.boot_us()
+        if now - self.last_interrupt_us < TWICE_WITHIN_US:
+            self.last_interrupt_us = now - TWICE_WITHIN_US
+            self.do(acts.kill(self.scene, "KILL"))
+        else:
+            self.last_interrupt_us = now
+            self.say("Ctrl-C once more kills the agent of the selected run; q quits")
+
+    def arm(self, point: str) -> None:
+        self.do(*acts.toggle(self.crash.armed, point, self.crash.death))
+
+    def action_arm(self) -> None:
+        """Space: arms in the crash pane, pauses the view elsewhere."""
+        if self.focused is self.crash:
+            self.arm(self.crash.point)
+        else:
+            self.look(replace(self.view, paused=not self.view.paused))
+
+    def action_run_to(self) -> None:
+        self.do(acts.run_to(self.scene, self.crash.point))
+
+    def action_step(self) -> None:
+        self.do(acts.step(self.scene))
+
+    def action_go(self) -> None:
+        self.do(acts.go(self.scene))
+
+    def action_thaw(self) -> None:
+        self.do(acts.thaw())
+
+    def action_death(self) -> None:
+        self.crash.cycle_death()
+
+    def action_repeat(self) -> None:
+        self.do(acts.repeat(self.scene.selected))
+
+    # --- looking ------------------------------------------------------------------------------------------------
+
+    def show_pane(self, name: str, *, focus: bool = True) -> None:
+        """Brings a pane on screen, and the focus to it."""
+        if self.wish.zoom not in (None, name):
+            self.place_panes(zoom=name)
+        size = self.size_class
+        if name in LOWER and size is Width.NARROW:
+            self.place_panes(lower=name, detail=name == "detail")
+        elif size is Width.MEDIUM and name in ("detail", "reactors", "effects", "processes", "log"):
+            self.place_panes(detail=name == "detail")
+        if focus:
+            self.set_focus(self.query_one(f"#{name}", Widget))
+
+    def action_pane(self, name: str) -> None:
+        self.show_pane(name)
+
+    def action_next_pane(self, step: int) -> None:
+        shown = [pane for pane in self.query(Pane) if pane.size.width and pane.region.area]
+        here = shown.index(self.focused) if isinstance(self.focused, Pane) and self.focused in shown else 0
+        if shown:
+            self.set_focus(shown[(here + step) % len(shown)])
+
+    def action_zoom(self) -> None:
+        focused = self.focused
+        if isinstance(focused, Pane) and focused.id is not None:
+            self.place_panes(zoom=None if self.wish.zoom else focused.id)
+
+    def action_follow(self) -> None:
+        focused = self.focused
+        pane = focused if isinstance(focused, Pane) and focused is not self.crash else self.runs
+        pane.follow(not pane.following)
+
+    def action_back(self) -> None:
+        """Esc: out of the innermost thing."""
+        if self.wish.zoom:
+            self.place_panes(zoom=None)
+        elif self.view.at is not None:
+            self.look(replace(self.view, at=None))
+        elif self.wish.detail or self.focused is self.crash:
+            self.place_panes(detail=False, lower="tape" if self.wish.lower == "detail" else self.wish.lower)
+            self.set_focus(self.tape if self.scene.selected else self.runs)
+        elif self.view.filter:
+            self.set_filter("")
+        else:
+            self.set_focus(self.runs)
+
+    def action_grow(self, step: int) -> None:
+        """Gives the focused pane more or less of its column."""
+        focused = self.focused
+        if isinstance(focused, Pane) and focused.id:
+            weights = dict(self.wish.weights)
+            weights[focused.id] = min(6.0, max(0.2, weights.get(focused.id, 1.0) * GROW**step))
+            self.place_panes(weights=weights)
+
+    def action_widen(self, step: int) -> None:
+        self.place_panes(left=min(0.8, max(0.4, self.wish.left + 0.03 * step)))
+
+    def action_travel(self, step: int) -> None:
+        """Steps through the tape of the selected run in time."""
+        selected = self.scene.selected
+        if selected is None:
+            return
+        ids = sorted({line.id for line in selected.live.lines if line.id})
+        now = len(ids) if self.view.at is None else ids.index(self.view.at) if self.view.at in ids else len(ids) - 1
+        if self.view.at is None:
+            now = len(ids) - 1
+        wanted = now + step
+        if wanted >= len(ids):
+            self.look(replace(self.view, at=None))
+        elif wanted >= 0:
+            self.look(replace(self.view, at=ids[wanted]))
+
+    def action_sort(self) -> None:
+        orders = ("newest", "oldest", "open first")
+        sort = orders[(orders.index(self.view.sort) + 1) % len(orders)]
+        self.runs.forget_cursor()
+        self.look(replace(self.view, sort=sort))
+        self.say(f"runs: {sort}")
+
+    def action_everywhere(self) -> None:
+        self.look(replace(self.view, all_effects=not self.view.all_effects))
+
+    def action_whole_story(self) -> None:
+        self.look(replace(self.view, full_story=not self.view.full_story))
+
+    def action_log_tab(self) -> None:
+        self.show_pane("log")
+        self.log_pane.next_tab()
+
+    # --- the filter ---------------------------------------------------------------------------------------------
+
+    def action_filter(self) -> None:
+        field = self.query_one("#filter", Input)
+        field.value = self.view.filter
+        field.add_class("open")
+        self.set_focus(field)
+
+    def on_input_submitted(self, message: Input.Submitted) -> None:
+        from tape.core.kernel.errors import UsageError
+        from tape.core.run_filter import parse_filter
+
+        try:
+            parse_filter(message.value, self.clock.wall_us())
+        except UsageError as error:
+            self.say(str(error), wrong=True)
+            return
+        self._close_filter()
+        self.set_filter(message.value.strip())
+
+    def set_filter(self, text: str) -> None:
+        self.runs.following = True
+        self.look(replace(self.view, filter=text, first=0, last=60))
+
+    def _close_filter(self) -> None:
+        self.query_one("#filter", Input).remove_class("open")
+        self.set_focus(self.runs)
+
+    def key_escape(self) -> None:
+        if self.query_one("#filter", Input).has_focus:
+            self._close_filter()
+
+    # --- the rest -----------------------------------------------------------------------------------------------
+
+    def remembered(self, *, theme: str) -> Choices:
+        return replace(
+            self.choices,
+            theme=theme,
+            filter=self.view.filter,
+            sort=self.view.sort,
+            run_id=None if self.runs.following else self.view.run_id,
+            point=self.crash.point,
+            death=self.crash.death,
+            lower=self.wish.lower,
+            left=self.wish.left,
+            weights=dict(self.wish.weights),
+            armed=tuple((arm.point.name, str(arm.death), "each") for arm in self.scene.arms if arm.each_run),
+        )
+
+    @property
+    def console(self) -> Console:
+        return cast("Console", self.app)  # pyright: ignore[reportUnknownMemberType]

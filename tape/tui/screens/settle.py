@@ -1,0 +1,138 @@
+"""A person's word on what nobody else can know: it happened, it certainly did not, or it is to be tried again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from textual.app import ComposeResult
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from tape.core.kernel.errors import UsageError
+from tape.core.text import show
+from tape.tui.scene import Scene
+from tape.tui.screens.choice import Choice
+from tape.tui.screens.dialog import Dialog
+from tape.tui.screens.facts import Facts
+from tape.tui.screens.form import parse_json
+from tape.tui.screens.question import Question
+from tape.tui.screens.text_field import TextField
+
+if TYPE_CHECKING:
+    from tape.core.journal.shapes import Need
+
+HINT = "tab and arrows move    enter goes on    esc leaves everything as it is"
+GONE = "settled meanwhile: esc leaves"
+
+
+class How(StrEnum):
+    CONFIRM = "confirm"
+    FAIL = "fail"
+    RETRY = "retry"
+
+
+EFFECT_SAYS = {
+    How.CONFIRM: "it happened: the run goes on with this result",
+    How.FAIL: "it certainly did not happen: the agent gets EffectFailed with the reason",
+    How.RETRY: "the body runs again with the same key: if it had happened, it happens twice",
+}
+UNDO_SAYS = {
+    How.CONFIRM: "the act is undone",
+    How.FAIL: "the act stays as it is: nothing is undone",
+    How.RETRY: "the undo runs again with the same key",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What a person decided. `result` is what the body returned, if it happened."""
+
+    key: str
+    how: How
+    result: Any
+    reason: str
+
+
+class SettleScreen(Dialog[Settled]):
+    """Answers with what was decided about `need`, an effect or an obligation; None if nothing was."""
+
+    def __init__(self, need: Need, scene: Scene) -> None:
+        super().__init__()
+        self.need = need
+        self._now_us = scene.now_us
+        self._listed = listed(need, scene)
+        self.undo = str(need.kind) == "obligation"
+        self._says = UNDO_SAYS if self.undo else EFFECT_SAYS
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="tall"):
+            self.facts = Facts(id="facts")
+            yield self.facts
+            with VerticalScroll(classes="dialog part", can_focus=False) as box:
+                box.border_title = Content("What happened?" if not self.undo else "Is it undone?")
+                yield Question("it is", Choice(tuple(How)), required=True, note=" ", id="how")
+                yield Question(
+                    "result", TextField(placeholder="JSON: what the body returned"), required=True, id="result"
+                )
+                yield Question("reason", TextField(placeholder="recorded with your name"), required=True, id="reason")
+                yield Question("to confirm", TextField(placeholder="the word chosen above"), required=True, id="word")
+                yield Static(HINT, markup=False, classes="hint")
+
+    def begin(self) -> None:
+        self.query_one("#result").display = False
+        self.facts.show_need(self.need, self._now_us)
+        self.set_focus(self.query_one(Choice))
+
+    @property
+    def how(self) -> How | None:
+        index = self.query_one(Choice).index
+        return None if index is None else tuple(How)[index]
+
+    def question(self, name: str) -> Question:
+        return self.query_one(f"#{name}", Question)
+
+    def on_choice_changed(self) -> None:
+        if self.how is not None:
+            self.question("how").note = self._says[self.how]
+            self.question("result").display = self.how is How.CONFIRM and not self.undo
+            self.question("word").control.placeholder = f"type {self.how}"  # type: ignore[union-attr]
+
+    def show(self, scene: Scene) -> None:
+        """Newer facts; what has been settled meanwhile cannot be settled again."""
+        now = listed(self.need, scene)
+        if now is None and self._listed is not None:
+            self.question("how").wrong = GONE
+        elif now is not None:
+            self.need = now
+        self._listed = now or self._listed
+        self.facts.show_need(self.need, scene.now_us)
+
+    def finish(self) -> None:
+        how = self.how
+        if how is None:
+            self.complain({self.question("how"): "choose one: left and right"})
+            return
+        wrong: dict[Question, str] = {}
+        result: Any = None
+        if how is How.CONFIRM and not self.undo:
+            try:
+                result = parse_json(self.question("result").text.strip() or "")
+            except UsageError as error:
+                wrong[self.question("result")] = show(str(error), 200)
+        reason = self.question("reason").text.strip()
+        if not reason:
+            wrong[self.question("reason")] = "say why: it is recorded with your name"
+        if self.question("word").text != how:
+            wrong[self.question("word")] = f"only the word {how} confirms"
+        if wrong:
+            self.complain(wrong)
+        else:
+            self.dismiss(Settled(self.need.key, how, result, reason))
+
+
+def listed(need: Need, scene: Scene) -> Need | None:
+    """The same need as the scene has it now."""
+    return next((one for one in scene.needs if (one.kind, one.key) == (need.kind, need.key)), None)

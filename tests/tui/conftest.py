@@ -1,0 +1,41 @@
+"""One journal of all stories for the session; each test gets a copy, a stage over it, and a writer if it wants one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ["TEXTUAL_ANIMATIONS"] = "none"  # read when Textual is imported
+
+from tests.tui.stage import Recorded, Stage, record, stage_of, stories_again
+from tests.tui.stories import Stories
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    return record(tmp_path_factory.mktemp("recorded"))
+
+
+@pytest.fixture
+def stage(recorded: Recorded, tmp_path: Path) -> Stage:
+    return stage_of(recorded, tmp_path)
+
+
+@pytest.fixture
+def stories(stage: Stage, recorded: Recorded) -> Iterator[Stories]:
+    """The stories go on while the console looks."""
+    writing = stories_again(stage, recorded)
+    yield writing
+    writing.close()
+
+
+@pytest.fixture
+def new_project(tmp_path: Path) -> Stage:
+    """A project in which nothing has been run."""
+    from tape.core.clock import ManualClock
+
+    (tmp_path / ".tape").mkdir()
+    return Stage(tmp_path, tmp_path / ".tape" / "dev.db", ManualClock())
