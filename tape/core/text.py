@@ -143,9 +143,9 @@ def _two(seconds: int, size: int, unit: str, part: int, below: str) -> str:
 
 
 def age(us: int) -> str:
-    """The same, coarse and narrow, for tables: `14s`, `2m`, `3h`, `5d`."""
+    """The same, coarse and narrow, for tables: `14s`, `2m`, `3h`, `5d`, `2y`."""
     seconds = max(0, us) // 1_000_000
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
+    for size, unit in ((31_536_000, "y"), (86_400, "d"), (3_600, "h"), (60, "m")):
         if seconds >= size:
             return f"{seconds // size}{unit}"
     return f"{seconds}s"

@@ -497,7 +497,8 @@ class Run:
         need(index < len(self.duties))
         duty = self.duties[index]
         need(not (self.status == "RUNNING" and self.open()))
-        need(all(effect.step == "compensate" for effect in self.open()))
+        waiting = any(effect.step == "compensate" for effect in self.open())
+        need(all(effect.step == "compensate" or (waiting and self.runs_again(effect)) for effect in self.open()))
         owed = [other for other in self.duties if other.owed]
         need(owed and max(owed, key=lambda other: (other.position, other.number)) is duty)
         need(duty.status == "DUE" and duty.due <= self.now)
@@ -517,6 +518,11 @@ class Run:
 
     def fulfil(self, index: int, claim: int) -> None:
         self.done(self.holding(index, claim, asking=False))
+
+    @staticmethod
+    def runs_again(effect: Effect) -> bool:
+        """On the next drive, which comes after the undo."""
+        return effect.step == "again" and not effect.outbox
 
     def done(self, duty: Duty, by_person: bool = False) -> None:
         duty.status, duty.step, duty.over = "DONE", "", True

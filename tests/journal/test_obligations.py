@@ -14,6 +14,7 @@ from tests.journal.book import (
     BLIND,
     BOOM,
     CLAIM_US,
+    IDEMPOTENT,
     LOOK_UP,
     UNDO_UNKNOWN,
     UNDOABLE,
@@ -305,6 +306,23 @@ def test_a_claim_that_runs_out_is_fenced(book: Book) -> None:
 
 
 # --- N-undo ---
+
+
+def test_a_sibling_that_waits_for_the_next_drive_does_not_hold_up_the_undo(book: Book) -> None:
+    """The next drive waits for the undo: if the undo waited for the sibling, neither would ever come."""
+    run_id, epoch = book.driven()
+    book.decide(run_id, epoch)
+    again = book.begin(run_id, epoch, IDEMPOTENT, ordinal=0)
+    unknown = book.begin(run_id, epoch, UNDO_UNKNOWN, ordinal=1)
+    book.die(run_id)
+    assert book.status(run_id) == "WAITING"
+    book.undo(run_id, f"{unknown}/undo/1")
+    assert book.effect(unknown)["status"] == "FAILED"
+    assert book.status(run_id) == "RUNNABLE"
+    epoch = book.grant(run_id)
+    assert book.effect(again)["status"] == "PENDING"
+    book.end(run_id, epoch, again, number=book.retry(run_id, epoch, again))
+    assert book.effect(again)["status"] == "CONFIRMED"
 
 
 def doubted(book: Book) -> tuple[str, str, str]:

@@ -15,7 +15,7 @@ from tape.core.kernel.errors import Fenced, NotFound, Refused, UsageError
 from tape.core.kernel.events import AttemptEnded, AttemptStarted, Claimed, ClaimEnded, Observed
 from tape.core.kernel.lifecycle import EFFECT_ENDS, EffectStatus, ObligationStatus, ObligationTrigger, RunStatus
 from tape.core.kernel.policy import RecoveryPolicy
-from tape.core.kernel.resolution import Answer, Resolution, Step, Writer
+from tape.core.kernel.resolution import Answer, Dispatch, Resolution, Step, Writer
 
 
 def _duty(run: RunEdit, key: str) -> Row:
@@ -27,8 +27,12 @@ def _duty(run: RunEdit, key: str) -> Row:
 
 def next_duty(tx: Tx, run_no: int) -> Row | None:
     """The one duty of a run that may be worked on: the newest that is owed, if none is claimed and no effect is
-    open but those that wait for their own undo (those only when the run is not being driven)."""
-    if any(row["step"] != Step.COMPENSATE for row in open_effects(tx, run_no)):
+    open but those that wait for their own undo (those only when the run is not being driven), and those whose body
+    runs again on the next drive: it cannot come before that undo."""
+    steps = [(row["step"], row["dispatch"]) for row in open_effects(tx, run_no)]
+    waits_for_undo = any(step == Step.COMPENSATE for step, _ in steps)
+    passed = (Step.AGAIN, Dispatch.INLINE) if waits_for_undo else ()
+    if any(step != Step.COMPENSATE and (step, dispatch) != passed for step, dispatch in steps):
         return None
     owed = [row for row in tx.rows(ObligationRow, run_no=run_no) if row["status"] in ("DUE", "CLAIMED", "STUCK")]
     owed.sort(key=age)

@@ -557,7 +557,8 @@ class Server:
         outcomes = self._writer.commit(verbs, drives)
         entries = [entry for outcome in outcomes for entry in outcome.entries]
         self._note(entries)
-        self._notify(entries)
+        if entries:  # a batch that was refused as a whole is no news: it must not wake whoever asked for it
+            self._notify(entries)
         for job, outcome in zip(jobs, outcomes, strict=False):
             if outcome.error is not None:
                 job.future.set_exception(outcome.error)
