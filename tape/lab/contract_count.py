@@ -12,7 +12,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -45,7 +45,8 @@ class Facts(Protocol):
 @dataclass(frozen=True, slots=True)
 class ContractLine:
     """The figures of one stand-in. `holds`: every key is within its bounds; None while the ledger cannot be read or
-    is not read through yet. `offenders` are keys that are not, at most `OFFENDERS_SHOWN` of them."""
+    is not read through yet. `offenders` are keys that are not, at most `OFFENDERS_SHOWN` of them. `noun`: what one
+    act is called, from its collection."""
 
     name: str
     confirmed: int = 0
@@ -53,6 +54,7 @@ class ContractLine:
     acts: int = 0
     holds: bool | None = None
     offenders: tuple[str, ...] = ()
+    noun: str = field(default="act", compare=False)
 
     def text(self) -> str:
         """`bank 1 = 1 ✓`, `bank 1+1 = 2 ✓`, `bank 1+1 ≥ 1 ✓`, `bank 1 ≠ 2 ✗`, `bank –`."""
@@ -159,6 +161,7 @@ class ContractCount:
         self._bounds: dict[str, Bounds] = {}
         self._tools: dict[str, int] = {}  # by tool: its effects in runs up to this number are known
         self._changed: dict[str, None] = {}
+        self._noun = "act"
         self._out: set[str] = set()
         self._sums = [0, 0, 0]
 
@@ -186,7 +189,8 @@ class ContractCount:
             return ContractLine(self.name)
         offenders = self._offenders()
         low, high, acts = self._sums
-        return ContractLine(self.name, low, high - low, acts, not offenders, tuple(sorted(offenders)[:OFFENDERS_SHOWN]))
+        shown = tuple(sorted(offenders)[:OFFENDERS_SHOWN])
+        return ContractLine(self.name, low, high - low, acts, not offenders, shown, self._noun)
 
     @property
     def readable(self) -> bool:
@@ -220,6 +224,7 @@ class ContractCount:
                 key = event.get("key")
                 if isinstance(key, str) and _KEY.fullmatch(key) and not _DUTY.fullmatch(key):
                     self._standing[event["id"]] = key
+                    self._noun = str(event.get("collection") or "act").removesuffix("s")
                     self._count(key, 1)
             elif (key := self._standing.pop(event["id"], None)) is not None:
                 self._count(key, -1)

@@ -24,7 +24,8 @@ def told(scene: Scene) -> tuple[Verdict | None, str, bool | None, str]:
     acts: int | None = None
     if selected.readable and selected.at is None:
         acts = selected.acts.get(effect.key, 0) if effect is not None else sum(selected.acts.values())
-    upstream = scene.strip.contract[0].name if len(scene.strip.contract) == 1 else "upstream"
-    line = verdict_line(verdict, acts, upstream, "act")
+    only = scene.strip.contract[0] if len(scene.strip.contract) == 1 else None
+    upstream, noun = (only.name, only.noun) if only is not None else ("upstream", "act")
+    line = verdict_line(verdict, acts, upstream, noun)
     good = None if acts is None or (holds(verdict, acts) and not verdict.complete) else holds(verdict, acts)
-    return verdict, line, good, counterfactual(verdict, effect, scene.honours_key)
+    return verdict, line, good, counterfactual(verdict, effect, scene.honours_key, noun=noun)

@@ -78,6 +78,7 @@ def test_a_run_from_its_intent_to_its_end(bank: Bank) -> None:
     assert bank.text() == "bank 0 = 0 ✓", "whose tool this is nobody knows yet"
     bank.act(key)
     assert bank.text() == "bank 0+1 = 1 ✓"
+    assert bank.line().noun == "wire"
     bank.book.end(run_id, epoch, key)
     assert bank.line() == ContractLine("bank", 1, 0, 1, True)
     assert bank.text() == "bank 1 = 1 ✓"
