@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import traceback
@@ -38,7 +39,7 @@ class Console(App[int]):
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {palette}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "leave", "quit", show=False, priority=True, id="quit-now"),
-        Binding("ctrl+p", "command_palette", "palette: every act, run and theme", show=False, priority=True, id="palette"),
+        Binding("ctrl+p", "command_palette", "every act, run and theme", show=False, priority=True, id="palette"),
     ]
 
     def __init__(
@@ -53,7 +54,8 @@ class Console(App[int]):
         ascii: bool = False,
         keymap: dict[str, str] | None = None,
     ) -> None:
-        super().__init__()
+        # Without colours the terminal's own are left, with bold, dim and reverse: made greys may be unreadable on it.
+        super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self.backstage = backstage
         self.clock = clock
         self.first_scene = scene

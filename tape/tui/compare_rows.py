@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 _NOT_MEANT = frozenset(
     {
-        "actor", "args_hash", "attempt", "business_key", "fingerprint", "fire_at_us", "late_us", "request", "resolution",
-        "result", "row", "start_key", "tokens_in", "tokens_out", "usd_micro", "writer",
+        "actor", "args_hash", "attempt", "business_key", "fingerprint", "fire_at_us", "late_us", "request",
+        "resolution", "result", "row", "start_key", "tokens_in", "tokens_out", "usd_micro", "writer",
     }
 )  # fmt: skip
 """Fields that say how, when, by whom or for how much, or that only repeat what another record says. A result is the
@@ -140,9 +140,9 @@ def headline(pairs: Sequence[Pair], left: Selected, right: Selected) -> tuple[st
     if first is None:
         on = ", so far" if not (left.run.ended and right.run.ended) else ""
         return f"same{on}: {count(len(pairs), 'record')}, the same decisions and effects in the same order", True
-    more = sum(1 for pair in pairs if pair.same is not Same.SAME)
-    head = f"same to seq {first}, then" if first else "different from the start:"
-    return f"{head} {_first(pairs[first], left, right)}; {count(more, 'record differs', 'records differ')}", False
+    differ = count(sum(1 for pair in pairs if pair.same is not Same.SAME), "difference")
+    head = f"same to seq {first}, then {differ}" if first else f"{differ} from the start"
+    return f"{head}: {_first(pairs[first], left, right)}", False
 
 
 def _first(pair: Pair, left: Selected, right: Selected) -> str:
@@ -161,13 +161,12 @@ def fit_words(record: Record | None) -> str:
 def side_text(selected: Selected) -> str:
     """What a run's side says of it on top: what it went through to get there."""
     story = selected.live
-    deaths = len(selected.verdicts)
     parts = [
         selected.run.status,
+        count(len(selected.verdicts), "death"),
+        count(len(story.leases), "lease"),
         count(story.decisions, "decision"),
         count(len(story.effects), "effect"),
-        count(len(story.leases), "lease"),
-        count(deaths, "death"),
     ]
     return ", ".join(parts)
 

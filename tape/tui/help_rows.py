@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -28,7 +29,10 @@ class Group:
 
 _GROUPS: Mapping[str, tuple[str, ...]] = {
     "run and kill": (
-        "run", "repeat", "arm", "run-to", "step", "continue", "kill", "death", "thaw", "prove", "interrupt",
+        "trigger", "repeat", "arm", "run-to", "step", "continue", "kill", "death", "thaw", "interrupt", "prove",
+    ),
+    "decide": (
+        "inbox", "settle", "cancel", "redrive",
     ),
     "look": (
         "filter", "follow", "sort", "time-back", "time-forth", "whole-story", "effects-of-all", "log-tab", "compare",
@@ -72,7 +76,7 @@ def legend() -> tuple[tuple[str, tuple[tuple[Mark, str], ...]], ...]:
 
 def help_rows(found: Sequence[Group], notes: Sequence[Row], width: int) -> list[Row]:
     """Notes on top, the keys in one column or two, then the legend."""
-    rows: list[Row] = [((" ", Ink.PLAIN), *note) for note in notes]
+    rows: list[Row] = [((" ", Ink.PLAIN), *line) for note in notes for line in wrap_words(note, width - 2)]
     blocks = [_block(group) for group in found]
     if width < TWO_COLUMNS_FROM:
         for block in blocks:
@@ -120,3 +124,20 @@ def _marks(title: str, marks: Sequence[tuple[Mark, str]], width: int) -> list[Ro
         rows[-1] += [(f"{mark.glyph} ", ink(mark.style)), (f"{show(word)}  ", Ink.PLAIN)]
         room -= size
     return [tuple(row) for row in rows]
+
+
+def wrap_words(row: Row, width: int) -> list[Row]:
+    """The row in lines of whole words."""
+    lines: list[list[Span]] = [[]]
+    room = width
+    for text, style in row:
+        for word in re.findall(r" +|[^ ]+", text):
+            size = cells(word)
+            if size > room and lines[-1]:
+                lines.append([])
+                room = width
+            if word.isspace() and not lines[-1]:
+                continue
+            lines[-1].append((word, style))
+            room -= size
+    return [tuple(line) for line in lines]

@@ -38,11 +38,11 @@ def json_rows(value: Any, width: int) -> list[Row]:
 def text_rows(text: str, width: int, ink: Ink = Ink.PLAIN) -> list[Row]:
     """Plain text by words."""
     rows: list[Row] = []
-    for paragraph in show(text, SHOWN_CHARACTERS, keep_lines=True).split("\n"):
+    for paragraph in show(text, SHOWN_CHARACTERS, keep_lines=True).expandtabs(4).split("\n"):
         line = ""
         for word in paragraph.split(" "):
             if line and cells(line) + 1 + cells(word) > width:
-                rows.append(((line, ink),))
+                rows += wrap(((line, ink),), width)
                 line = word
             else:
                 line = f"{line} {word}" if line else word

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
@@ -90,8 +91,8 @@ def _key(text: str, place: Place) -> str:
     if len(base) == 1 and base.isprintable() and base != " ":
         name = _normal(base)
         return "+".join([*modifiers, name]) if modifiers else name
-    sign = key_to_character(base)
-    if base in _NAMES or (sign is not None and _normal(sign) == base):
+    sign = _sign(base)
+    if base in _NAMES or (sign and _normal(sign) == base):
         return "+".join([*modifiers, base])
     near = suggest(base, _NAMES)
     hint = f"write {near!r}" if near else "write the sign itself in quotes, or a name such as space, enter, f5, ctrl+k"
@@ -101,6 +102,17 @@ def _key(text: str, place: Place) -> str:
 def _normal(sign: str) -> str:
     """The name of a sign's key; the comma stands between keys and has no other way to be written."""
     return "comma" if sign == "," else next(iter(Binding.make_bindings([Binding(sign, "", "")]))).key
+
+
+def _sign(name: str) -> str:
+    """The sign of a key's name; empty if it has none that can be seen."""
+    sign = _ascii_signs().get(name) or key_to_character(name) or ""
+    return "" if sign.isspace() else sign
+
+
+@lru_cache(maxsize=1)
+def _ascii_signs() -> Mapping[str, str]:
+    return {_normal(chr(code)): chr(code) for code in range(0x21, 0x7F)}
 
 
 def _refuse_clashes(found: Mapping[str, tuple[str, ...]], file: Table, known: tuple[Layer, ...]) -> None:
@@ -139,5 +151,23 @@ def table_rows(known: tuple[Layer, ...]) -> list[tuple[str, str, str]]:
     for layer in known:
         says = {str(binding.id): binding.description for binding in layer.bindings}
         for name, keys in _effective(layer, cast("dict[str, tuple[str, ...]]", {})).items():
-            rows.append((name, ", ".join(keys), says[name]))
+            rows.append((name, ", ".join(_written(key) for key in keys), says[name]))
     return rows
+
+
+def _written(key: str) -> str:
+    """A key as one writes it in the file: `/`, `space`, `ctrl+p`."""
+    return key if key in _NAMES or key == "comma" else _sign(key) or key
+
+
+def renamed(keys: tuple[tuple[str, str], ...], keymap: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Default keys with their words, as the file has them."""
+    if not keymap:
+        return keys
+    ids = _default_ids()
+    return tuple((_written(keymap.get(ids.get(key, ""), key).split(",")[0]), says) for key, says in keys)
+
+
+@lru_cache(maxsize=1)
+def _default_ids() -> Mapping[str, str]:
+    return {_written(binding.key): str(binding.id) for layer in layers() for binding in layer.bindings}

@@ -20,7 +20,7 @@ def recall(folder: Path) -> Choices:
     try:
         with (folder / FILE_NAME).open("rb") as file:
             kept: Any = json.loads(file.read(LIMIT_BYTES))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return Choices()
     if not isinstance(kept, dict):
         return Choices()

@@ -64,7 +64,7 @@ def _acts(console: Console) -> Iterator[Command]:
 
     main = console.main
     actions = {active.binding.id: active for active in main.active_bindings.values()}
-    for act in acts_of(main):
+    for act in sorted(acts_of(main), key=lambda act: act.here):
         active = actions[act.id]
         if act.id != "palette":
             do = partial(console.run_action, active.binding.action, active.node)

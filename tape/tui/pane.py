@@ -186,7 +186,7 @@ class Pane(Widget, can_focus=True):
         head = f"{self.number} {self.title()}".strip()
         info = self.info()
         left: Row = (("╭─ ", Ink.FRAME), (head, ink), (" ", Ink.FRAME))
-        tail: Row = ((" ", Ink.FRAME), *info, (" ─╮", Ink.FRAME)) if info else (("─╮", Ink.FRAME),)
+        tail: Row = ((" ", Ink.FRAME), *info, (" ─╮", Ink.FRAME)) if width_of(info) else (("─╮", Ink.FRAME),)
         if width_of(left) + width_of(tail) > width:
             tail = (("─╮", Ink.FRAME),)
         room = width - width_of(left) - width_of(tail)

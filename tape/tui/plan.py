@@ -52,7 +52,7 @@ def plan(width: int, height: int, wish: Wish) -> dict[str, Box]:
     if wish.zoom is not None:
         return {**boxes, wish.zoom: (0, top, width, room)}
     compact = size is Width.NARROW and not wish.crash_open
-    crash = min(3 if compact else wish.crash_lines + 2, room - 2 * LEAST_ROWS)
+    crash = min(3 if compact else wish.crash_lines + 2, room - LEAST_ROWS * _IN_A_COLUMN[size])
     boxes["crash"] = (0, top + room - crash, width, crash)
     room -= crash
     if size is Width.NARROW and wish.crash_open:  # the buttons need the room, and the tape says what they do
@@ -75,6 +75,8 @@ def plan(width: int, height: int, wish: Wish) -> dict[str, Box]:
 _RIGHT = {"reactors": 0.0, "effects": 0.7, "processes": 0.7, "log": 1.0, "detail": 1.0}
 _MIDDLE = {"tape": 1.6, "reactors": 0.0, "processes": 0.5}
 _FIXED = {"reactors": 7}
+_IN_A_COLUMN = {Width.NARROW: 2, Width.MEDIUM: 4, Width.WIDE: 3}
+"""The most panes above the crash pane, which gives way to them."""
 
 
 def _column(

@@ -92,7 +92,7 @@ def run_row(
     base = DIM if run.ended and not here else PLAIN
     state, colour = run_state(run, stop)
     row: list[Span] = [mark, (f"{fit(show(run.id, 20), ID_WIDTH)} ", Ink.STRONG if here else base)]
-    row.append((f"{fit(state, STATE_WIDTH)} ", colour))
+    row += [(state, colour), (" " * (STATE_WIDTH + 1 - cells(state)), PLAIN)]
     if agent:
         row.append((f"{fit(show(run.agent, 40), AGENT_WIDTH)} ", base))
     row.append((f"{run.decisions:>3} {run.effects:>3} ", base))
@@ -292,7 +292,7 @@ def counts_row(strip: Strip) -> list[Span]:
         number = counts.get(status, 0)
         if number:
             mark = run_mark(status)
-            spans.append((f"{mark.glyph}{number} ", ink(mark.style)))
+            spans += [(f"{mark.glyph}{number}", ink(mark.style)), (" ", PLAIN)]
     return spans
 
 
@@ -300,7 +300,7 @@ def contract_row(strip: Strip) -> list[Span]:
     spans: list[Span] = []
     for line in strip.contract:
         colour = MUTED if line.holds is None else Ink.SUCCESS if line.holds else Ink.ALARM
-        spans.append((f"{show(line.text(), 40)} ", colour))
+        spans += [(show(line.text(), 40), colour), (" ", PLAIN)]
     return spans
 
 
@@ -318,7 +318,7 @@ def strip_row(strip: Strip, phase: Phase, now_us: int, *, paused: bool, at: tupl
     agents: list[Span] = [(f"agents {strip.agents}+{strip.spares}  ", MUTED)]
     alarms: list[Span] = []
     if strip.needs:
-        alarms.append((f"! {strip.needs} for you (i)  ", Ink.ALARM))
+        alarms += [(f"! {strip.needs} for you (i)", Ink.ALARM), ("  ", PLAIN)]
     if strip.errors:
         alarms.append((f"✗ {count(strip.errors, 'error')}  ", Ink.ERROR))
     right: list[Span] = [*contract_row(strip), (f"{clock_text(now_us)} ", MUTED)]

@@ -23,6 +23,8 @@ from tape.tui.memory import keep, recall
 from tape.tui.scene import Scene, Strip, View
 
 GIVE_UP_SECONDS = 4.0
+FIXED_SIZE = ("COLUMNS", "LINES")
+"""Some shells and tools export these; the toolkit would then believe them for ever, whatever the window does."""
 
 
 def check_terminal(environ: Mapping[str, str]) -> None:
@@ -35,6 +37,8 @@ def check_terminal(environ: Mapping[str, str]) -> None:
 def run_console(config: Config, *, fresh: bool = False, ascii: bool = False, mouse: bool = True) -> int:
     """Runs the console to its end. Returns the exit code; raises TapeError for what keeps it from starting."""
     check_terminal(os.environ)
+    for name in FIXED_SIZE:
+        os.environ.pop(name, None)
     clock = SystemClock()
     keymap = read_keymap(keys_file(os.environ, Path.home()))
     _check_lock(config, clock)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tape.core.text import cells, show
+from tape.core.text import show
 from tape.tui.acts import HOLD, last_verdict
 from tape.tui.ink import Ink, Row, Span
 from tape.tui.scene import Scene
@@ -54,7 +54,7 @@ def _arm(tour: Tour, scene: Scene) -> str:
 def _run(tour: Tour, scene: Scene) -> str:
     armed = _armed(scene)
     where = f"Armed: {show(armed[0], 40)}. " if armed else "Nothing is armed, so this run will live. "
-    return f"{where}{{run}} runs the agent; take its input as it stands, with enter."
+    return f"{where}{{trigger}} asks for the input of a run: type pay invoice 7, then enter."
 
 
 def _watch(tour: Tour, scene: Scene) -> str:
@@ -62,14 +62,14 @@ def _watch(tour: Tour, scene: Scene) -> str:
     if verdict is None:
         ended = scene.selected is not None and scene.selected.run.ended
         return (
-            "Nobody died in this run. Arm a point ({pane-crash}, {arm}), run again ({run})."
+            "Nobody died in this run. Arm a point ({pane-crash}, {arm}), run again ({trigger})."
             if ended
-            else "The run goes on to the armed point. Watch the tape: each line is durable before the next thing happens."
+            else "The run goes on to the armed point. Watch the tape: each line is durable before the next."
         )
     if not verdict.complete:
         return "The agent is dead: the red line on the tape. Nobody on this side knows whether the bank has paid."
     return (
-        f"It died at the red line. {_why(verdict, scene)} The verdict below says it with times. "
+        f"It died at the red line. {_why(verdict, scene)} The verdict line says it with times. "
         "{pane-crash} goes there; {verdict-step} goes through it on the tape."
     )
 
@@ -157,20 +157,3 @@ def words(tour: Tour, scene: Scene, keys: Mapping[str, str]) -> Row:
         if part:
             spans.append((keys.get(part, "^p"), Ink.KEY) if at % 2 else (part, Ink.PLAIN))
     return tuple(spans)
-
-
-def wrap_words(row: Row, width: int) -> list[Row]:
-    """The row in lines of whole words."""
-    lines: list[list[Span]] = [[]]
-    room = width
-    for text, style in row:
-        for word in re.findall(r" +|[^ ]+", text):
-            size = cells(word)
-            if size > room and lines[-1]:
-                lines.append([])
-                room = width
-            if word.isspace() and not lines[-1]:
-                continue
-            lines[-1].append((word, style))
-            room -= size
-    return [tuple(line) for line in lines]

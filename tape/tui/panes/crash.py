@@ -9,6 +9,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 
+from tape.core.text import show
 from tape.tui.crash_rows import Armed, Button, Placed, button_text, buttons, lay_out
 from tape.tui.ink import Ink, Row, Span, clip, hang, width_of
 from tape.tui.pane import Pane
@@ -160,12 +161,12 @@ class CrashPane(Pane):
         if self.stop is not None:
             return (
                 (" ◆ stopped ", Ink.ACCENT),
-                (f"at {self.stop.point}: ", Ink.PLAIN),
+                (f"at {show(self.stop.point, 60)}: ", Ink.PLAIN),
                 ("n", Ink.KEY), (" to the next  ", Ink.MUTED),
                 ("c", Ink.KEY), (" goes on  ", Ink.MUTED),
                 ("K", Ink.KEY), (" kills it here", Ink.MUTED),
             )  # fmt: skip
-        return ((" expect  ", Ink.MUTED), (f"{self.point}: ", Ink.ACCENT), (self.expects, Ink.PLAIN))
+        return ((" expect  ", Ink.MUTED), (f"{show(self.point, 60)}: ", Ink.ACCENT), (self.expects, Ink.PLAIN))
 
     def _verdict_line(self) -> Row:
         if not self.told:
@@ -174,10 +175,11 @@ class CrashPane(Pane):
         return ((" verdict ", Ink.MUTED), (self.told, ink))
 
     def _compact_line(self, width: int) -> Row:
-        armed = ", ".join(f"▣ {point}" for point, how in self.armed.items() if how)
+        armed = ", ".join(f"▣ {show(point, 40)}" for point, how in self.armed.items() if how)
         if self.stop is not None:
             return clip(
-                ((f" ◆ stopped at {self.stop.point}", Ink.ACCENT), ("  n next  c go on  K kill", Ink.MUTED)), width
+                ((f" ◆ stopped at {show(self.stop.point, 60)}", Ink.ACCENT), ("  n next  c go on  K kill", Ink.MUTED)),
+                width,
             )
         head: list[Span] = [(f" {armed or 'nothing armed, x opens'} ", Ink.ACCENT if armed else Ink.MUTED)]
         if self.told:

@@ -51,7 +51,7 @@ class EffectsPane(Pane):
 
     def info(self) -> Row:
         where = "all runs" if self.all else show(self.selected.run.id, 20) if self.selected else ""
-        return ((where, Ink.MUTED),)
+        return ((where, Ink.MUTED),) if where else ()
 
     def count(self) -> int:
         return len(self.everywhere) if self.all else len(self._own)

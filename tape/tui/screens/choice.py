@@ -24,6 +24,7 @@ class Choice(OneLine, can_focus=True):
         Binding("right,l,space", "step(1)", "next", show=False),
         Binding("home", "first", "first", show=False),
         Binding("end", "last", "last", show=False),
+        Binding("enter", "enter", "go on", show=False),
     ]
 
     class Changed(Message):
@@ -89,7 +90,7 @@ class Choice(OneLine, can_focus=True):
     def action_last(self) -> None:
         self.choose(len(self.options) - 1)
 
-    def key_enter(self) -> None:
+    def action_enter(self) -> None:
         self.post_message(self.Entered(self))
 
     def on_click(self, event: events.Click) -> None:

@@ -7,6 +7,7 @@ from typing import ClassVar, Generic, TypeVar
 
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
+from textual.widget import Widget
 
 from tape.tui.pane import Pane
 from tape.tui.panes.top import OneLine
@@ -28,11 +29,13 @@ class Dialog(ModalScreen["Answer | None"], Generic[Answer]):
     ]
     AUTO_FOCUS = ""
 
+    composed = False
     plain_glyphs = False
     interrupt: Callable[[], None] = staticmethod(lambda: None)
     """What Ctrl-C means in the console: it means the same here."""
 
     def on_mount(self) -> None:
+        self.composed = True
         self.set_class(self.plain_glyphs, "plain")
         for drawn in (*self.query(Pane), *self.query(OneLine)):
             drawn.plain_glyphs = self.plain_glyphs
@@ -67,7 +70,7 @@ class Dialog(ModalScreen["Answer | None"], Generic[Answer]):
 
     def go_on(self) -> None:
         """Enter."""
-        controls = [question.control for question in self.questions() if not question.control.disabled]
+        controls: list[Widget] = [question.control for question in self.questions()]
         here = controls.index(self.focused) if self.focused in controls else -1
         if here == len(controls) - 1:
             self.finish()

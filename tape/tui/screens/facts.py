@@ -35,7 +35,9 @@ class Facts(Pane):
     def show_need(self, need: Need | None, now_us: int) -> None:
         if need is None or self.need is None or (need.run_id, need.key) != (self.need.run_id, self.need.key):
             self.top = 0
-        self.need, self.now_us = need, now_us
+        if need != self.need:
+            self.need = need
+        self.now_us = now_us
         self.redraw()
 
     def title(self) -> str:
@@ -50,7 +52,7 @@ class Facts(Pane):
         return ((f"since {clock_text(since)}, {age(self.now_us - since)}", Ink.MUTED),)
 
     def count(self) -> int:
-        if (self.need, self.inner_width) != self._made_for:
+        if self.need is not self._made_for[0] or self.inner_width != self._made_for[1]:
             self._made_for = (self.need, self.inner_width)
             self._rows = [] if self.need is None else facts_rows(self.need, max(20, self.inner_width - 2))
         return len(self._rows)

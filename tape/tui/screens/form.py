@@ -118,9 +118,7 @@ def parse_json(text: str) -> Any:
     except RecursionError:
         raise UsageError("nested too deep") from None
     except json.JSONDecodeError as error:
-        raise UsageError(
-            f"not JSON at character {error.pos + 1} ({error.msg}); a text needs quotes of its own"
-        ) from None
+        raise UsageError(f"not JSON at character {error.pos + 1}; a text needs quotes") from None
     except ValueError as error:
         raise UsageError(f"not JSON ({error})") from None
     check_json(value)

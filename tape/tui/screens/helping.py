@@ -17,6 +17,7 @@ from tape.tui.json_rows import json_text
 from tape.tui.keymap import keys_file
 from tape.tui.panes.crash import CrashPane
 from tape.tui.panes.detail import Subject
+from tape.tui.plan import LEAST_HEIGHT, LEAST_WIDTH, Width
 from tape.tui.scene import Phase, Scene
 from tape.tui.tour_steps import POINT
 
@@ -74,6 +75,9 @@ class Helping:
         from tape.tui.screens.tour import TourPanel
 
         main = self._main
+        if main.size.height <= LEAST_HEIGHT or main.size_class is Width.TINY:
+            main.say(f"the tour needs a terminal of {LEAST_WIDTH} by {LEAST_HEIGHT + 1}", wrong=True)
+            return
         if self.touring is not None:
             self.touring.remove()
         main.choices = replace(main.choices, toured=True)
@@ -83,12 +87,12 @@ class Helping:
         keys = _own_keys(main.crash, main.console.keymap) | {act.id: act.keys[0] for act in acts_of(main)}
         self.touring = TourPanel(main.scene, keys, id="tour")
         self.touring.plain_glyphs = main.console.ascii
-        self.touring.fit_height(*main.size)
+        self.touring.fit_height(main.size.height)
         main.mount(self.touring)
 
     def on_resize(self) -> None:
         if self.touring is not None:
-            self.touring.fit_height(*self._main.size)
+            self.touring.fit_height(self._main.size.height)
 
     def on_crash_pane_step_shown(self, message: CrashPane.StepShown) -> None:
         del message

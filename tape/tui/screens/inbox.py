@@ -137,19 +137,19 @@ class InboxScreen(Dialog[None]):
 
     def show(self, scene: Scene) -> None:
         self._scene = scene
-        if self.is_mounted:
+        if self.composed:
             self.list.show(scene)
             self._tell()
 
     def _tell(self) -> None:
         need = self.list.need
         self.facts.display = need is not None
+        self.list.set_class(need is None, "alone")
         self.facts.show_need(need, self._scene.now_us)
-        keys = [KEYS[way] for way in ways_of(need)] if need else []
-        first = f"enter {keys[0].partition(' ')[2]}    " if keys else ""
-        self.query_one("#ways", Static).update(
-            first + "    ".join((*keys, "tab facts" if keys else "", "esc back")).strip()
-        )
+        ways = [KEYS[way] for way in ways_of(need)] if need else []
+        first = [f"enter {ways[0].partition(' ')[2]}"] if ways else []
+        keys = [*first, *ways[1:], *(["tab facts"] if ways else []), "esc back"]
+        self.query_one("#ways", Static).update("    ".join(keys))
 
     def on_pane_moved(self) -> None:
         self._tell()

@@ -19,6 +19,7 @@ from tape.tui.body import Body
 from tape.tui.choices import Choices
 from tape.tui.details import subject_of
 from tape.tui.ink import Ink
+from tape.tui.keymap import renamed
 from tape.tui.messages import Act, ActDone
 from tape.tui.pane import Pane
 from tape.tui.panes.crash import CrashPane
@@ -107,6 +108,7 @@ class MainScreen(Asking, Helping, Screen[None]):
             self._tell_crash()
             self._show_detail()
             self._arrange_crash()
+            self._show_keys()
             self.watch_scene(scene)
             self.show_in_front(scene)
         run = self.runs.run
@@ -183,7 +185,8 @@ class MainScreen(Asking, Helping, Screen[None]):
         if self.size_class is Width.TINY:
             self.keys.show_keys(())
         name = self.focused.id if self.focused is not None else "runs"
-        self.keys.show_keys(keys_for(name or "runs", stopped=self.crash.stop is not None))
+        keys = keys_for(name or "runs", stopped=self.crash.stop is not None)
+        self.keys.show_keys(renamed(keys, self.console.keymap))
 
     # --- messages of the panes ------------------------------------------------------------------------------------
 
@@ -320,7 +323,9 @@ class MainScreen(Asking, Helping, Screen[None]):
 
     def action_back(self) -> None:
         """Esc: out of the innermost thing."""
-        if self.wish.zoom:
+        if self.query_one("#filter", Input).has_focus:
+            self._close_filter()
+        elif self.wish.zoom:
             self.place_panes(zoom=None)
         elif self.view.at is not None:
             self.look(replace(self.view, at=None))
@@ -349,11 +354,9 @@ class MainScreen(Asking, Helping, Screen[None]):
         if selected is None:
             return
         ids = sorted({line.id for line in selected.live.lines if line.id})
-        now = len(ids) if self.view.at is None else ids.index(self.view.at) if self.view.at in ids else len(ids) - 1
-        if self.view.at is None:
-            now = len(ids) - 1
+        now = ids.index(self.view.at) if self.view.at in ids else len(ids) - 1
         wanted = now + step
-        if wanted >= len(ids):
+        if wanted >= len(ids) - 1:
             self.look(replace(self.view, at=None))
         elif wanted >= 0:
             self.look(replace(self.view, at=ids[wanted]))
@@ -379,7 +382,7 @@ class MainScreen(Asking, Helping, Screen[None]):
 
     def action_filter(self) -> None:
         field = self.query_one("#filter", Input)
-        field.value = self.view.filter
+        field.value = show(self.view.filter)
         field.add_class("open")
         self.set_focus(field)
 
@@ -402,10 +405,6 @@ class MainScreen(Asking, Helping, Screen[None]):
     def _close_filter(self) -> None:
         self.query_one("#filter", Input).remove_class("open")
         self.set_focus(self.runs)
-
-    def key_escape(self) -> None:
-        if self.query_one("#filter", Input).has_focus:
-            self._close_filter()
 
     # --- the rest -----------------------------------------------------------------------------------------------
 

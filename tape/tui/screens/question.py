@@ -21,18 +21,28 @@ class Question(Vertical):
     ) -> None:
         super().__init__(id=id)
         self.control = control
-        self._shown = fit(show(name, 200), NAME_WIDTH - 2) + (" *" if required else "  ")
+        self._shown = fit(show(name, 200), NAME_WIDTH - 2)
+        self._required = required
         self._note = show(note, 200)
         self._wrong = ""
 
     def compose(self) -> ComposeResult:
         with Horizontal():
-            yield Static(self._shown, markup=False, classes="name")
+            yield Static(self._marked, markup=False, classes="name")
             yield self.control
         yield Static(self._note, markup=False, classes="note hint")
 
     def on_mount(self) -> None:
         self._speak()
+
+    @property
+    def _marked(self) -> str:
+        return f"{self._shown} {'*' if self._required else ' '}"
+
+    def require(self, required: bool) -> None:
+        """Whether it must be answered, where that is known only later."""
+        self._required = required
+        self.query_one(".name", Static).update(self._marked)
 
     @property
     def wrong(self) -> str:

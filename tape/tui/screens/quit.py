@@ -40,7 +40,7 @@ class QuitScreen(Dialog[Quit]):
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="dialog", can_focus=False) as box:
             box.border_title = Content("Quit")
-            yield Static(f"{count(self._living, 'run')} being driven now.", markup=False, classes="says")
+            yield Static(f"{count(self._living, 'run is', 'runs are')} being driven now.", markup=False, classes="says")
             yield Question("agents", Choice(tuple(Quit), 0), note=SAYS[Quit.STAY], id="how")
             yield Question("to confirm", TextField(placeholder=f"type {Quit.KILL}"), required=True, id="word")
             yield Static(HINT, markup=False, classes="hint")

@@ -63,7 +63,8 @@ class SettleScreen(Dialog[Settled]):
         super().__init__()
         self.need = need
         self._now_us = scene.now_us
-        self._listed = listed(need, scene)
+        self._was_listed = listed(need, scene) is not None
+        self.gone = False
         self.undo = str(need.kind) == "obligation"
         self._says = UNDO_SAYS if self.undo else EFFECT_SAYS
 
@@ -98,28 +99,37 @@ class SettleScreen(Dialog[Settled]):
         if self.how is not None:
             self.question("how").note = self._says[self.how]
             self.question("result").display = self.how is How.CONFIRM and not self.undo
-            self.question("word").control.placeholder = f"type {self.how}"  # type: ignore[union-attr]
+            self.query_one("#word TextField", TextField).placeholder = f"type {self.how}"
 
     def show(self, scene: Scene) -> None:
         """Newer facts; what has been settled meanwhile cannot be settled again."""
+        if not self.composed:
+            return
         now = listed(self.need, scene)
-        if now is None and self._listed is not None:
-            self.question("how").wrong = GONE
-        elif now is not None:
-            self.need = now
-        self._listed = now or self._listed
+        self._was_listed = self._was_listed or now is not None
+        gone = self._was_listed and now is None
+        if gone != self.gone:
+            self.gone = gone
+            self.question("how").wrong = GONE if gone else ""
+        self.need = now or self.need
         self.facts.show_need(self.need, scene.now_us)
+
+    def _result(self) -> Any:
+        text = self.question("result").text.strip()
+        if not text:
+            raise UsageError("needed: JSON; null if it returned nothing")
+        return parse_json(text)
 
     def finish(self) -> None:
         how = self.how
-        if how is None:
-            self.complain({self.question("how"): "choose one: left and right"})
+        if how is None or self.gone:
+            self.complain({self.question("how"): GONE if self.gone else "choose one: left and right"})
             return
         wrong: dict[Question, str] = {}
         result: Any = None
         if how is How.CONFIRM and not self.undo:
             try:
-                result = parse_json(self.question("result").text.strip() or "")
+                result = self._result()
             except UsageError as error:
                 wrong[self.question("result")] = show(str(error), 200)
         reason = self.question("reason").text.strip()

@@ -8,6 +8,7 @@ from functools import lru_cache
 from rich.cells import cell_len
 from rich.text import Text
 from textual import events
+from textual.geometry import Region
 from textual.message import Message
 from textual.widgets import Input
 
@@ -46,6 +47,14 @@ class TextField(Input):
             self.post_message(self.Refused(self, len(event.text)))
         else:
             self.replace(event.text, *sorted(self.selection))
+            self.call_after_refresh(self._show_cursor)
+
+    def on_focus(self) -> None:
+        self.call_after_refresh(self._show_cursor)
+
+    def _show_cursor(self) -> None:
+        """The base class scrolls before it knows how long the text has become."""
+        self.scroll_to_region(Region(self._cursor_offset, 0, 1, 1), force=True, animate=False)
 
 
 @lru_cache(maxsize=16)

@@ -7,16 +7,14 @@ from collections.abc import Mapping
 from rich.segment import Segment
 from textual.strip import Strip
 
+from tape.tui.help_rows import wrap_words
 from tape.tui.ink import ASCII_GLYPHS, Ink, Row, clip, width_of
 from tape.tui.panes.top import OneLine
+from tape.tui.plan import LEAST_HEIGHT
 from tape.tui.scene import Scene
-from tape.tui.tour_steps import LAST, Tour, begin, see, skip, stepped, title, words, wrap_words
+from tape.tui.tour_steps import LAST, Tour, begin, see, skip, stepped, title, words
 
-LEAST_BODY = 18
-"""What the panes above need."""
-HEIGHTS = (6, 5, 4, 1)
-ROOMY_FROM = 110
-"""In a terminal this wide a step's words need a line less."""
+HEIGHTS = (5, 4, 1)
 
 
 class TourPanel(OneLine):
@@ -26,10 +24,9 @@ class TourPanel(OneLine):
         self._keys = keys
         self.tour = begin(scene)
 
-    def fit_height(self, width: int, height: int) -> None:
-        """As high as its words need, and the terminal allows."""
-        wanted = HEIGHTS[1:] if width >= ROOMY_FROM else HEIGHTS
-        self.styles.height = next((lines for lines in wanted if height - lines >= LEAST_BODY), HEIGHTS[-1])
+    def fit_height(self, terminal: int) -> None:
+        """As high as the terminal's lines allow."""
+        self.styles.height = next((lines for lines in HEIGHTS if terminal - lines >= LEAST_HEIGHT), HEIGHTS[-1])
 
     def see(self, scene: Scene) -> None:
         self._scene = scene
@@ -58,9 +55,8 @@ class TourPanel(OneLine):
             return [clip(((f" {title(self.tour)}  ", Ink.FOCUS), *text), width)]
         head: Row = (("╭─ ", Ink.FRAME), (title(self.tour), Ink.FOCUS), (" ", Ink.FRAME))
         after = "ends it" if self.tour.step == LAST else "next"
-        tail: Row = (
-            (" enter", Ink.KEY), (f" {after}  ", Ink.MUTED), ("esc", Ink.KEY), (" leaves ", Ink.MUTED), ("─╮", Ink.FRAME),
-        )  # fmt: skip
+        keys: Row = ((" enter", Ink.KEY), (f" {after}  ", Ink.MUTED), ("esc", Ink.KEY), (" leaves ", Ink.MUTED))
+        tail: Row = (*keys, ("─╮", Ink.FRAME))
         rule = "─" * max(0, width - width_of(head) - width_of(tail))
         lines = wrap_words(text, width - 4)[: height - 2]
         lines += [()] * (height - 2 - len(lines))

@@ -23,6 +23,7 @@ from tape.tui.screens.text_field import TextField
 
 UNKNOWN = "what it takes is not known yet: any JSON; empty is null"
 LEFT_OUT = "–"
+AIRY_FIELDS = 5
 HINT = "enter goes on    ctrl+s starts    esc leaves"
 
 
@@ -57,11 +58,16 @@ class TriggerScreen(Dialog[Trigger]):
             if len(self._agents) > 1:
                 names = [show(name, 40) for name in self._agents]
                 yield Question("agent", Choice(names, self._agents.index(cast(str, self.agent))), id="agent")
-            yield Vertical(*self._questions(), id="form")
+            yield Vertical(*self._questions(), id="form", classes=self._density)
             yield Static(HINT, markup=False, classes="hint")
 
     def begin(self) -> None:
         self._focus_form()
+
+    @property
+    def _density(self) -> str:
+        """A long form has no lines between its fields."""
+        return "dense" if len(self.form.fields) > AIRY_FIELDS else ""
 
     def _form(self) -> Form:
         return form_of(self._schemas.get(self.agent or "", {}))
@@ -111,24 +117,37 @@ class TriggerScreen(Dialog[Trigger]):
             await self._build()
 
     def show(self, scene: Scene) -> None:
-        """The agents have told what they take: the form is built anew, unless something has been written already."""
+        """The agents have told what they take."""
         schemas = schemas_of(scene)
-        if schemas != self._schemas and self.is_mounted and self.answers() == self._prefilled():
+        if self.composed and schemas != self._schemas:
             self._schemas = schemas
-            if self._form() != self.form:
-                self.call_later(self._rebuild)
+            self.call_later(self._fit)
 
-    async def _rebuild(self) -> None:
-        await self._build()
-        self._focus_form()
+    async def _fit(self) -> None:
+        """A single line stays where it is and is read in the new way, so that no key is lost that is being pressed.
+        Another form is built anew, unless something has been written."""
+        form, untouched = self._form(), self.answers() == self._prefilled()
+        if is_line(self.form) and is_line(form):
+            self.form = form
+            question = self.query_one("#form Question", Question)
+            question.wrong = ""
+            question.require(form.fields[0].required)
+            field = self.query_one("#form TextField", TextField)
+            field.placeholder = form.fields[0].hint
+            if untouched:
+                field.value = self._prefilled()[WHOLE]
+                field.cursor_position = len(field.value)
+        elif untouched:
+            await self._build()
+            self._focus_form()
 
     async def _build(self) -> None:
         self.form = self._form()
         self.query_one(".dialog").border_title = Content(f"Run {show(self.agent or '', 60)}")
         box = self.query_one("#form")
-        with self.app.batch_update():
-            await box.remove_children()
-            await box.mount(*self._questions())
+        await box.remove_children()
+        await box.mount(*self._questions())
+        box.set_classes(self._density)
         for choice in box.query(Choice):
             choice.plain_glyphs = self.plain_glyphs
 
@@ -155,6 +174,11 @@ def schemas_of(scene: Scene) -> dict[str, Any]:
     agents: list[Any] = cast("list[Any]", told) if isinstance(told, list) else []
     known = [cast("dict[str, Any]", agent) for agent in agents if isinstance(agent, dict)]
     return {str(agent.get("name")): agent.get("input") for agent in known}
+
+
+def is_line(form: Form) -> bool:
+    """Whether the whole input is one line of text."""
+    return form.whole and form.fields[0].kind is not Kind.CHOICE
 
 
 def choices_of(field: Field) -> tuple[str, ...]:
