@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tape.core.clock import Clock
 from tape.core.config import Config
-from tape.core.kernel.errors import TapeError, one_line
+from tape.core.kernel.errors import EnvironmentTrouble, TapeError, one_line
 from tape.core.marks import Style
 from tape.tui.backstage import Post
 from tape.tui.choices import Choices
@@ -114,15 +114,21 @@ class Live:
         try:
             self._open()
         except TapeError as error:
-            self.start_error = error
-            self._failure = one_line(error)
-            feed.wake()
-            self._post(Ended(self._failure))
+            self._fail(error)
+        except Exception as error:  # nobody foresaw it: better said than a console that starts for ever
+            self._fail(EnvironmentTrouble(f"the service cannot start: {type(error).__name__}: {one_line(error)}"))
         while (work := self._jobs.get()) is not None:
             work()
         if self._service is not None:
             self._service.__exit__()
         feed.stop()
+
+    def _fail(self, error: TapeError) -> None:
+        self.start_error = error
+        self._failure = one_line(error)
+        self._post(Ended(self._failure))
+        if self._feed is not None:
+            self._feed.wake()
 
     def _open(self) -> None:
         from tape.lab.own_points import own_points

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
+import termios
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from tape.core.clock import Clock, SystemClock
 from tape.core.config import Config
@@ -58,7 +61,7 @@ def run_console(config: Config, *, fresh: bool = False, ascii: bool = False, mou
         live, clock, scene, choices=choices, keep=lambda kept: keep(folder, kept), export_folder=folder / "exports",
         ascii=ascii, keymap=keymap,
     )  # fmt: skip
-    _take_signals(app, live)
+    _take_signals(app)
     code = app.run(mouse=mouse)
     live.stop(drain=app.drain)
     if live.start_error is not None:
@@ -91,23 +94,35 @@ def _honours_key(config: Config) -> bool | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _take_signals(app: Console, live: Live) -> None:
-    """SIGTERM and SIGHUP end the console in order. A terminal that takes nothing any more does not hold the end up."""
+def _take_signals(app: Console) -> None:
+    """SIGTERM and SIGHUP end the console in order. A terminal that takes nothing any more does not hold the end up:
+    then the process ends hard, its agents with it, and the next start takes up what is open."""
+    modes = _terminal_modes()
+
+    def give_up(number: int) -> None:
+        if modes is not None:
+            with contextlib.suppress(termios.error):
+                termios.tcsetattr(0, termios.TCSANOW, modes)
+        os._exit(128 + number)
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         del frame
         loop: asyncio.AbstractEventLoop | None = getattr(app, "_loop", None)
-        watchdog = threading.Timer(GIVE_UP_SECONDS, lambda: os._exit(128 + number))
+        watchdog = threading.Timer(GIVE_UP_SECONDS, give_up, (number,))
         watchdog.daemon = True
         watchdog.start()
         if loop is not None:
             loop.call_soon_threadsafe(app.hang_up, number)
         else:
-            os._exit(128 + number)
+            give_up(number)
 
-    del live
     for number in ENDING_SIGNALS:
-        signal.signal(signal.Signals(number), on_signal)
+        signal.signal(number, on_signal)
 
 
-__all__ = ["Path", "check_terminal", "run_console"]
+def _terminal_modes() -> list[Any] | None:
+    """The terminal's modes as they are before the screen opens."""
+    try:
+        return termios.tcgetattr(0)
+    except termios.error:
+        return None

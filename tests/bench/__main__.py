@@ -10,6 +10,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
+from tests.bench.console import console_figures
 from tests.bench.demos import demo_figures
 from tests.bench.figures import Figure, table, write_json
 from tests.bench.starts import import_figure, status_figure
@@ -32,6 +33,7 @@ def main() -> None:
             step_figure(folder, rounds=1 if quick else 9, steps=20 if quick else 200),
             status_figure(folder, rounds=2 if quick else 15, run_count=50 if quick else 1000),
             import_figure(folder, rounds=2 if quick else 15),
+            *console_figures(folder, quick=quick),
         ]
     print(table(figures))
     write_json(given.json, figures, quick=quick)

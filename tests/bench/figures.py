@@ -15,7 +15,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Figure:
-    """One measurement, in milliseconds. `limit` is what `value` may be at most, or, with a `reference` that was
+    """One measurement, in `unit`. `limit` is what `value` may be at most, or, with a `reference` that was
     measured side by side, what `value / reference` may be at most."""
 
     name: str
@@ -25,6 +25,7 @@ class Figure:
     against: str = ""
     rounds: int = 0
     note: str = ""
+    unit: str = "ms"
 
     @property
     def ratio(self) -> float | None:
@@ -36,7 +37,10 @@ class Figure:
 
     @property
     def target(self) -> str:
-        return f"<= {show_ms(self.limit)}" if self.reference is None else f"<= {self.limit:g} x {self.against}"
+        return f"<= {self.show(self.limit)}" if self.reference is None else f"<= {self.limit:g} x {self.against}"
+
+    def show(self, value: float) -> str:
+        return show_ms(value) if self.unit == "ms" else f"{value:.1f} {self.unit}"
 
     def as_json(self) -> dict[str, object]:
         return {**asdict(self), "target": self.target, "ratio": self.ratio, "holds": self.holds}
@@ -67,8 +71,8 @@ def table(figures: Sequence[Figure]) -> str:
             (
                 figure.name,
                 figure.target,
-                show_ms(figure.value),
-                "-" if figure.reference is None else show_ms(figure.reference),
+                figure.show(figure.value),
+                "-" if figure.reference is None else figure.show(figure.reference),
                 "-" if figure.ratio is None else f"{figure.ratio:.2f}",
                 "holds" if figure.holds else "MISSED",
             )

@@ -20,6 +20,12 @@ NAMES = [
     "one agent step, p50",
     "tape status, 50 runs, whole process",
     "import tape, decorators used, above bare Python",
+    "console, spawn to first whole screen, p50",
+    "console, commit to screen, p50",
+    "console, key to screen, 2,000 runs, p95",
+    "console, key to screen, 500 entries/s arriving, p95",
+    "console, processor when idle",
+    "console, memory, 2,000 runs",
 ]
 
 
@@ -60,4 +66,6 @@ def test_a_missed_target_is_said(figure: Figure, target: str, holds: bool) -> No
 
 
 def test_units() -> None:
+    assert Figure("a", 2.04, limit=3, unit="%").target == "<= 3.0 %"
+    assert Figure("a", 96.31, limit=150, unit="MB").show(96.31) == "96.3 MB"
     assert [show_ms(ms) for ms in (0.123, 12.34, 123.4, 5000)] == ["0.12 ms", "12.3 ms", "123 ms", "5.00 s"]

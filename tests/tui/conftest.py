@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -39,3 +39,18 @@ def new_project(tmp_path: Path) -> Stage:
 
     (tmp_path / ".tape").mkdir()
     return Stage(tmp_path, tmp_path / ".tape" / "dev.db", ManualClock())
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """`golden(name, text)` holds the text to its file in `golden/`; `--snapshot-update` writes it anew."""
+
+    def check(name: str, text: str) -> None:
+        path = Path(__file__).parent / "golden" / f"{name}.txt"
+        if request.config.getoption("update_snapshots"):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, "utf-8")
+        known = path.read_text("utf-8") if path.exists() else ""
+        assert text == known, f"{path.name} says otherwise; look at it, then --snapshot-update"
+
+    return check

@@ -216,9 +216,7 @@ class Stage:
         chosen = replace(choices or Choices(), theme=theme)
         self.first = replace(self.first, view=View(run_id=chosen.run_id, filter=chosen.filter, sort=chosen.sort))
         self.feed.look(self.first.view)
-        return Console(
-            self, self.clock, self.first, choices=chosen, export_folder=self.folder / "exports", ascii=ascii
-        )
+        return Console(self, self.clock, self.first, choices=chosen, export_folder=self.folder / "exports", ascii=ascii)
 
 
 def _point(name: str) -> Point:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tape.core.journal import effects, obligations, records, runs, workers
-from tape.core.journal.effects import Call, Ending, ToolPolicy
+from tape.core.journal import obligations, records, runs, workers
+from tape.core.journal.effects import ToolPolicy
 from tape.core.kernel.events import PointReached, ServerStarted
-from tape.core.kernel.lifecycle import EffectStatus, WorkerTrigger
+from tape.core.kernel.lifecycle import WorkerTrigger
 from tape.core.kernel.resolution import Answer, Semantics
 from tests.core.view_journals import LOOK_UP, RECOVERY, WIRE, Journal
 
@@ -56,7 +56,7 @@ class Stories(Journal):
         return granted.epoch
 
     def decide(self, run_id: str, epoch: int, index: int, reply: Any = None, error: Any = None) -> None:
-        self.do(records.ask_model, run_id, epoch, index, 'ask_model')
+        self.do(records.ask_model, run_id, epoch, index, "ask_model")
         self.clock.advance(0.002)
         super().decide(run_id, epoch, index, reply, error)
 
@@ -65,11 +65,6 @@ class Stories(Journal):
     ) -> str:
         self.clock.advance(0.001)
         return super().begin(run_id, epoch, index, policy, ordinal)
-
-    def call(self, run_id: str, epoch: int, tool: str, args: Any, policy: ToolPolicy = LOOK_UP, ordinal: int = 0) -> str:
-        call = Call(decision_index=None, ordinal=ordinal, tool=tool, args=args, policy=policy)
-        self.do(effects.begin_effect, run_id, epoch, call, "f")
-        return f"{run_id}/-/{ordinal}/{tool}"
 
     def act(self, key: str, times: int = 1) -> None:
         """The bank does it, and its ledger says so."""
@@ -257,6 +252,3 @@ class Stories(Journal):
 
     def order(self, run_id: str | None, verb: str, args: Any, reason: str = "at the console") -> None:
         self.do(workers.place_order, run_id, verb, args, "me@here", reason)
-
-
-CONFIRMED = Ending(EffectStatus.CONFIRMED, result=WIRE)

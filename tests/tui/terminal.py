@@ -23,6 +23,7 @@ from pathlib import Path
 import pyte
 
 DEADLINE_SECONDS = 40.0
+QUIET_SECONDS, QUIET_WITHIN_SECONDS = 0.2, 3.0
 READ_BYTES = 65_536
 KEYS: Mapping[str, str] = {
     "space": " ",
@@ -125,7 +126,9 @@ class Terminal:
     def last_words(self) -> list[str]:
         """The lines printed after the screen was given back (all of them, if it was never taken)."""
         _, _, tail = bytes(self.raw).rpartition(b"\x1b[?1049l")
-        return [line.strip() for line in _CONTROL.sub(b"", tail).decode("utf-8", "replace").splitlines() if line.strip()]
+        return [
+            line.strip() for line in _CONTROL.sub(b"", tail).decode("utf-8", "replace").splitlines() if line.strip()
+        ]
 
     # --- waiting --------------------------------------------------------------------------------------------------
 
@@ -236,7 +239,11 @@ class Terminal:
             data = data[os.write(self.master, data) :]
 
     def click(self, text: str) -> None:
-        """Left button, down and up, in the middle of the first place on screen where `text` stands."""
+        """Left button, down and up, in the middle of the first place on screen where `text` stands, once the screen is
+        quiet: a pane that is about to grow would move it away."""
+        patience = time.monotonic() + QUIET_WITHIN_SECONDS
+        while self.read(QUIET_SECONDS) and time.monotonic() < patience:
+            pass
         for row, line in enumerate(self._screen.display, start=1):
             if (at := line.find(text)) >= 0:
                 column = at + 1 + len(text) // 2

@@ -17,12 +17,12 @@ from tests.tui.terminal import Terminal
 
 LIVE = "● live"
 QUICK_LEASE = ("{ttl: 15s, heartbeat: 5s, stall: 60s}", "{ttl: 1500ms, heartbeat: 300ms, stall: 60s}")
-STEPS = '''
+STEPS = """
 import asyncio
 import tape
 
 
-@tape.model
+@tape.model()
 def ask(number: int) -> int:
     return number
 
@@ -34,11 +34,12 @@ async def treasury(run: tape.Run, task: str) -> str:
         await run.decide(ask, number)
         await asyncio.sleep(float(pause))
     return "all steps done"
-'''
+"""
 """An agent that takes "COUNT PAUSE" as its input: so many decisions, so many seconds apart."""
 
 
 _POINTS = list(LABELS)
+_WHOLE_VERDICT = re.compile(r"verdict ((?:(?!verdict ).)*(?:→ seq \d+|same answer[^;]*); bank saw 1 \w+ ✓)")
 
 
 def choose(console: Terminal, point: str) -> None:
@@ -67,6 +68,36 @@ def choose_death(console: Terminal, name: str) -> None:
         console.keys("X")
         console.wait(lambda text, before=before: before not in text)
     raise AssertionError(f"no death is called {name}")
+
+
+def run_to(stage: Stage, console: Terminal, point: str) -> str:
+    """A run that stands at `point`, stopped by the key for it."""
+    choose(console, point)
+    console.keys("t")
+    console.wait(f"stops when it passes {point}")
+    run_id = stage.start_run()
+    assert stop_shown(console) == point
+    return run_id
+
+
+def verdict(console: Terminal) -> str:
+    """The verdict that holds, once it is there; it may take more than one line."""
+
+    def told(text: str) -> str:
+        found = _WHOLE_VERDICT.search(re.sub(r"[│\s]+", " ", text))
+        return found[1] if found else ""
+
+    return told(console.wait(told, "a verdict that holds"))
+
+
+def stop_shown(console: Terminal, other_than: str = "") -> str:
+    """The name of the point where the selected run stands, once it is another one."""
+
+    def place(text: str) -> str:
+        found = re.search(r"◆ stopped +at (\S+?):? ", text)
+        return found[1] if found and found[1] != other_than else ""
+
+    return place(console.wait(place, f"a stop other than {other_than!r}"))
 
 
 class Stage(Project):

@@ -254,7 +254,7 @@ async def test_detail_opens_and_closes(stage: Stage) -> None:
         assert '"kind": "decision"' in seat.text()
         await seat.press("escape")
         assert "detail" not in seat.shown
-    
+
 
 async def test_detail_takes_the_lower_pane_where_there_is_one_column(stage: Stage) -> None:
     async with stage.console(NARROW) as seat:
@@ -499,6 +499,7 @@ async def test_a_click_selects_and_two_open(stage: Stage) -> None:
     async with stage.console() as seat:
         await seat.click("runs", 10, 5)
         assert seat.main.runs.cursor == 3 and seat.main.view.run_id == stage.named["acted"]
+        seat.main.tape.action_jump(0)
         await seat.click("tape", 20, 2, times=2)
         assert "detail" in seat.shown and '"kind": "run_started"' in seat.text()
         await seat.click("runs", 10, 1)

@@ -1,4 +1,4 @@
-"""Deaths as a person at the console brings them about: a real terminal, a real service, real agents, the bank's ledger."""
+"""Deaths that a person at the console brings about: a real terminal, a real service, real agents, the bank's ledger."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tape.core.kernel.events import LeaseEnded, PointReached, WorkerDied
+from tape.core.kernel.events import LeaseEnded, PointReached, RunStarted, WorkerDied
 from tests.tui.terminal import Terminal
-from tests.tui.terminal_stage import Stage, arm, choose, choose_death, staged
+from tests.tui.terminal_stage import Stage, arm, choose_death, run_to, staged, stop_shown, verdict
 
 pytestmark = pytest.mark.slow
 
@@ -32,32 +32,35 @@ def paid_once(stage: Stage, console: Terminal, run_id: str, drives: int) -> None
     console.wait(lambda text: re.search(rf"{run_id} ✓ TERMINAL", text), "the end on screen")
 
 
-def verdict(console: Terminal) -> str:
-    """The verdict that holds, once it is there; it may take more than one line."""
-
-    def told(text: str) -> str:
-        found = re.search(r"verdict (.*bank saw 1 act ✓)", re.sub(r"[│\s]+", " ", text))
-        return found[1] if found else ""
-
-    return told(console.wait(told, "a verdict that holds"))
-
-
-def stop_shown(console: Terminal, other_than: str = "") -> str:
-    """The name of the point where the selected run stands, once it is another one."""
-
-    def place(text: str) -> str:
-        found = re.search(r"◆ stopped (?:at )?(\S+?):? ", text)
-        return found[1] if found and found[1] != other_than else ""
-
-    return place(console.wait(place, f"a stop other than {other_than!r}"))
-
-
 def test_the_first_start_teaches(stage: Stage) -> None:
     console = stage.console()
     text = console.wait("no runs yet")
     for title in ("1 Runs", "2 Tape", "3 Effects", "4 Reactors", "5 Leases, processes", "6 Log", "x Crash"):
         assert title in text
     assert "nobody has died in this run yet" in text
+
+
+def test_r_triggers_what_is_typed_and_capital_r_the_same_again(stage: Stage) -> None:
+    console = stage.console()
+    arm(console, "effect.acted")
+    console.keys("r")
+    console.wait("Run treasury")
+    console.keys(*"pay invoice [b]9[/", "enter")
+    console.wait("started")
+    assert "observed" in verdict(console)
+    (first,) = stage.runs()
+    paid_once(stage, console, first.id, drives=2)
+    started = stage.entries(first.id)[0].event
+    assert isinstance(started, RunStarted)
+    assert started.input == "pay invoice [b]9[/"
+    console.keys("R")
+    console.wait("started, to die at effect.acted")
+    console.wait_for(lambda: len(stage.runs()) == 2, "the second run")
+    second = next(run for run in stage.runs() if run.id != first.id)
+    paid_once(stage, console, second.id, drives=2)
+    console.wait(f"2 Tape {second.id}")
+    assert "observed" in verdict(console)
+    assert len(stage.wires()) == 2
 
 
 @pytest.mark.parametrize(
@@ -112,7 +115,7 @@ def test_a_lost_reply_kills_nobody(stage: Stage) -> None:
     choose_death(console, "lost reply")
     arm(console, "effect.ended")
     run_id = stage.start_run()
-    console.wait("lost reply at effect.ended")
+    assert "reply lost → sent again, same answer" in verdict(console)
     paid_once(stage, console, run_id, drives=1)
     assert before <= stage.agents()
 
@@ -135,11 +138,7 @@ def test_a_zombie_is_refused(stage: Stage) -> None:
 
 def test_run_to_a_point_and_on(stage: Stage) -> None:
     console = stage.console()
-    choose(console, "effect.acted")
-    console.keys("t")
-    console.wait("stops when it passes effect.acted")
-    run_id = stage.start_run()
-    assert stop_shown(console) == "effect.acted"
+    run_id = run_to(stage, console, "effect.acted")
     assert stage.wires() == [f"{run_id}/1/0/wire_money"]
     assert stage.run(run_id).status == "RUNNING"
     console.keys("c")
@@ -148,11 +147,7 @@ def test_run_to_a_point_and_on(stage: Stage) -> None:
 
 def test_ctrl_c_twice_kills_the_agent_and_never_quits(stage: Stage) -> None:
     console = stage.console()
-    choose(console, "effect.acted")
-    console.keys("t")
-    console.wait("stops when it passes effect.acted")
-    run_id = stage.start_run()
-    stop_shown(console)
+    run_id = run_to(stage, console, "effect.acted")
     console.keys("ctrl+c")
     console.wait("Ctrl-C once more kills the agent")
     assert stage.run(run_id).status == "RUNNING"
@@ -174,11 +169,7 @@ def test_the_mouse_arms_and_kills(stage: Stage) -> None:
     console.wait("[▣1 recorded]")
     console.click("[▣1 recorded]")
     console.wait("decision.recorded is disarmed")
-    choose(console, "effect.begun")
-    console.keys("t")
-    console.wait("stops when it passes effect.begun")
-    run_id = stage.start_run()
-    assert stop_shown(console) == "effect.begun"
+    run_id = run_to(stage, console, "effect.begun")
     console.click("KILL now")
     verdict(console)
     paid_once(stage, console, run_id, drives=2)

@@ -36,6 +36,7 @@ from tape.tui.scene import Phase, Scene, View
 from tape.tui.screens.asking import Asking
 from tape.tui.screens.helping import Helping
 from tape.tui.screens.keys import BINDINGS, keys_for
+from tape.tui.screens.text_field import TextField
 
 if TYPE_CHECKING:
     from tape.tui.app import Console
@@ -75,7 +76,9 @@ class MainScreen(Asking, Helping, Screen[None]):
             self.detail, self.crash, self.keys, id="body",
         )  # fmt: skip
         yield self.body
-        yield Input(placeholder="state:stuck  agent:x  effect:pending  since:10m  or any text", id="filter")
+        field = TextField(placeholder="state:stuck  agent:x  effect:pending  since:10m  or any text")
+        field.id = "filter"
+        yield field
 
     def on_mount(self) -> None:
         self.composed = True
@@ -382,7 +385,7 @@ class MainScreen(Asking, Helping, Screen[None]):
 
     def action_filter(self) -> None:
         field = self.query_one("#filter", Input)
-        field.value = show(self.view.filter)
+        field.value = self.view.filter
         field.add_class("open")
         self.set_focus(field)
 
