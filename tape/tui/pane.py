@@ -176,7 +176,7 @@ class Pane(Widget, can_focus=True):
         segments: list[Segment] = []
         for text, ink in row:
             style = self.style_of(ink)
-            if over is not None and ink is not Ink.FRAME:
+            if over is not None and ink not in (Ink.FRAME, Ink.ALARM):
                 style = style + over
             segments.append(Segment(text.translate(ASCII_GLYPHS) if self.plain_glyphs else text, style))
         return Strip(segments).adjust_cell_length(self.size.width, self.style_of(Ink.PLAIN))

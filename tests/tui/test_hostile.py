@@ -4,6 +4,7 @@ reaches a line, every line is as wide as the screen, and nothing is done that no
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -27,6 +28,9 @@ pytestmark = pytest.mark.asyncio
 SIZES = ((120, 40), (80, 24))
 NEVER = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 CORPUS = {
+    "some of each": "\x1b]52;c;x\x07[/\u202e\u200b漢e"
+    + "\u0301" * 6
+    + "\x9b\n\x00[@click=app.quit]x[/]👩\u200d💻\U000e0041",
     **HOSTILE,
     "clipboard": "\x1b]52;c;ZXZpbA==\x07",
     "link": "\x1b]8;;https://evil.example\x1b\\click\x1b]8;;\x1b\\",
@@ -42,6 +46,15 @@ CORPUS = {
     "empty": "",
     "blank": "   ",
 }
+
+
+def told(cases: Mapping[str, Any], *, soon: Collection[str]) -> list[Any]:
+    """Parameters of a test; those that are not `soon` are for when there is time."""
+    later = pytest.mark.slow
+    return [pytest.param(value, id=name, marks=() if name in soon else later) for name, value in cases.items()]
+
+
+TEXTS = told(CORPUS, soon=("some of each", "wide", "empty"))
 
 
 def check(seat: Seat, size: tuple[int, int]) -> None:
@@ -121,7 +134,7 @@ async def walk(seat: Seat, size: tuple[int, int]) -> None:
     await seat.press("escape", "escape", "1")
 
 
-@pytest.mark.parametrize("text", CORPUS.values(), ids=CORPUS.keys())
+@pytest.mark.parametrize("text", TEXTS)
 async def test_every_field_on_every_pane(stage: Stage, hostile: Hostile, text: str) -> None:
     stored = text.encode("utf-8", "replace").decode()  # the journal keeps no half surrogates
     run_id = hostile.foul(stored, stored or "tool")
@@ -145,7 +158,7 @@ async def test_every_field_on_every_pane(stage: Stage, hostile: Hostile, text: s
         assert all(act.order.verb != "kill" for act in stage.acts) and not stage.acts, "nothing was triggered"
 
 
-@pytest.mark.parametrize("text", CORPUS.values(), ids=CORPUS.keys())
+@pytest.mark.parametrize("text", TEXTS)
 async def test_what_the_console_says_itself(stage: Stage, text: str) -> None:
     async with stage.console(SIZES[1]) as seat:
         seat.app.post_message(Said(text))
@@ -182,7 +195,7 @@ BIG = {
 }
 
 
-@pytest.mark.parametrize("value", BIG.values(), ids=BIG.keys())
+@pytest.mark.parametrize("value", told(BIG, soon=("a line of a megabyte", "ten thousand keys")))
 async def test_too_much(stage: Stage, hostile: Hostile, value: Any) -> None:
     stage.named["big"] = hostile.foul(value, "tool")
     if isinstance(value, str):
@@ -207,7 +220,7 @@ async def test_a_click_on_what_looks_like_a_link_is_a_click_on_a_row(stage: Stag
         assert seat.app.is_running and stage.acts == [] and seat.main.tape.cursor == 0
 
 
-@pytest.mark.parametrize("text", CORPUS.values(), ids=CORPUS.keys())
+@pytest.mark.parametrize("text", TEXTS)
 async def test_what_is_pasted_into_the_filter(stage: Stage, text: str) -> None:
     async with stage.console(SIZES[1]) as seat:
         await seat.press("slash")

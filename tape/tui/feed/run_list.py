@@ -118,10 +118,6 @@ class RunLists:
             return ended + array("q", [number for number in numbers if number in still])
         return numbers
 
-    def due_us(self) -> int | None:
-        """When a list that was left as it was must be made anew."""
-        return self._made_us + ANEW_US if self._stale else None
-
     def _count(self) -> None:
         """How many runs there are of each status: the open ones by their index, the ended ones as the rest. Those
         that failed or were cancelled are counted once, then with each end."""

@@ -141,7 +141,7 @@ class CrashPane(Pane):
         lines = hang(self._expect_line(), width)
         lines += hang(self._verdict_line(), width)
         if self.counterfactual:
-            lines += hang(((" no Tape ", Ink.MUTED), (self.counterfactual, Ink.MUTED)), width)
+            lines += hang(((" else    ", Ink.MUTED), (self.counterfactual, Ink.MUTED)), width)
         return lines
 
     def _with_cursor(self, row: Row, number: int, placed: Sequence[Placed]) -> Row:
@@ -166,7 +166,8 @@ class CrashPane(Pane):
                 ("c", Ink.KEY), (" goes on  ", Ink.MUTED),
                 ("K", Ink.KEY), (" kills it here", Ink.MUTED),
             )  # fmt: skip
-        return ((" expect  ", Ink.MUTED), (f"{show(self.point, 60)}: ", Ink.ACCENT), (self.expects, Ink.PLAIN))
+        head: Row = ((" expect  ", Ink.MUTED), (f"{show(self.point, 60)}: ", Ink.ACCENT))
+        return (*head, (self.expects or "…", Ink.PLAIN))
 
     def _verdict_line(self) -> Row:
         if not self.told:

@@ -63,6 +63,7 @@ _LINES = {
     "effects": "o this run or all, enter detail, s settle, y copy, z zoom, ? help",
     "log": "l next tab, f follow, enter detail, z zoom, ? help",
     "detail": "y copy, e export, esc back, z zoom, ? help",
+    "filter": "enter filters, esc leaves, state: stuck open ended, agent: effect: since:10m",
     "crash": "space arm, t run to it, X death, K kill, v verdict, R again, r run",
 }
 _ELSEWHERE = "K kill, x crash points, r run, enter detail, z zoom, ? help"

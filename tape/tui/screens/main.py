@@ -388,6 +388,7 @@ class MainScreen(Asking, Helping, Screen[None]):
         field.value = self.view.filter
         field.add_class("open")
         self.set_focus(field)
+        self._show_keys()
 
     def on_input_submitted(self, message: Input.Submitted) -> None:
         from tape.core.kernel.errors import UsageError
