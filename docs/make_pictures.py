@@ -37,8 +37,9 @@ PAUSE_SECONDS = 0.05
 class Story:
     """The console under a pilot, and the pictures that are taken of it."""
 
-    def __init__(self, app: Console, pilot: Pilot[int], private: tuple[str, ...]) -> None:
+    def __init__(self, app: Console, pilot: Pilot[int], folder: Path, private: tuple[str, ...]) -> None:
         self.app = app
+        self.folder = folder
         self.pilot = pilot
         self._private = private
         self._number = 0
@@ -118,7 +119,48 @@ async def tell(story: Story) -> None:
     await story.picture("detail")
     await story.keys("escape", "question_mark")
     await story.picture("help")
+    await story.keys("t")
+    await story.pilot.pause(4 * PAUSE_SECONDS)
+    await story.picture("tour")
     await story.keys("escape")
+    await look_back(story)
+    await ask_a_person(story)
+
+
+async def look_back(story: Story) -> None:
+    """Two tapes side by side, a run as it was, and everything in the palette."""
+    await story.keys("1", "g", "equals_sign", "j", "equals_sign")
+    await story.pilot.pause(10 * PAUSE_SECONDS)
+    await story.picture("compare")
+    await story.keys("escape", "1", "g", "j", "2", *["less_than_sign"] * 6)
+    await story.until(lambda scene: scene.selected is not None and scene.selected.at is not None, "it is the past")
+    await story.picture("time-travel")
+    await story.keys("escape", "ctrl+p")
+    await story.pilot.pause(10 * PAUSE_SECONDS)
+    await story.picture("palette")
+    await story.keys("escape")
+
+
+async def ask_a_person(story: Story) -> None:
+    """The look-up is taken out of the code and saved; now nobody can be asked whether the wire went out."""
+    agent = story.folder / "app" / "agent.py"
+    agent.write_text(agent.read_text("utf-8").replace("@wire_money.observe\n", ""), "utf-8")
+    await story.until(
+        lambda scene: not any(tool["look_up"] for tool in (scene.manifest or {}).get("tools", [])), "reload"
+    )
+    await story.until(lambda scene: scene.strip.spares >= 2, "the new code is ready")
+    await story.choose("effect.acted")
+    await story.keys("space")
+    await story.until(lambda scene: scene.arms, "the point is armed")
+    await story.keys("r", "enter")
+    await story.until(lambda scene: scene.needs, "a person is needed")
+    await story.picture("stuck")
+    await story.keys("i")
+    await story.picture("inbox")
+    await story.keys("enter")
+    await story.pilot.pause(4 * PAUSE_SECONDS)
+    await story.picture("settle")
+    await story.keys("escape", "escape")
 
 
 async def draw(folder: Path, private: tuple[str, ...]) -> None:
@@ -138,7 +180,7 @@ async def draw(folder: Path, private: tuple[str, ...]) -> None:
     app = Console(live, clock, scene, choices=choices, export_folder=config.journal.parent / "exports")
     try:
         async with app.run_test(size=(120, 40)) as pilot:
-            await tell(Story(app, pilot, private))
+            await tell(Story(app, pilot, config.root, private))
     finally:
         await asyncio.to_thread(live.stop, drain=False)
 

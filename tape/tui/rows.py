@@ -258,7 +258,7 @@ def log_row(line: LogLine, *, here: bool, width: int) -> Row:
         (f"{fit(line.who, 12 if width > 60 else 11)} ", _SOURCES[line.source]),
         (run, DIM),
         (f"{line.glyph} ", colour),
-        (line.text, colour if line.style in (Style.ERROR, Style.ALARM) else PLAIN),
+        (line.text, Ink.ERROR if line.style in (Style.ERROR, Style.ALARM) else PLAIN),
     )
 
 

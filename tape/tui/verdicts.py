@@ -26,6 +26,8 @@ def told(scene: Scene) -> tuple[Verdict | None, str, bool | None, str]:
         acts = selected.acts.get(effect.key, 0) if effect is not None else sum(selected.acts.values())
     only = scene.strip.contract[0] if len(scene.strip.contract) == 1 else None
     upstream, noun = (only.name, only.noun) if only is not None else ("upstream", "act")
+    if acts is not None and not verdict.complete and holds(verdict, acts):
+        acts = None  # nothing is wrong, and nothing is proven yet
     line = verdict_line(verdict, acts, upstream, noun)
-    good = None if acts is None or (holds(verdict, acts) and not verdict.complete) else holds(verdict, acts)
+    good = None if acts is None else holds(verdict, acts)
     return verdict, line, good, counterfactual(verdict, effect, scene.honours_key, noun=noun)

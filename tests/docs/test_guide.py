@@ -33,7 +33,7 @@ def test_the_guide_goes_the_whole_way() -> None:
         "tape dev --kill-resume-demo",
         "tape status",
         "tape doctor --dump-run r-...",
-        "tape dev",
+        "tape dev --headless",
         "tape status --follow",
         "tape kill --at decision.replied --decision 1",
         "tape kill --at effect.acted",

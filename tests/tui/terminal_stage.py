@@ -58,6 +58,12 @@ def arm(console: Terminal, point: str) -> None:
     console.wait(f"{point} armed: ")
 
 
+def click_point(console: Terminal, button: str) -> None:
+    """A click on a button of the crash pane, which takes its place when the agent has told what its tools declare."""
+    console.wait("the bank has acted")
+    console.click(button)
+
+
 def choose_death(console: Terminal, name: str) -> None:
     console.keys("x")
     console.wait("X SIG")

@@ -12,7 +12,7 @@ import pytest
 
 from tape.core.kernel.events import LeaseEnded, PointReached, RunStarted, WorkerDied
 from tests.tui.terminal import Terminal
-from tests.tui.terminal_stage import Stage, arm, choose_death, run_to, staged, stop_shown, verdict
+from tests.tui.terminal_stage import Stage, arm, choose_death, click_point, run_to, staged, stop_shown, verdict
 
 pytestmark = pytest.mark.slow
 
@@ -162,7 +162,7 @@ def test_ctrl_c_twice_kills_the_agent_and_never_quits(stage: Stage) -> None:
 
 def test_the_mouse_arms_and_kills(stage: Stage) -> None:
     console = stage.console()
-    console.click("[recorded]")
+    click_point(console, "[recorded]")
     console.wait("decision.recorded armed")
     console.wait("[▣recorded]")
     console.click("[▣recorded]")

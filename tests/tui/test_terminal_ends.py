@@ -13,7 +13,7 @@ import pytest
 from tape.core.kernel.events import LeaseEnded
 from tests.dev.harness import TAPE, processes_of, wait_until
 from tests.tui.terminal import ALTERNATE, CURSOR, FOCUS, MOUSE, PASTE, Terminal
-from tests.tui.terminal_stage import Stage, run_to, staged, verdict
+from tests.tui.terminal_stage import Stage, click_point, run_to, staged, verdict
 
 pytestmark = pytest.mark.slow
 
@@ -151,7 +151,7 @@ def test_q_kills_when_the_word_is_typed(stage: Stage) -> None:
 
 def test_what_was_armed_is_armed_again_after_a_restart(stage: Stage) -> None:
     console = stage.console()
-    console.click("[acted]")
+    click_point(console, "[acted]")
     console.wait("[▣acted]")
     console.keys("ctrl+q")
     assert console.end() == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import traceback
 from collections.abc import Mapping
@@ -44,6 +45,7 @@ def _import(root: Path, name: str) -> object:
             where = f"{error.filename}:{error.lineno}"
         else:
             where = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else name
+        where = where.removeprefix(f"{root}{os.sep}")
         text = " ".join(str(error).split())
         if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
             _check_homes(root)  # a namesake from elsewhere would explain it

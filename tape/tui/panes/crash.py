@@ -26,6 +26,10 @@ DEATH_NAMES: Mapping[str, str] = {
     "STOP": "SIGSTOP, T thaws",
     "LOST": "lost reply",
 }
+MANY_PASSES = 9
+EXPECT_WIDTH = 180
+"""From here on the longest sentence of what to expect stands in one line."""
+VERDICT_WIDTH = 98
 KILL_NOW = Button("", "", "KILL now")
 
 
@@ -103,10 +107,15 @@ class CrashPane(Pane):
         self.redraw()
 
     def lines_needed(self, width: int) -> int:
-        """How many lines the pane has to say at this width of the screen."""
+        """How many lines it takes at this width of the screen, whatever happens: a pane that grows under the hand moves
+        the button that was aimed at."""
         inner = max(20, width - 2)
-        rows, _ = self._buttons(inner - 1)
-        return len(rows) + len(self._sentences(inner))
+        passed = {button.point: MANY_PASSES for button in self.buttons}
+        armed = {button.point: Armed.ONCE for button in self.buttons if button.group == "effect"}
+        rows, _ = lay_out(self.buttons, armed, passed, inner - 1 - width_of(_kill_text()) - 3)
+        expect = 1 if inner > EXPECT_WIDTH else 2
+        verdict = 1 if inner > VERDICT_WIDTH else 2
+        return len(rows) + expect + verdict + 1
 
     def info(self) -> Row:
         told: Row = (

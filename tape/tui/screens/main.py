@@ -161,7 +161,7 @@ class MainScreen(Asking, Helping, Screen[None]):
 
     def _arrange_crash(self) -> None:
         lines = self.crash.lines_needed(self.size.width)
-        if lines > self.wish.crash_lines:  # it grows and stays: panes that jump about are worse than an empty line
+        if lines != self.wish.crash_lines:
             self.place_panes(crash_lines=lines)
 
     @property
