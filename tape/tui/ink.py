@@ -134,6 +134,8 @@ def hang(row: Row, width: int, most: int = 2) -> list[Row]:
     for at, (piece, ink) in enumerate(words):
         size = cells(piece.rstrip())
         if used + size > width and lines[-1] and len(lines) < most:
+            last, how = lines[-1][-1]
+            lines[-1][-1] = (last.rstrip(), how)  # the space at the break would be one column too many
             lines.append([(" " * HANG, Ink.PLAIN)])
             used = HANG
         if used + size > width and len(lines) == most:

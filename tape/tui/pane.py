@@ -325,6 +325,12 @@ class Pane(Widget, can_focus=True):
             self._drawn.pop(y, None)
             self.refresh(Region(0, y, self.size.width, 1))
 
+    def on_show(self) -> None:
+        """While it was hidden nothing was drawn; what is kept of it may be old."""
+        self._drawn = {}
+        self._settle()
+        self.refresh()
+
     def on_resize(self) -> None:
         self._drawn = {}
         self._settle()

@@ -170,3 +170,20 @@ async def test_the_keys_at_the_bottom_are_whole(stage: Stage) -> None:
                 await seat.press(key)
                 line = seat.lines()[-1]
                 assert "…" not in line and line.rstrip().endswith("^p palette"), line
+
+
+async def test_a_pane_that_was_hidden_shows_what_is_now(stage: Stage) -> None:
+    """Its size is the same as before it was hidden, so nothing else makes it draw."""
+    async with stage.console(WIDE) as seat:
+
+        def detail() -> str:
+            box = seat.main.detail.region
+            return "\n".join(line[box.x :] for line in seat.text().splitlines()[box.y : box.bottom])
+
+        await seat.choose("acted")
+        assert stage.named["acted"] in detail()
+        await seat.resize(*MEDIUM)
+        await seat.choose("quiet")
+        await seat.resize(*WIDE)
+        assert stage.named["quiet"] in detail()
+        assert stage.named["acted"] not in detail()

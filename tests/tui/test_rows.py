@@ -20,7 +20,7 @@ from tape.core.story import tell
 from tape.core.text import cells
 from tape.lab.contract_count import ContractLine
 from tape.tui.crash_rows import LABELS, Armed, button_text, buttons, lay_out
-from tape.tui.ink import ASCII_GLYPHS, Ink, Row, bar, clip, ink, spark, spread, width_of
+from tape.tui.ink import ASCII_GLYPHS, Ink, Row, bar, clip, hang, ink, spark, spread, width_of
 from tape.tui.json_rows import SHOWN_CHARACTERS, json_rows, text_rows, wrap
 from tape.tui.rows import (
     acts_text,
@@ -385,3 +385,15 @@ def test_wrapping_keeps_every_cell() -> None:
     row: Row = (("abc漢字" * 9, Ink.PLAIN), ("def" * 9, Ink.NAME))
     lines = wrap(row, 10)
     assert "".join(text(line) for line in lines) == text(row) and max(width_of(line) for line in lines) <= 10
+
+
+@given(
+    st.lists(st.sampled_from(["seq 8;", "bank", "saw", "→", "re-driven", "12 ms"]), min_size=1, max_size=24),
+    st.integers(30, 120),
+)
+def test_a_sentence_hangs_in_lines_that_fit(words: list[str], width: int) -> None:
+    """Nothing is lost at a break, and no line but a last one that is full is too wide."""
+    text = " ".join(words)
+    lines = hang(((" verdict ", Ink.MUTED), (text, Ink.PLAIN)), width, most=99)
+    assert all(width_of(line) <= width for line in lines)
+    assert " ".join("".join(part for part, _ in line).strip() for line in lines) == f"verdict {text}"

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.screen import Screen
-from textual.widget import Widget
-from textual.widgets import Input
 
 from tape.core.clock import Clock
 from tape.core.text import show
@@ -31,21 +29,21 @@ from tape.tui.panes.reactors import ReactorsPane
 from tape.tui.panes.runs import RunsPane
 from tape.tui.panes.tape import TapePane
 from tape.tui.panes.top import KeyLine, OneLine, TopStrip
-from tape.tui.plan import LOWER, Width, Wish, width_class
+from tape.tui.plan import Width, Wish, width_class
 from tape.tui.scene import Phase, Scene, View
 from tape.tui.screens.asking import Asking
 from tape.tui.screens.helping import Helping
 from tape.tui.screens.keys import BINDINGS, keys_for
+from tape.tui.screens.looking import Looking
 from tape.tui.screens.text_field import TextField
 
 if TYPE_CHECKING:
     from tape.tui.app import Console
 
 TWICE_WITHIN_US = 2_000_000
-GROW = 1.25
 
 
-class MainScreen(Asking, Helping, Screen[None]):
+class MainScreen(Asking, Helping, Looking, Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [*cast("list[BindingType]", BINDINGS)]
 
     def __init__(self, backstage: Backstage, clock: Clock, scene: Scene, choices: Choices) -> None:
@@ -111,7 +109,7 @@ class MainScreen(Asking, Helping, Screen[None]):
             self._tell_crash()
             self._show_detail()
             self._arrange_crash()
-            self._show_keys()
+            self.show_keys()
             self.watch_scene(scene)
             self.show_in_front(scene)
         run = self.runs.run
@@ -157,7 +155,7 @@ class MainScreen(Asking, Helping, Screen[None]):
         self.body.planned.wish = self.wish
         self.crash.compact = self.size_class is Width.NARROW and not self.wish.crash_open and self.wish.zoom != "crash"
         self.strip.refresh(layout=True)
-        self._show_keys()
+        self.show_keys()
 
     def _arrange_crash(self) -> None:
         lines = self.crash.lines_needed(self.size.width)
@@ -181,10 +179,10 @@ class MainScreen(Asking, Helping, Screen[None]):
         opened = focused is self.crash
         if opened != self.wish.crash_open:
             self.place_panes(crash_open=opened)
-        self._show_keys()
+        self.show_keys()
         self._show_detail()
 
-    def _show_keys(self) -> None:
+    def show_keys(self) -> None:
         if self.size_class is Width.TINY:
             self.keys.show_keys(())
         name = self.focused.id if self.focused is not None else "runs"
@@ -290,125 +288,6 @@ class MainScreen(Asking, Helping, Screen[None]):
 
     def action_repeat(self) -> None:
         self.do(acts.repeat(self.scene.selected))
-
-    # --- looking ------------------------------------------------------------------------------------------------
-
-    def show_pane(self, name: str, *, focus: bool = True) -> None:
-        """Brings a pane on screen, and the focus to it."""
-        if self.wish.zoom not in (None, name):
-            self.place_panes(zoom=name)
-        size = self.size_class
-        if name in LOWER and size is Width.NARROW:
-            self.place_panes(lower=name, detail=name == "detail")
-        elif size is Width.MEDIUM and name in ("detail", "reactors", "effects", "processes", "log"):
-            self.place_panes(detail=name == "detail")
-        if focus:
-            self.set_focus(self.query_one(f"#{name}", Widget))
-
-    def action_pane(self, name: str) -> None:
-        self.show_pane(name)
-
-    def action_next_pane(self, step: int) -> None:
-        shown = [pane for pane in self.query(Pane) if pane.size.width and pane.region.area]
-        here = shown.index(self.focused) if isinstance(self.focused, Pane) and self.focused in shown else 0
-        if shown:
-            self.set_focus(shown[(here + step) % len(shown)])
-
-    def action_zoom(self) -> None:
-        focused = self.focused
-        if isinstance(focused, Pane) and focused.id is not None:
-            self.place_panes(zoom=None if self.wish.zoom else focused.id)
-
-    def action_follow(self) -> None:
-        focused = self.focused
-        pane = focused if isinstance(focused, Pane) and focused is not self.crash else self.runs
-        pane.follow(not pane.following)
-
-    def action_back(self) -> None:
-        """Esc: out of the innermost thing."""
-        if self.query_one("#filter", Input).has_focus:
-            self._close_filter()
-        elif self.wish.zoom:
-            self.place_panes(zoom=None)
-        elif self.view.at is not None:
-            self.look(replace(self.view, at=None))
-        elif self.wish.detail or self.focused is self.crash:
-            self.place_panes(detail=False, lower="tape" if self.wish.lower == "detail" else self.wish.lower)
-            self.set_focus(self.tape if self.scene.selected else self.runs)
-        elif self.view.filter:
-            self.set_filter("")
-        else:
-            self.set_focus(self.runs)
-
-    def action_grow(self, step: int) -> None:
-        """Gives the focused pane more or less of its column."""
-        focused = self.focused
-        if isinstance(focused, Pane) and focused.id:
-            weights = dict(self.wish.weights)
-            weights[focused.id] = min(6.0, max(0.2, weights.get(focused.id, 1.0) * GROW**step))
-            self.place_panes(weights=weights)
-
-    def action_widen(self, step: int) -> None:
-        self.place_panes(left=min(0.8, max(0.4, self.wish.left + 0.03 * step)))
-
-    def action_travel(self, step: int) -> None:
-        """Steps through the tape of the selected run in time."""
-        selected = self.scene.selected
-        if selected is None:
-            return
-        ids = sorted({line.id for line in selected.live.lines if line.id})
-        now = ids.index(self.view.at) if self.view.at in ids else len(ids) - 1
-        wanted = now + step
-        if wanted >= len(ids) - 1:
-            self.look(replace(self.view, at=None))
-        elif wanted >= 0:
-            self.look(replace(self.view, at=ids[wanted]))
-
-    def action_sort(self) -> None:
-        orders = ("newest", "oldest", "open first")
-        sort = orders[(orders.index(self.view.sort) + 1) % len(orders)]
-        self.runs.forget_cursor()
-        self.look(replace(self.view, sort=sort))
-        self.say(f"runs: {sort}")
-
-    def action_everywhere(self) -> None:
-        self.look(replace(self.view, all_effects=not self.view.all_effects))
-
-    def action_whole_story(self) -> None:
-        self.look(replace(self.view, full_story=not self.view.full_story))
-
-    def action_log_tab(self) -> None:
-        self.show_pane("log")
-        self.log_pane.next_tab()
-
-    # --- the filter ---------------------------------------------------------------------------------------------
-
-    def action_filter(self) -> None:
-        field = self.query_one("#filter", Input)
-        field.value = self.view.filter
-        field.add_class("open")
-        self.set_focus(field)
-        self._show_keys()
-
-    def on_input_submitted(self, message: Input.Submitted) -> None:
-        from tape.core.kernel.errors import UsageError
-        from tape.core.run_filter import parse_filter
-
-        try:
-            parse_filter(message.value, self.clock.wall_us())
-        except UsageError as error:
-            self.say(str(error), wrong=True)
-            return
-        self._close_filter()
-        self.set_filter(message.value.strip())
-
-    def set_filter(self, text: str) -> None:
-        self.runs.following = True
-        self.look(replace(self.view, filter=text, first=0, last=60))
-
-    def _close_filter(self) -> None:
-        self.query_one("#filter", Input).remove_class("open")
-        self.set_focus(self.runs)
 
     # --- the rest -----------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from tape.core.text import count
+from tape.tui.scene import Scene
 from tape.tui.screens.choice import Choice
 from tape.tui.screens.dialog import Dialog
 from tape.tui.screens.question import Question
@@ -40,7 +41,7 @@ class QuitScreen(Dialog[Quit]):
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="dialog", can_focus=False) as box:
             box.border_title = Content("Quit")
-            yield Static(f"{count(self._living, 'run is', 'runs are')} being driven now.", markup=False, classes="says")
+            yield Static(self._says(self._living), markup=False, classes="says", id="living")
             yield Question("agents", Choice(tuple(Quit), 0), note=SAYS[Quit.STAY], id="how")
             yield Question("to confirm", TextField(placeholder=f"type {Quit.KILL}"), required=True, id="word")
             yield Static(HINT, markup=False, classes="hint")
@@ -48,6 +49,16 @@ class QuitScreen(Dialog[Quit]):
     def begin(self) -> None:
         self.query_one("#word").display = False
         self.set_focus(self.query_one(Choice))
+
+    def show(self, scene: Scene) -> None:
+        if self.is_mounted:
+            self.query_one("#living", Static).update(self._says(scene.strip.agents))
+
+    @staticmethod
+    def _says(living: int) -> str:
+        return (
+            f"{count(living, 'run is', 'runs are')} being driven now." if living else "No run is being driven any more."
+        )
 
     @property
     def how(self) -> Quit:
