@@ -26,6 +26,7 @@ help:
 
 $(INSTALLED): pyproject.toml
 	@mkdir -p build
+	@echo "setting up .venv, once: this takes about a minute" >&2
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -q 'setuptools>=70.1' -e '.[dev]' >build/install.log 2>&1 || { cat build/install.log; exit 1; }
 	@touch $@

@@ -485,7 +485,7 @@ def kill(
     elif at is not None:
         _paper().say(f"armed {at}: {signal}")
     else:
-        _print_pids(placed, "killed", "no agent to kill")
+        _print_pids(placed, "killed", "no agent to kill", _DONE[signal])
 
 
 def _narrowed(tool: str | None, decision: int | None, nth: int | None) -> dict[str, Any]:
@@ -589,10 +589,13 @@ def thaw(as_json: AsJson = False) -> None:
         _print_pids(placed, "thawed", "no agent is stopped")
 
 
-def _print_pids(placed: Placed, what: str, none: str) -> None:
+_DONE = {Signal.KILL: "killed", Signal.TERM: "told to end", Signal.STOP: "stopped"}
+
+
+def _print_pids(placed: Placed, what: str, none: str, done: str = "") -> None:
     pids = cast(list[int], placed.result.get(what) or [])
     for pid in pids:
-        _paper().say(f"{what} pid {pid}")
+        _paper().say(f"{done or what} pid {pid}")
     if not pids:
         _hint(none)
         raise typer.Exit(FAILED)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tape.core.server.orders import Order
+from tape.core.story_facts import blow
 from tape.tui.crash_rows import Armed
 from tape.tui.messages import Act, Strike
 from tape.tui.scene import Leased, Scene, Selected
@@ -41,6 +42,7 @@ def toggle(states: Mapping[str, Armed], point: str, death: str) -> tuple[Act, ..
 
 
 def arm(point: str, death: str, *, each_run: bool, run_id: str | None = None) -> Act:
+    death = blow(point, death)  # on the recovery's own path there is only one death
     args = {"at": point, "signal": death, "each_run": each_run}
     how = "in each run that passes it" if each_run else "at the next pass"
     return Act(Order("kill", run_id, args, reason=CONSOLE), f"{point} armed: {death} {how}")
@@ -88,11 +90,12 @@ def start(agent: str | None, given: Any, recipe: tuple[Strike, ...] = ()) -> Act
     return Act(Order("start", args={"agent": agent, "input": given, "key": None}, reason=CONSOLE), told, recipe)
 
 
-def repeat(selected: Selected | None) -> Act | str:
-    """A fresh run with the input of the selected one, to die where that one died."""
+def repeat(selected: Selected | None, armed: Mapping[str, Armed] = {}) -> Act | str:
+    """A fresh run with the input of the selected one, to die where that one died. What is armed already strikes by
+    itself, and where a run is to stop it is not to die."""
     if selected is None:
         return NO_RUN
-    strikes = tuple(Strike(v.point, v.death) for v in selected.verdicts if v.point)
+    strikes = tuple(Strike(v.point, v.death) for v in selected.verdicts if v.point and not armed.get(v.point))
     return start(selected.run.agent, selected.live.input, strikes)
 
 

@@ -13,6 +13,7 @@ from typing import ClassVar
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import Provider
+from textual.driver import Driver
 
 from tape.core.clock import Clock
 from tape.tui.backstage import Backstage
@@ -68,6 +69,18 @@ class Console(App[int]):
         self.theme = self.choices.theme if self.choices.theme in self.available_themes else DARK
         self.keymap = keymap or {}
         self.set_keymap(self.keymap)
+
+    def get_driver_class(self) -> type[Driver]:
+        """The platform's, which clears its screen before it leaves it: a terminal that has grown meanwhile may bring
+        what was there into the shell's."""
+        platform = super().get_driver_class()
+
+        class Tidy(platform):  # type: ignore[misc, valid-type]
+            def stop_application_mode(self) -> None:
+                self.write("\x1b[2J\x1b[H")
+                super().stop_application_mode()
+
+        return Tidy
 
     def on_mount(self) -> None:
         self.main = MainScreen(self.backstage, self.clock, self.first_scene, self.choices)

@@ -62,13 +62,19 @@ def buttons(own_points: Sequence[str]) -> tuple[Button, ...]:
     return (*known, *(Button(f"at:{name}", "own", show(name, 24)) for name in own_points))
 
 
-def button_text(button: Button, armed: Armed, passes: int) -> str:
-    mark = {Armed.NO: "", Armed.EACH: "▣", Armed.ONCE: "▣1 ", Armed.RUN_TO: "◆"}[armed]
+def button_text(button: Button, armed: Armed, passes: int, death: str = "KILL") -> str:
+    """`[▣acted 1]`: armed, passed once; `▣1` for the next pass only, `▣stop` for another death than SIGKILL."""
+    how = "" if death in ("KILL", "HOLD") else f"{death.lower()} "
+    mark = {Armed.NO: "", Armed.EACH: f"▣{how}", Armed.ONCE: f"▣1 {how}", Armed.RUN_TO: "◆"}[armed]
     return f"[{mark}{button.label}{f' {passes}' if passes else ''}]"
 
 
 def lay_out(
-    shown: Sequence[Button], armed: Mapping[str, Armed], passes: Mapping[str, int], width: int
+    shown: Sequence[Button],
+    armed: Mapping[str, Armed],
+    passes: Mapping[str, int],
+    width: int,
+    deaths: Mapping[str, str] = {},
 ) -> tuple[list[Row], list[Placed]]:
     """The lines of buttons, groups kept together where they fit; and where each button stands."""
     lines: list[list[Span]] = [[]]
@@ -77,7 +83,13 @@ def lay_out(
     for group in dict.fromkeys(button.group for button in shown):
         members = [button for button in shown if button.group == group]
         texts = [
-            button_text(button, armed.get(button.point, Armed.NO), passes.get(button.point, 0)) for button in members
+            button_text(
+                button,
+                armed.get(button.point, Armed.NO),
+                passes.get(button.point, 0),
+                deaths.get(button.point, "KILL"),
+            )
+            for button in members
         ]
         whole = cells(group) + sum(1 + cells(text) for text in texts)
         gap = 3 if at else 0

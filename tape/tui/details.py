@@ -63,7 +63,7 @@ def _run(scene: Scene, run: RunView | None) -> Subject | None:
     for need in scene.needs:
         if need.run_id == run.id:
             words += [(f"  {show(command, 400)}", Ink.ACCENT) for command in need.commands]
-    return Subject(run.id, words, view_json(run))
+    return Subject(show(run.id, 20), words, view_json(run))
 
 
 def _line(line: TapeLine | None) -> Subject | None:
@@ -84,5 +84,7 @@ def _effect(pane: EffectsPane) -> Subject | None:
         words: list[Word] = [(f"key {show(fact.key, 200)}", Ink.STRONG)]
         if fact.evidence:
             words.append((fact.evidence, Ink.MUTED))
-        return Subject(fact.short, words, _plain(fact))
-    return None if ref is None else Subject(ref.key, [(f"key {show(ref.key, 200)}", Ink.STRONG)], _plain(ref))
+        return Subject(show(fact.short, 200), words, _plain(fact))
+    return (
+        None if ref is None else Subject(show(ref.key, 200), [(f"key {show(ref.key, 200)}", Ink.STRONG)], _plain(ref))
+    )

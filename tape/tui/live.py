@@ -144,6 +144,8 @@ class Live:
         self.own_points = own_points(self._config)
         for point, death, _ in self._choices.armed:
             self._arm_again(point, death)
+        if self._choices.armed:
+            self._post(Said(f"armed since last time: {', '.join(point for point, *_ in self._choices.armed)}"))
         assert self._feed is not None
         self._feed.wake()
 
@@ -173,7 +175,7 @@ class Live:
             self._say(act, f"{one_line(error)}", Style.WARNING)
             self._post(ActDone(act, ok=False, text=one_line(error), result={}))
             return
-        told = f"{result['run']} {act.told}" if act.order.verb == "start" else act.told
+        told = _told(act, result)
         self._post(ActDone(act, ok=True, text=told, result=result))
         assert self._feed is not None
         self._feed.look(self._view)
@@ -225,3 +227,12 @@ class Live:
         self._post(Said(what))
         if self._feed is not None:
             self._feed.say(Source.TAPE, "reload", what)
+
+
+def _told(act: Act, result: dict[str, Any]) -> str:
+    """What the last line says of an act that was done."""
+    if act.order.verb == "start":
+        return f"{result['run']} {act.told}"
+    if act.order.verb == "thaw" and not result.get("thawed"):
+        return "no agent is frozen"
+    return act.told

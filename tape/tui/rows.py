@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tape.core.clock import format_us
-from tape.core.marks import EFFECT_MARKS, UNKNOWN_MARK, Style, run_mark
+from tape.core.marks import EFFECT_MARKS, LEASE_MARKS, UNKNOWN_MARK, Style, run_mark
 from tape.core.text import age, cells, count, duration, fit, show
 from tape.tui.ink import Ink, Row, Span, bar, clip, ink, spark, width_of
 from tape.tui.scene import Leased, LogLine, Phase, ProcessRow, ReactorRow, Source, Strip
@@ -16,7 +16,7 @@ from tape.tui.scene import Leased, LogLine, Phase, ProcessRow, ReactorRow, Sourc
 if TYPE_CHECKING:
     from tape.core.journal.shapes import EffectRef, RunView
     from tape.core.kernel.points import Stop
-    from tape.core.story import EffectFact, TapeLine
+    from tape.core.story import EffectFact, LeaseFact, TapeLine
 
 ID_WIDTH, STATE_WIDTH, LEASE_WIDTH, AGENT_WIDTH = 14, 14, 16, 12
 PLAIN, DIM, MUTED, HEAD = Ink.PLAIN, Ink.DIM, Ink.MUTED, Ink.HEAD
@@ -245,6 +245,18 @@ def process_row(process: ProcessRow, *, here: bool, width: int) -> Row:
     return tuple(row)
 
 
+def lease_row(lease: LeaseFact, *, here: bool) -> Row:
+    """A lease of the past: `w1#1  12345 ✗ DIED  SIGKILL: killed at effect.acted`."""
+    mark = LEASE_MARKS.get(lease.status, UNKNOWN_MARK)
+    return (
+        ("▸" if here else " ", Ink.STRONG),
+        (fit(f"w{lease.worker}#{lease.epoch}", 7), PLAIN),
+        (f"{lease.pid:>7} ", MUTED),
+        (f"{fit(f'{mark.glyph} {lease.status}', 10)} ", ink(mark.style)),
+        (show(lease.why, 200), MUTED),
+    )
+
+
 _SOURCES = {Source.YOU: Ink.ACCENT, Source.AGENT: Ink.PLAIN, Source.REACTORS: Ink.PRIMARY, Source.TAPE: Ink.MUTED}
 
 
@@ -321,7 +333,7 @@ def strip_row(strip: Strip, phase: Phase, now_us: int, *, paused: bool, at: tupl
         alarms += [(f"! {strip.needs} for you (i)", Ink.ALARM), ("  ", PLAIN)]
     if strip.errors:
         alarms.append((f"✗ {count(strip.errors, 'error')}  ", Ink.ERROR))
-    right: list[Span] = [*contract_row(strip), (f"{clock_text(now_us)} ", MUTED)]
+    right: list[Span] = [*(contract_row(strip) if at is None else ()), (f"{clock_text(now_us)} ", MUTED)]
     right.insert(0, (" ", PLAIN))
     chosen = [head, live, counts, alarms]
     if width_of(tuple(span for spans in [*chosen, right] for span in spans)) > width:

@@ -33,7 +33,9 @@ FIXED_SIZE = ("COLUMNS", "LINES")
 def check_terminal(environ: Mapping[str, str]) -> None:
     """Raises UsageError where no screen can be drawn."""
     streams = (sys.__stdin__, sys.__stderr__)
-    if environ.get("TERM") == "dumb" or not all(stream is not None and stream.isatty() for stream in streams):
+    if environ.get("TERM") == "dumb":
+        raise UsageError("the console cannot draw on a terminal of the kind TERM=dumb: add --headless, or set TERM")
+    if not all(stream is not None and stream.isatty() for stream in streams):
         raise UsageError("the console needs a terminal on standard input and standard error: add --headless")
 
 

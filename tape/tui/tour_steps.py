@@ -90,8 +90,8 @@ def _why(verdict: Verdict, scene: Scene) -> str:
 
 def _travel(tour: Tour, scene: Scene) -> str:
     if not tour.travelled:
-        return "{time-back} steps back in time: every pane shows what was known then. Go back to before the death."
-    return "{time-forth} steps forth again, up to now; esc goes there at once."
+        return "{time-back} steps back in time: the panes show what was known then. Go back to before the death."
+    return "{time-back} goes on back, to before the death; {time-forth} steps forth again, esc goes to now at once."
 
 
 def _again(tour: Tour, scene: Scene) -> str:

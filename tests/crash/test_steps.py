@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tape.core.kernel.errors import Refused
 from tape.core.kernel.points import Stop
 from tests.crash.stage import Stage
 from tests.crash.test_deaths import STEPS, driver_of, unkilled_tape
@@ -222,6 +223,31 @@ def test_the_server_stops_while_a_run_is_stopped(stage: Stage) -> None:
 
 
 # --- arms ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_kill_hits_only_the_process_that_was_meant(stage: Stage) -> None:
+    step(stage)
+    run = stage.run(*SHORT)
+    stop = until_stop(stage, run, 1)
+    with pytest.raises(Refused, match=f"pid {stop.pid} does: nothing was killed"):
+        stage.order("kill", run, pid=stop.pid + 1)
+    assert driver_of(stage, run) == stop.pid
+    assert stage.order("kill", run, pid=stop.pid)["killed"] == [stop.pid]
+    assert stage.until_rest(run) == "TERMINAL"
+
+
+def test_what_is_armed_for_a_run_goes_with_it(stage: Stage) -> None:
+    """It could never be reached; what is armed for all stays."""
+    stage.arm("observe.answered")
+    step(stage)
+    run = stage.run(*SHORT)
+    until_stop(stage, run, 1)
+    stage.order("kill", run, at="dispatch.acted")
+    assert [arm.run_id for arm in stage.host.arms() if arm.death != "HOLD"] == [None, run]
+    step(stage, run, go=True)
+    assert stage.until_rest(run) == "TERMINAL"
+    left = stage.watch.until(lambda: len(stage.host.arms()) == 1 and stage.host.arms(), "one is left")
+    assert [arm.point.name for arm in left] == ["observe.answered"]
 
 
 def test_each_run_is_struck_once(stage: Stage) -> None:

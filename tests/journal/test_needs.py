@@ -109,7 +109,7 @@ def test_a_poisoned_run(book: Book, reader: Reader) -> None:
         book.die(run_id)
     (need,) = reader.needs()
     assert need.kind is NeedKind.RUN
-    assert need.why.endswith("deaths in a row without a new record")
+    assert "deaths in a row without a new record; the last: " in need.why
     assert need.commands == (f"tape redrive {run_id}", f"tape cancel {run_id}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import traceback
 from typing import Any
 
 from tape.core.kernel import errors
@@ -64,6 +65,8 @@ def _ending(context: RunContext, main: asyncio.Task[Any]) -> Body:
             return {"outcome": "FAILED", "error": error_json(error)}
     if not isinstance(raised, Exception) and context.signal is None:
         raise raised  # no error of a run: the process ends, as in a crash
+    if context.signal is None:
+        traceback.print_exception(raised)  # where in the author's code: the record holds only what was raised
     return {"outcome": "FAILED", "error": error_json(raised)}
 
 

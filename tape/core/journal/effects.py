@@ -244,7 +244,7 @@ def lose_lease(run: RunEdit, trigger: LeaseTrigger, why: str, recovery: Recovery
     crashes: int = run["crashes"]
     ends_now = run["cancel"] and not open_effects(run.tx, run.no)
     if lease["alone"] and crashes >= recovery.stuck_after() and not ends_now:
-        poison = f"{crashes} deaths in a row without a new record"
+        poison = f"{crashes} deaths in a row without a new record; the last: {why}"
         stick(run, poison, (f"tape redrive {run.id}", f"tape cancel {run.id}"))
         return
     run.set(next_boot_us=run.tx.boot_us + recovery.delay_us(crashes) if crashes >= 2 else 0)

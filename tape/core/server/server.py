@@ -616,6 +616,10 @@ class Server:
         else:
             self.submit(lambda tx: workers.refuse_write(tx, run_id, worker, epoch, kind, why, None))
 
+    def _disarm_of(self, run_id: str) -> None:
+        """What was armed for a run that has ended can never be reached."""
+        self.points.disarm(lambda arm: arm.run_id == run_id)
+
     # --- who drives what --------------------------------------------------------------------------------------
 
     def drives(self, peer: WorkerPeer, run_id: str, epoch: int) -> bool:
@@ -643,6 +647,8 @@ class Server:
                 self.points.steps.lease_ended(run_id)
             elif isinstance(event, RunEnded) or (isinstance(event, RunMoved) and event.status in RUN_ENDS):
                 self.soon(lambda run_id=run_id: self.points.steps.ended(run_id))
+                if isinstance(event, RunMoved):
+                    self.soon(lambda run_id=run_id: self._disarm_of(run_id))
 
     def _push(self, entries: list[Entry]) -> None:
         """Sends drives to whom they were granted, and reactors' records to whoever drives the run."""

@@ -155,7 +155,10 @@ class Feed:
             if self._reader is not None:
                 self._reader.close()
                 self._reader = None
-        self._scene = replace(self._scene, trouble=self._facts.trouble or trouble, phase=self._facts.phase)
+        now = self._facts.trouble or trouble
+        if self._scene.trouble and not now:
+            self._log.errors = 0  # it is mended; the log keeps the lines
+        self._scene = replace(self._scene, trouble=now, phase=self._facts.phase)
         self._send()
 
     def _made(self, entries: list[Entry]) -> tuple[Scene, str]:

@@ -72,6 +72,7 @@ class CrashPane(Pane):
         self.death = "KILL"
         self.armed: Mapping[str, Armed] = {}
         self.passes: Mapping[str, int] = {}
+        self.deaths: Mapping[str, str] = {}
         self.expects = ""
         self.told = ""
         self.counterfactual = ""
@@ -91,6 +92,7 @@ class CrashPane(Pane):
 
     def show(self, scene: Scene, armed: Mapping[str, Armed]) -> None:
         self.armed = armed
+        self.deaths = {arm.point.name: str(arm.death) for arm in scene.arms}
         if tuple(button.point for button in self.buttons[14:]) != tuple(f"at:{name}" for name in scene.own_points):
             self.buttons = buttons(scene.own_points)
         self.passes = scene.selected.story.passes if scene.selected else {}
@@ -132,7 +134,7 @@ class CrashPane(Pane):
         return lines[index] if index < len(lines) else ()
 
     def _buttons(self, width: int) -> tuple[list[Row], list[Placed]]:
-        return lay_out(self.buttons, self.armed, self.passes, width - width_of(_kill_text()) - 3)
+        return lay_out(self.buttons, self.armed, self.passes, width - width_of(_kill_text()) - 3, self.deaths)
 
     def _lines(self, width: int) -> list[Row]:
         if self.compact:

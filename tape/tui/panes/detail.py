@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tape.core.text import show
 from tape.tui.ink import Ink, Row
 from tape.tui.json_rows import json_rows, text_rows
 from tape.tui.pane import Pane
@@ -57,7 +58,7 @@ class DetailPane(Pane):
         return [((" ", Ink.PLAIN), *row) for row in rows]
 
     def title(self) -> str:
-        return f"Detail {self.subject.name}" if self.subject else "Detail"
+        return f"Detail {show(self.subject.name, 200)}" if self.subject else "Detail"
 
     def info(self) -> Row:
         return (("y copies  e exports", Ink.MUTED),) if self.subject else ()

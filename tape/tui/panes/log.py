@@ -7,9 +7,14 @@ from collections.abc import Hashable
 from tape.tui.ink import Ink, Row
 from tape.tui.pane import Pane
 from tape.tui.rows import log_row
-from tape.tui.scene import LogLine, Scene, Source
+from tape.tui.scene import LogLine, Scene, Selected, Source
 
 TABS: tuple[Source | None, ...] = (None, Source.AGENT, Source.REACTORS, Source.YOU)
+
+
+def _moment(selected: Selected) -> int:
+    """When the entry was written at which time stands: what was said later was not known then."""
+    return next((entry.at_us for entry in reversed(selected.entries) if entry.id <= (selected.at or 0)), 0)
 
 
 class LogPane(Pane):
@@ -21,12 +26,14 @@ class LogPane(Pane):
         self.all: tuple[LogLine, ...] = ()
         self.lines: tuple[LogLine, ...] = ()
         self.tab: Source | None = None
+        self.then: int | None = None
         self.following = True
         self._seen = 0
 
     def show(self, scene: Scene) -> None:
-        if scene.log is not self.all:
-            self.all = scene.log
+        then = None if scene.selected is None or scene.selected.at is None else _moment(scene.selected)
+        if scene.log is not self.all or then != self.then:
+            self.all, self.then = scene.log, then
             self._choose()
 
     def next_tab(self, step: int = 1) -> None:
@@ -36,7 +43,8 @@ class LogPane(Pane):
         self._choose()
 
     def _choose(self) -> None:
-        self.lines = self.all if self.tab is None else tuple(line for line in self.all if line.source is self.tab)
+        known = self.all if self.then is None else tuple(line for line in self.all if line.at_us <= self.then)
+        self.lines = known if self.tab is None else tuple(line for line in known if line.source is self.tab)
         self.redraw()
         if self.following and self.lines:
             self._seen = self.lines[-1].id

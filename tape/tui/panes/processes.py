@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from typing import TYPE_CHECKING
 
 from tape.tui.ink import Ink, Row
 from tape.tui.pane import Pane
-from tape.tui.rows import process_row
+from tape.tui.rows import lease_row, process_row
 from tape.tui.scene import ProcessRow, Scene
+
+if TYPE_CHECKING:
+    from tape.core.story import LeaseFact
 
 
 class ProcessesPane(Pane):
@@ -17,24 +21,32 @@ class ProcessesPane(Pane):
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
         self.processes: tuple[ProcessRow, ...] = ()
+        self.then: tuple[LeaseFact, ...] | None = None
 
     def show(self, scene: Scene) -> None:
-        if scene.processes is not self.processes:
-            self.processes = scene.processes
+        then = scene.selected.story.leases if scene.selected is not None and scene.selected.at is not None else None
+        if scene.processes is not self.processes or then is not self.then:
+            self.processes, self.then = scene.processes, then
             self.redraw()
 
     @property
     def process(self) -> ProcessRow | None:
-        return self.processes[self.cursor] if self.cursor < len(self.processes) else None
+        known = self.processes if self.then is None else ()
+        return known[self.cursor] if self.cursor < len(known) else None
+
+    def info(self) -> Row:
+        return (("as of then", Ink.ACCENT),) if self.then is not None else ()
 
     def count(self) -> int:
-        return len(self.processes)
+        return len(self.processes if self.then is None else self.then)
 
     def row(self, index: int, width: int) -> Row:
+        if self.then is not None:
+            return lease_row(self.then[index], here=self.points_at(index))
         return process_row(self.processes[index], here=self.points_at(index), width=width)
 
     def key_of(self, index: int) -> Hashable | None:
-        return self.processes[index].worker
+        return self.processes[index].worker if self.then is None else self.then[index].epoch
 
     def empty(self) -> list[Row]:
         return [((" the agent runs in a process of its own; starting …", Ink.MUTED),)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from textual.message import Message
@@ -10,7 +11,7 @@ from textual.message import Message
 from tape.tui.ink import Ink, Row
 from tape.tui.pane import Pane
 from tape.tui.rows import run_row, runs_head
-from tape.tui.scene import Phase, RunList, Scene
+from tape.tui.scene import Phase, RunList, Scene, Selected
 
 if TYPE_CHECKING:
     from tape.core.journal.shapes import RunView
@@ -35,12 +36,15 @@ class RunsPane(Pane):
         self.now_us = self.boot_us = 0
         self.phase = Phase.STARTING
         self.following = True
+        self.past: Selected | None = None
         self._asked = (0, 0)
 
     def show(self, scene: Scene) -> None:
         if scene.runs.filter != self.runs.filter:
             self.forget_cursor()
         self.runs, self.now_us, self.boot_us, self.phase = scene.runs, scene.now_us, scene.boot_us, scene.phase
+        selected = scene.selected
+        self.past = selected if selected is not None and selected.at is not None else None
         self.redraw()
         self._ask()
 
@@ -65,6 +69,12 @@ class RunsPane(Pane):
 
     def row(self, index: int, width: int) -> Row:
         run = self.runs.at(index)
+        if run is not None and self.past is not None and run.id == self.past.run.id:
+            story = self.past.story
+            status = story.status or run.status
+            run = replace(
+                run, status=status, decisions=story.decisions, effects=len(story.effects), waiting_on="", error=""
+            )
         return run_row(
             run,
             here=index == self.cursor,

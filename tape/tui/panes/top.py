@@ -12,6 +12,7 @@ from textual.widget import Widget
 
 from tape.core.text import show
 from tape.tui.ink import ASCII_GLYPHS, Ink, Row, clip, spread, width_of
+from tape.tui.plan import LEAST_HEIGHT, LEAST_WIDTH
 from tape.tui.rows import strip_row
 from tape.tui.scene import Phase, Scene
 
@@ -48,6 +49,7 @@ class TopStrip(OneLine):
         super().__init__(id=id)
         self._scene = scene
         self._row: Row = ()
+        self.too_small = ""
 
     def show(self, scene: Scene) -> None:
         self._scene = scene
@@ -58,6 +60,10 @@ class TopStrip(OneLine):
 
     def line(self, width: int) -> Row:
         scene = self._scene
+        if self.too_small:
+            return (
+                (f" too small: {self.too_small}, the console needs {LEAST_WIDTH}x{LEAST_HEIGHT}; q quits", Ink.WARNING),
+            )
         if scene.trouble:
             clock: Row = ((" l: log ", Ink.ALARM),)
             head: Row = ((f" {'✗ ' if scene.phase is Phase.BROKEN else '! '}{show(scene.trouble, 400)}", Ink.ALARM),)

@@ -101,6 +101,8 @@ class Helping:
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The tour takes enter and esc only while it is there, and only where nothing else waits for them."""
+        if self._main.composed and self._main.size_class is Width.TINY and action not in ("quit", "interrupt"):
+            return False  # what cannot be seen is not done
         if action in ("tour_next", "tour_leave"):
             return self.touring is not None and self._tour_may(action)
         return super().check_action(action, parameters)  # type: ignore[misc]

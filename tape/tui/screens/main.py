@@ -74,7 +74,7 @@ class MainScreen(Asking, Helping, Looking, Screen[None]):
             self.detail, self.crash, self.keys, id="body",
         )  # fmt: skip
         yield self.body
-        field = TextField(placeholder="state:stuck  agent:x  effect:pending  since:10m  or any text")
+        field = TextField(placeholder="state:stuck  agent:x  effect:pending  since:10m  or words of id, agent, error")
         field.id = "filter"
         yield field
 
@@ -154,6 +154,8 @@ class MainScreen(Asking, Helping, Looking, Screen[None]):
         self.wish = replace(self.wish, **changes)  # type: ignore[arg-type]
         self.body.planned.wish = self.wish
         self.crash.compact = self.size_class is Width.NARROW and not self.wish.crash_open and self.wish.zoom != "crash"
+        tiny = self.size_class is Width.TINY
+        self.strip.too_small = f"{self.size.width}x{self.size.height}" if tiny else ""
         self.strip.refresh(layout=True)
         self.show_keys()
 
@@ -287,7 +289,7 @@ class MainScreen(Asking, Helping, Looking, Screen[None]):
         self.crash.cycle_death()
 
     def action_repeat(self) -> None:
-        self.do(acts.repeat(self.scene.selected))
+        self.do(acts.repeat(self.scene.selected, self.crash.armed))
 
     # --- the rest -----------------------------------------------------------------------------------------------
 

@@ -43,10 +43,11 @@ class TextField(Input):
     def on_paste(self, event: events.Paste) -> None:
         event.prevent_default()
         event.stop()
-        if len(self.value) + len(event.text) > LIMIT:
-            self.post_message(self.Refused(self, len(event.text)))
+        text = event.text.replace("\r\n", "\n").replace("\r", "\n")  # terminals send a paste's line ends as returns
+        if len(self.value) + len(text) > LIMIT:
+            self.post_message(self.Refused(self, len(text)))
         else:
-            self.replace(event.text, *sorted(self.selection))
+            self.replace(text, *sorted(self.selection))
             self.call_after_refresh(self._show_cursor)
 
     def on_focus(self) -> None:
