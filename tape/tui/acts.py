@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tape.core.server.orders import Order
@@ -86,8 +87,7 @@ def thaw() -> Act:
 
 
 def start(agent: str | None, given: Any, recipe: tuple[Strike, ...] = ()) -> Act:
-    told = f"started, to die at {', '.join(strike.point for strike in recipe)}" if recipe else "started"
-    return Act(Order("start", args={"agent": agent, "input": given, "key": None}, reason=CONSOLE), told, recipe)
+    return Act(Order("start", args={"agent": agent, "input": given, "key": None}, reason=CONSOLE), "started", recipe)
 
 
 def repeat(selected: Selected | None, armed: Mapping[str, Armed] = {}) -> Act | str:
@@ -95,8 +95,11 @@ def repeat(selected: Selected | None, armed: Mapping[str, Armed] = {}) -> Act | 
     itself, and where a run is to stop it is not to die."""
     if selected is None:
         return NO_RUN
-    strikes = tuple(Strike(v.point, v.death) for v in selected.verdicts if v.point and not armed.get(v.point))
-    return start(selected.run.agent, selected.live.input, strikes)
+    died = [verdict for verdict in selected.verdicts if verdict.point]
+    strikes = tuple(Strike(verdict.point, verdict.death) for verdict in died if not armed.get(verdict.point))
+    again = start(selected.run.agent, selected.live.input, strikes)
+    dies_at = [verdict.point for verdict in died if armed.get(verdict.point) is not Armed.RUN_TO]
+    return replace(again, told=f"started, to die at {', '.join(dies_at)}") if dies_at else again
 
 
 def cancel(run_id: str, reason: str) -> Act:
