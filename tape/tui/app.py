@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
@@ -19,6 +18,7 @@ from tape.core.clock import Clock
 from tape.tui.backstage import Backstage
 from tape.tui.choices import Choices
 from tape.tui.messages import ActDone, Ended, Said, SceneReady
+from tape.tui.report import write_report
 from tape.tui.scene import Scene
 from tape.tui.screens.main import MainScreen
 from tape.tui.themes import DARK, THEMES
@@ -130,16 +130,6 @@ class Console(App[int]):
 
     crashed: BaseException | None = None
     report = ""
-
-
-def write_report(folder: Path, error: BaseException | None) -> str:
-    """Where the traceback is, as the end of a sentence."""
-    path = folder / "console-crash.txt"
-    try:
-        path.write_text("".join(traceback.format_exception(error)) if error else "", encoding="utf-8")
-    except OSError:
-        return "no report could be written"
-    return f"the report is in {path}"
 
 
 ENDING_SIGNALS = (signal.SIGTERM, signal.SIGHUP)

@@ -265,9 +265,9 @@ def test_an_error_of_the_feeds_own_is_told_before_its_thread_ends(stage: Stage) 
     stage.host = object()
     sent: list[Scene] = []
     stage.feed._post = lambda message: sent.append(message.scene) if isinstance(message, SceneReady) else None
-    with pytest.raises(AttributeError):
-        stage.feed._run()
+    stage.feed._run()  # returns: a traceback on the screen would tear it
     assert sent[-1].phase is Phase.BROKEN and "the view has stopped: AttributeError" in sent[-1].trouble
+    assert "Traceback" in (stage.config.journal.parent / "console-crash.txt").read_text("utf-8")
 
 
 def test_a_ledger_that_cannot_be_read_is_never_well(stage: Stage) -> None:

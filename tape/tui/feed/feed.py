@@ -21,6 +21,7 @@ from tape.tui.feed.machine import Processes, Reactors
 from tape.tui.feed.run_list import RunLists
 from tape.tui.feed.selection import Selection
 from tape.tui.messages import SceneReady
+from tape.tui.report import write_report
 from tape.tui.scene import Leased, Phase, Scene, Selected, Source, Strip, View
 
 if TYPE_CHECKING:
@@ -115,9 +116,9 @@ class Feed:
                 if not self._stopping:
                     self.turn()
         except Exception as error:  # nobody foresaw it: the console says so instead of standing still
-            trouble = f"the view has stopped: {type(error).__name__}: {one_line(error)}"
+            where = write_report(self._config.journal.parent, error)
+            trouble = f"the view has stopped: {type(error).__name__}: {one_line(error)}; {where}"
             self._post(SceneReady(replace(self._scene, phase=Phase.BROKEN, trouble=trouble)))
-            raise
         finally:
             if self._reader is not None:
                 self._reader.close()
