@@ -26,6 +26,9 @@ from tape.core.clock import Clock
 
 LOG_LINE_LIMIT = 16_384
 DEATH_DEADLINE_SECONDS = 10.0
+BIRTH_US = 200_000
+"""For how long a process without an environment may still be inside exec."""
+KERNEL_THREAD = 0x00200000
 
 
 @dataclass(slots=True)
@@ -78,11 +81,8 @@ def carriers(nonce: str) -> list[int] | None:
     """Living processes that carry the nonce in their environment; None where processes cannot be listed."""
     needle = f"TAPE_NONCE={nonce}".encode()
     if sys.platform == "linux":
-        try:
-            pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
-        except OSError:
-            return None
-        return [pid for pid in pids if needle in _environment(pid) and _alive(pid)]
+        pids = _pids()
+        return None if pids is None else [pid for pid in pids if needle in _environment(pid) and _alive(pid)]
     found: list[int] = []
     try:
         for process in psutil.process_iter():
@@ -92,6 +92,33 @@ def carriers(nonce: str) -> list[int] | None:
     except psutil.Error:
         return None
     return found
+
+
+def _pids() -> list[int] | None:
+    try:
+        return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        return None
+
+
+def being_born(since_ticks: int) -> list[int]:
+    """Processes of ours that are inside exec now: whoever started them has been told that it worked, and their
+    environment is not there yet. Those that started before `since_ticks` are something else, with none at all."""
+    if sys.platform != "linux":
+        return []
+    return [pid for pid in _pids() or () if _is_being_born(pid, since_ticks)]
+
+
+def _is_being_born(pid: int, since_ticks: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            if file.read(1):
+                return False
+        text = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
+    except OSError:
+        return False  # somebody else's, or gone
+    state, *rest = text.rpartition(")")[2].split()
+    return state not in ("Z", "X") and not int(rest[5]) & KERNEL_THREAD and int(rest[18]) >= since_ticks
 
 
 def _environment(pid: int) -> bytes:
@@ -111,13 +138,19 @@ def _alive(pid: int) -> bool:
     return text.rpartition(")")[2].split()[0] not in ("Z", "X")
 
 
-def end_carriers(nonce: str, clock: Clock) -> bool:
-    """Kills every process that carries the nonce until none lives; False if that cannot be known."""
-    deadline = clock.boot_us() + int(DEATH_DEADLINE_SECONDS * 1_000_000)
+def end_carriers(nonce: str, clock: Clock, since_ticks: int = 0) -> bool:
+    """Kills every process that carries the nonce until none lives; False if that cannot be known. None of them
+    started before `since_ticks`."""
+    started = clock.boot_us()
+    deadline = started + int(DEATH_DEADLINE_SECONDS * 1_000_000)
     while True:
+        unborn = clock.boot_us() - started < BIRTH_US and being_born(since_ticks)  # before the look at who carries it
         left = carriers(nonce)
         if left is None:
             return False
+        if not left and unborn:
+            clock.sleep(0.001)
+            continue
         if not left:
             return True
         if clock.boot_us() > deadline:
@@ -286,7 +319,7 @@ class Supervisor:
         if process.pidfd is not None:
             self._selector.unregister(process.pidfd)
             os.close(process.pidfd)
-        proven = end_carriers(process.nonce, self.clock)
+        proven = end_carriers(process.nonce, self.clock, process.start_ticks)
         how = _how(code)
         if process.killed_why:
             how = f"{how}: {process.killed_why}"
