@@ -47,6 +47,7 @@ def test_cancel_while_the_outbox_works_and_the_run_is_driven(stage: Stage) -> No
     stage.upstreams.bank.set_faults([{"kind": "slow", "delay": "1s", "collection": "mail_wire"}])
     stage.upstreams.mint.set_faults([{"kind": "slow", "delay": "300ms", "collection": "put"}])
     run = stage.run(["ask"], ["batch", [["mail_wire", 1], ["put", 1]]], ["ask"])
+    stage.until_event("effect_begun", run, count=2)
     stage.until_event("attempt_started", run, what="body")
     stage.order("cancel", run)
     assert stage.until_rest(run) == "CANCELLED"
