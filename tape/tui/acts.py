@@ -10,7 +10,7 @@ from tape.core.server.orders import Order
 from tape.core.story_facts import blow
 from tape.tui.crash_rows import Armed
 from tape.tui.messages import Act, Strike
-from tape.tui.scene import Leased, Scene, Selected
+from tape.tui.scene import Scene, Selected
 
 if TYPE_CHECKING:
     from tape.core.expect import ToolFacts
@@ -161,7 +161,3 @@ def expectation(scene: Scene, point: str, death: str) -> str:
 
 def last_verdict(selected: Selected | None) -> Verdict | None:
     return selected.verdicts[-1] if selected and selected.verdicts else None
-
-
-def lease_of(scene: Scene) -> Leased | None:
-    return scene.runs.leases.get(scene.selected.run.id) if scene.selected else None

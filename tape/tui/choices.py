@@ -18,7 +18,6 @@ class Choices:
     point: str = "effect.acted"
     death: str = "KILL"
     lower: str = "tape"
-    log_tab: str = ""
     left: float = 0.615
     weights: Mapping[str, float] = field(default_factory=lambda: {})
     inputs: Mapping[str, Any] = field(default_factory=lambda: {})

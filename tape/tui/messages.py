@@ -10,7 +10,6 @@ from textual.message import Message
 from tape.tui.scene import Scene
 
 if TYPE_CHECKING:
-    from tape.core.kernel.points import Death
     from tape.core.server.orders import Order
 
 
@@ -68,6 +67,3 @@ class Ended(Message):
     def __init__(self, why: str) -> None:
         self.why = why
         super().__init__()
-
-
-__all__ = ["Act", "ActDone", "Death", "Ended", "Said", "SceneReady", "Strike"]

@@ -124,11 +124,6 @@ class Pane(Widget, can_focus=True):
     def visible_rows(self) -> int:
         return max(0, self.size.height - 1 - self.rows_top)
 
-    def refresh_inks(self) -> None:
-        self._inks = {}
-        self._drawn = {}
-        self.refresh()
-
     def notify_style_update(self) -> None:
         super().notify_style_update()
         self._inks = {}

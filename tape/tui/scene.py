@@ -141,7 +141,6 @@ class ReactorRow:
     errors: int
     last_error: str
     spark: tuple[int, ...]
-    ticked_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +158,6 @@ class ProcessRow:
     ttl_us: int
     rss: int | None
     cpu: float | None
-    beat_us: int | None
     note: str
 
 

@@ -22,7 +22,6 @@ CHOSEN = Choices(
     point="effect.begun",
     death="TERM",
     lower="log",
-    log_tab="agent",
     left=0.5,
     weights={"runs": 2.0},
     inputs={"treasury": "pay invoice 7"},

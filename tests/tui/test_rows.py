@@ -220,7 +220,7 @@ def test_a_wide_effect_says_who_and_why() -> None:
 
 
 def test_a_reactor_and_its_error() -> None:
-    reactor = ReactorRow("reconciler", True, "1 to ask", "observed", 2, 0, "", (0, 1, 3), 0)
+    reactor = ReactorRow("reconciler", True, "1 to ask", "observed", 2, 0, "", (0, 1, 3))
     assert text(reactor_row(reactor, here=False, width=44)) == " reconciler   ● busy  ▁▁▁▁▁▁▄█ 1 to ask, 2 done"
     broken = replace(reactor, errors=1, last_error="disk\x1b[2J full")
     row = reactor_row(broken, here=False, width=44)
@@ -240,7 +240,6 @@ def test_a_process() -> None:
         15_000_000,
         41_000_000,
         1.4,
-        None,
         "spare",
     )
     assert text(process_row(process, here=False, width=44)) == " w1#4     12345 ● ready     41 MB ▮▮▮▯▯ spare"

@@ -27,6 +27,7 @@ from tape.tui.scene import Leased, Phase, Scene, Selected, Source, Strip, View
 if TYPE_CHECKING:
     from tape.core.clock import Clock
     from tape.core.config import Config
+    from tape.core.journal.shapes import LeaseRef
     from tape.core.journal.views import Reader
     from tape.core.kernel.events import Entry
     from tape.lab.contract_count import ContractCount
@@ -79,7 +80,6 @@ class Feed:
         self._sampled_us = 0
         self._tick = False
         self._turned_us = 0
-        self.scenes_sent = 0
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
 
     # --- from any thread --------------------------------------------------------------------------------------
@@ -172,7 +172,6 @@ class Feed:
             return self._make(entries, replace(self._view, filter=self._scene.runs.filter)), one_line(error)
 
     def _send(self) -> None:
-        self.scenes_sent += 1
         self._post(SceneReady(self._scene))
 
     def _read(self) -> list[Entry]:
@@ -255,19 +254,21 @@ class Feed:
             own_points=self._facts.own_points,
         )
         if host is not None:
-            scene = self._add_host(scene, host, reader, entries, tick=tick)
+            scene = self._add_host(scene, host, reader, leases, news=bool(entries) or tick, tick=tick)
         if entries or tick or view.all_effects != before.view.all_effects:
             scene = replace(scene, needs=_same(before.needs, tuple(reader.needs())))
             if view.all_effects:
                 scene = replace(scene, effects=_same(before.effects, _effects(reader)))
         return replace(scene, strip=self._strip(scene, contract, tick=tick))
 
-    def _add_host(self, scene: Scene, host: Host, reader: Reader, entries: list[Entry], *, tick: bool) -> Scene:
+    def _add_host(
+        self, scene: Scene, host: Host, reader: Reader, leases: list[LeaseRef], *, news: bool, tick: bool
+    ) -> Scene:
         if tick:
             self._reactors.sample(host)
             self._processes.sample(host)
         reactors = scene.reactors
-        if entries or tick or not reactors:
+        if news or not reactors:
             reactors = self._reactors.rows(host, reader.backlog(), scene.now_us, scene.boot_us)
         stops = scene.runs.stops
 
@@ -275,7 +276,7 @@ class Feed:
             stop = stops.get(run_id)
             return stop.point if stop is not None else None
 
-        processes = self._processes.rows(host, reader.live_leases(), stopped, scene.boot_us)
+        processes = self._processes.rows(host, leases, stopped, scene.boot_us)
         return replace(
             scene, reactors=reactors, processes=processes, arms=tuple(host.arms()), manifest=host.server.manifest
         )

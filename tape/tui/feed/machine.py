@@ -42,7 +42,7 @@ class Reactors:
         self._clock = clock
         self._moved: dict[str, int] = {}
         self._spark: dict[str, deque[int]] = {name: deque([0] * 8, maxlen=SPARK_SECONDS) for name in NAMES}
-        self._last: dict[str, tuple[str, int]] = {}
+        self._last: dict[str, str] = {}
         self._rows: tuple[ReactorRow, ...] = ()
 
     def note(self, entries: Iterable[Entry]) -> None:
@@ -50,7 +50,7 @@ class Reactors:
         for entry in entries:
             who = who_of(entry.event)
             if who in self._spark:
-                self._last[who] = (line(entry).text, entry.at_us)
+                self._last[who] = line(entry).text
 
     def sample(self, host: Host) -> None:
         """A second's worth of movement."""
@@ -68,7 +68,7 @@ class Reactors:
 
     def _row(self, host: Host, name: str, queue: Queue, now_us: int, boot_us: int) -> ReactorRow:
         state = host.states.get(name)
-        last, at_us = self._last.get(name, ("", 0))
+        last = self._last.get(name, "")
         busy = bool(queue.claimed) or (bool(queue.queued) and name not in ("timers",) and _due(queue, boot_us))
         return ReactorRow(
             name=name,
@@ -79,7 +79,6 @@ class Reactors:
             errors=state.errors if state else 0,
             last_error=state.last_error if state and state.errors else "",
             spark=tuple(self._spark[name]),
-            ticked_us=at_us,
         )
 
 
@@ -159,7 +158,6 @@ class Processes:
                     ttl_us=ttl_us,
                     rss=rss,
                     cpu=cpu,
-                    beat_us=None,
                     note=self._note(number, lease, at, len(peer.hooks)),
                 )
             )
@@ -190,6 +188,5 @@ def _dead_row(event: events.WorkerDied) -> ProcessRow:
         ttl_us=0,
         rss=None,
         cpu=None,
-        beat_us=None,
         note=show(f"{how}  {why}".strip(), 80),
     )

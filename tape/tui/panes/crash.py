@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from tape.core.text import show
-from tape.tui.crash_rows import Armed, Button, Placed, button_text, buttons, lay_out
+from tape.tui.crash_rows import Armed, Button, Placed, buttons, lay_out
 from tape.tui.ink import Ink, Row, Span, clip, hang, width_of
 from tape.tui.pane import Pane
 from tape.tui.scene import Scene
@@ -30,7 +30,6 @@ MANY_PASSES = 9
 EXPECT_WIDTH = 180
 """From here on the longest sentence of what to expect stands in one line."""
 VERDICT_WIDTH = 98
-KILL_NOW = Button("", "", "KILL now")
 
 
 class CrashPane(Pane):
@@ -82,7 +81,6 @@ class CrashPane(Pane):
         self.compact = False
         self._step = -1
         self._kill: tuple[int, int, int] | None = None
-        self._steps: list[tuple[int, int, int, int]] = []
 
     # --- what it shows ------------------------------------------------------------------------------------------
 
@@ -260,6 +258,3 @@ class CrashPane(Pane):
 
 def _kill_text() -> Row:
     return (("✗ KILL now", Ink.ALARM),)
-
-
-__all__ = ["DEATHS", "DEATH_NAMES", "KILL_NOW", "CrashPane", "button_text"]

@@ -46,7 +46,6 @@ class RunsPane(Pane):
         selected = scene.selected
         self.past = selected if selected is not None and selected.at is not None else None
         self.redraw()
-        self._ask()
 
     @property
     def run(self) -> RunView | None:
