@@ -63,6 +63,23 @@ class SystemClock:
         time.sleep(seconds)
 
 
+class SkewedClock(SystemClock):
+    """The real clock, put forward on purpose: timers and leases of hours are over in a moment. From any thread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.skew_us = 0
+
+    def wall_us(self) -> int:
+        return super().wall_us() + self.skew_us
+
+    def boot_us(self) -> int:
+        return super().boot_us() + self.skew_us
+
+    def advance(self, seconds: float) -> None:
+        self.skew_us += int(seconds * 1_000_000)
+
+
 @dataclass
 class ManualClock:
     """A clock that moves only when told to; ids are counted, so a test's journal is the same each time."""

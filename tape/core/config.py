@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tape.core.kernel.errors import UsageError
-from tape.core.kernel.policy import Backoff, LeasePolicy, RecoveryPolicy
+from tape.core.kernel.policy import AskPolicy, Backoff, LeasePolicy, RecoveryPolicy
 from tape.core.strict_yaml import (
     MAX_BYTES,
     Json,
@@ -253,23 +253,30 @@ def _lease(file: Table) -> LeasePolicy:
 
 
 def _recovery(file: Table) -> RecoveryPolicy:
-    section = _section(file, "recovery", ("max_crashes", "backoff"))
+    section = _section(file, "recovery", ("max_crashes", "backoff", "asks", "ask_backoff"))
     default = RecoveryPolicy()
-    node = section.get("backoff")
-    backoff = default.backoff if node is None else _backoff(node)
-    return RecoveryPolicy(_count(section, "max_crashes", default.max_crashes, 1000), backoff)
+    asks = AskPolicy(
+        backoff=_backoff(section, "ask_backoff", default.asks.backoff),
+        max_asks=_count(section, "asks", default.asks.max_asks, 1000),
+        timeout_us=default.asks.timeout_us,
+    )
+    crashes = _count(section, "max_crashes", default.max_crashes, 1000)
+    return RecoveryPolicy(crashes, _backoff(section, "backoff", default.backoff), asks)
 
 
-def _backoff(node: Node) -> Backoff:
-    first, separator, cap = text(node, "'backoff'").partition("..")
+def _backoff(section: Table, key: str, default: Backoff) -> Backoff:
+    node = section.get(key)
+    if node is None:
+        return default
+    first, separator, cap = text(node, f"'{key}'").partition("..")
     if not separator:
-        raise node.place.error("'backoff' must be two durations", "write the first and the longest: 1s..60s")
+        raise node.place.error(f"'{key}' must be two durations", "write the first and the longest: 1s..60s")
     backoff = Backoff(
-        duration_us(Scalar(node.place, first.strip(), plain=True), "the first 'backoff'"),
-        duration_us(Scalar(node.place, cap.strip(), plain=True), "the longest 'backoff'"),
+        duration_us(Scalar(node.place, first.strip(), plain=True), f"the first '{key}'"),
+        duration_us(Scalar(node.place, cap.strip(), plain=True), f"the longest '{key}'"),
     )
     if backoff.first_us > backoff.cap_us:
-        raise node.place.error("'backoff' starts above its end", "write the shorter one first: 1s..60s")
+        raise node.place.error(f"'{key}' starts above its end", "write the shorter one first: 1s..60s")
     return backoff
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tape.core.config import AgentTarget, BudgetCaps, Config, load_config, parse_config, suggest
 from tape.core.kernel.errors import UsageError
-from tape.core.kernel.policy import Backoff, LeasePolicy, RecoveryPolicy
+from tape.core.kernel.policy import AskPolicy, Backoff, LeasePolicy, RecoveryPolicy
 from tape.core.strict_yaml import MAX_BYTES
 
 SECOND = 1_000_000
@@ -67,6 +67,18 @@ def test_a_minimal_file_gets_the_documented_defaults() -> None:
         upstream={},
         reload=("app",),
     )
+
+
+def test_how_look_ups_are_asked_again() -> None:
+    config = parse(MINIMAL + "recovery: {asks: 2, ask_backoff: 5ms..50ms}\n")
+    assert config.recovery.asks == AskPolicy(Backoff(5_000, 50_000), max_asks=2)
+    assert config.recovery.backoff == RecoveryPolicy().backoff
+
+
+@pytest.mark.parametrize("wrong", ["ask_backoff: 5ms", "ask_backoff: 2s..1s", "asks: 0"])
+def test_wrong_ways_to_ask_again(wrong: str) -> None:
+    with pytest.raises(UsageError, match=f"'{wrong.partition(':')[0]}'"):
+        parse(MINIMAL + f"recovery: {{{wrong}}}\n")
 
 
 def test_every_key_can_be_set() -> None:

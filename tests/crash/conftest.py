@@ -13,9 +13,7 @@ from typing import Any
 
 import pytest
 
-from tape.core.journal import settling
 from tape.core.kernel.points import POINTS
-from tape.core.kernel.policy import AskPolicy, Backoff
 from tape.lab.upstream import parse_options, start_upstream
 from tests.crash.stage import Stage, Upstreams
 
@@ -31,12 +29,6 @@ def upstreams(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upstreams]:
         start_upstream("mint", folder / "mint.jsonl", parse_options({"honours_key": True}, "mint")) as mint,
     ):
         yield Upstreams(bank, mint)
-
-
-@pytest.fixture(autouse=True)
-def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look-ups that say `unclear` are asked again after milliseconds, not seconds."""
-    monkeypatch.setattr(settling, "ASKS", AskPolicy(backoff=Backoff(first_us=10_000, cap_us=50_000), max_asks=4))
 
 
 @pytest.fixture(autouse=True)

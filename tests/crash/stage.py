@@ -34,7 +34,7 @@ journal: sqlite:///.tape/crash.db
 workers: {workers}
 concurrency: {concurrency}
 lease: {{ttl: {ttl}, heartbeat: 300ms, stall: {stall}}}
-recovery: {{max_crashes: {max_crashes}, backoff: 20ms..200ms}}
+recovery: {{max_crashes: {max_crashes}, backoff: 20ms..200ms, asks: 4, ask_backoff: 10ms..50ms}}
 """
 
 DRAIN_SECONDS = 2.0

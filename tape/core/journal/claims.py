@@ -133,7 +133,7 @@ def record_observation(tx: Tx, claim: Claim, answer: Answer, acts: list[Any], de
         if rule.row == "N-absent":
             changes["clean"] = 1
         if rule.step is Step.AGAIN:
-            changes["next_boot_us"] = tx.boot_us + settling.ASKS.backoff.delay_us(effect["live_failures"])
+            changes["next_boot_us"] = tx.boot_us + tx.asks.backoff.delay_us(effect["live_failures"])
         elif rule.step is Step.PERSON:
             changes["status"] = str(unknown_of(EffectStatus(effect["status"])))
         tx.update(EffectRow, changes, run_no=run.no, key=claim.key, claim_epoch=claim.epoch)

@@ -7,10 +7,8 @@ from typing import Any, Protocol
 
 from tape.core.journal.tables import AttemptRow
 from tape.core.journal.transaction import RunEdit, Tx, dump
-from tape.core.kernel.policy import AskPolicy
 from tape.core.kernel.resolution import Answer, Case, OnUnknown, Rule, Semantics, Step, effective, resolve
 
-ASKS = AskPolicy()
 FREE: dict[str, Any] = {"claim_by": "", "claim_until_boot_us": 0}
 """The columns of a claim that has ended."""
 
@@ -66,7 +64,7 @@ def case_of(tx: Tx, row: Columns, *, answer: Answer | None = None, asks: int | N
         settled=row["asked_boot_us"] >= row["quiet_boot_us"] + row["settle_us"],
         body_over=bool(row["body_over"]),
         key_expired=lifetime is not None and tx.wall_us > row["first_us"] + lifetime,
-        asks_left=(row["asks"] if asks is None else asks) < ASKS.max_asks,
+        asks_left=(row["asks"] if asks is None else asks) < tx.asks.max_asks,
         on_unknown=OnUnknown(row["on_unknown"]),
     )
 
@@ -109,7 +107,7 @@ def after_answer(tx: Tx, row: Columns, answer: Answer) -> tuple[Rule, dict[str, 
         asks -= 1  # waiting for the settle delay is no failure to answer
         due = row["quiet_boot_us"] + row["settle_us"]
     elif rule.step is Step.ASK_LATER:
-        due = tx.boot_us + ASKS.backoff.delay_us(asks)
+        due = tx.boot_us + tx.asks.backoff.delay_us(asks)
     changes: dict[str, Any] = {
         "answer": str(answer),
         "asks": asks,

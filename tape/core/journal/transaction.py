@@ -18,6 +18,7 @@ from tape.core.kernel.errors import Fenced, NotFound, Refused, UsageError
 from tape.core.kernel.events import TAPE_KINDS, Entry, Event, RunMoved, from_json
 from tape.core.kernel.identity import chain_hash, chained_text
 from tape.core.kernel.lifecycle import RunStatus, RunTrigger
+from tape.core.kernel.policy import AskPolicy
 
 Row = sqlite3.Row
 STATEMENTS = Statements()
@@ -38,12 +39,14 @@ def load(text: str) -> Any:
 
 @dataclass(slots=True)
 class Tx:
-    """The open transaction and the time at which it began; `told` are the entries it has appended."""
+    """The open transaction and the time at which it began; `told` are the entries it has appended, `asks` says how
+    look-ups are repeated."""
 
     connection: sqlite3.Connection
     clock: Clock
     wall_us: int
     boot_us: int
+    asks: AskPolicy = AskPolicy()
     told: list[Entry] = field(default_factory=lambda: [])
 
     def insert(self, model: type[SQLModel], values: Mapping[str, Any]) -> int:

@@ -15,6 +15,7 @@ from tape.core.journal.migrations import MIGRATIONS, migrate, refuse_foreign
 from tape.core.journal.transaction import Tx
 from tape.core.kernel.errors import JournalError, JournalUnavailable, TapeError
 from tape.core.kernel.events import Entry
+from tape.core.kernel.policy import AskPolicy
 
 Result = TypeVar("Result")
 Verb = Callable[[Tx], Result]
@@ -37,9 +38,10 @@ class Writer:
     still fail get JournalUnavailable.
     """
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    def __init__(self, path: Path, clock: Clock, asks: AskPolicy = AskPolicy()) -> None:
         self.path = path
         self.clock = clock
+        self.asks = asks
         refuse_foreign(path)
         dialect.prepare_file(path)
         self.connection = dialect.connect(path)
@@ -100,7 +102,7 @@ class Writer:
         try:
             execute("BEGIN IMMEDIATE")
             times = self.clock.wall_us(), self.clock.boot_us()
-            outcomes = [self._verb(verb, Tx(self.connection, self.clock, *times), nested=not alone) for verb in verbs]
+            outcomes = [self._verb(verb, Tx(self.connection, self.clock, *times, self.asks), nested=not alone) for verb in verbs]
             execute("ROLLBACK" if alone and outcomes[0].error is not None else "COMMIT")
         except BaseException:
             self._drop()

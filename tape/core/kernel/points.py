@@ -92,6 +92,16 @@ class Arm:
 
 
 @dataclass(frozen=True, slots=True)
+class Pass:
+    """A run has come to a point: what an arm is compared with."""
+
+    run_id: str
+    point: str
+    tool: str | None = None
+    decision_index: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """A run that is stopped: its worker and process, the point's name, and the effect or decision it is about."""
 

@@ -32,6 +32,15 @@ class LeasePolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class AskPolicy:
+    """How a look-up is repeated while its answer is unclear (contract.md section 4)."""
+
+    backoff: Backoff = Backoff(first_us=SECOND_US // 5, cap_us=5 * SECOND_US)
+    max_asks: int = 6
+    timeout_us: int = 30 * SECOND_US
+
+
+@dataclass(frozen=True, slots=True)
 class RecoveryPolicy:
     """Consecutive deaths without progress (invariant I13).
 
@@ -41,6 +50,7 @@ class RecoveryPolicy:
 
     max_crashes: int = 5
     backoff: Backoff = Backoff()
+    asks: AskPolicy = AskPolicy()
 
     def stuck_after(self) -> int:
         return max(self.max_crashes, MIN_ALONE_DEATHS)
@@ -50,12 +60,3 @@ class RecoveryPolicy:
 
     def alone(self, crashes: int) -> bool:
         return crashes >= 2
-
-
-@dataclass(frozen=True, slots=True)
-class AskPolicy:
-    """How a look-up is repeated while its answer is unclear (contract.md section 4)."""
-
-    backoff: Backoff = Backoff(first_us=SECOND_US // 5, cap_us=5 * SECOND_US)
-    max_asks: int = 6
-    timeout_us: int = 30 * SECOND_US

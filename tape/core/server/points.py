@@ -15,7 +15,7 @@ from tape.core.journal.transaction import Tx
 from tape.core.kernel.errors import Fenced
 from tape.core.kernel.events import PointReached
 from tape.core.kernel.lifecycle import WorkerTrigger
-from tape.core.kernel.points import BY_PLACE, Arm, Death, Point, Stage, Stop, find_point
+from tape.core.kernel.points import BY_PLACE, Arm, Death, Pass, Point, Stage, Stop, find_point
 from tape.core.server.boundaries import Verb, answer_to, refusal, subject_of
 from tape.core.server.peers import HookCall, WorkerPeer
 from tape.core.server.steps import Place, Steps
@@ -67,6 +67,8 @@ class CrashPoints:
         self._armed: tuple[_Armed, ...] = ()
         self._told = False
         self.ender: Ender | None = None
+        self.on_pass: Callable[[Pass], None] | None = None
+        """Who is told of every pass, on the server's thread; set before the server runs."""
         self.steps = Steps(server)
 
     @property
@@ -75,8 +77,9 @@ class CrashPoints:
         return [armed.arm for armed in self._armed]
 
     def waits(self) -> bool:
-        """Whether workers wait for every boundary's reply: while anything is armed, or any run is in step mode."""
-        return bool(self._armed) or self.steps.on
+        """Whether workers wait for every boundary's reply: while anything is armed, any run is in step mode, or somebody
+        is told of every pass."""
+        return bool(self._armed) or self.steps.on or self.on_pass is not None
 
     def arm(self, arm: Arm) -> None:
         """Arms a point, and tells the workers."""
@@ -181,6 +184,7 @@ class CrashPoints:
         return None
 
     def _hit_at(self, place: Place, *, may_stop: bool = True) -> _Armed | None:
+        self._note(Pass(place.run_id, place.point.name, place.tool, place.decision_index))
         return self._hit(
             place.run_id,
             lambda arm: (
@@ -188,6 +192,10 @@ class CrashPoints:
             ),
             may_stop=may_stop and not place.peer.leaving,
         )
+
+    def _note(self, passed: Pass) -> None:
+        if self.on_pass is not None:
+            self.on_pass(passed)
 
     def _put_back(self, hit: _Armed, run_id: str) -> None:
         """What it asks for cannot be done here: the next pass."""
@@ -290,6 +298,9 @@ class CrashPoints:
 
     def reached_by_hook(self, peer: WorkerPeer, call: HookCall, frame_kind: str) -> bool:
         """Hook points kill the hook worker, whatever death was chosen: it drives no run."""
+        place = BY_PLACE.get((frame_kind, Stage.HOOK))
+        if place is not None:
+            self._note(Pass(call.run_id, place.name, call.tool, call.decision_index))
         hit = self._hit(
             call.run_id,
             lambda arm: (
