@@ -173,7 +173,7 @@ class Host:
 
     def _start(self) -> None:
         config, clock = self.config, self.clock
-        self.writer = Writer(config.journal, clock)
+        self.writer = Writer(config.journal, clock, config.recovery.asks)
         policy = ServerPolicy(config.lease, config.recovery, config.concurrency)
         self.server = Server(self.writer, socket_path(config.journal), clock, policy, self._operator)
         self.server.on_entries.append(self._on_entries)
