@@ -2,8 +2,9 @@
 
 It keeps its own ledger, the only judge of what happened there, and shares no code with the runtime (the error classes
 apart). `python -m tape.lab.upstream --name bank --ledger bank.jsonl` serves on 127.0.0.1 and prints one line
-`{"name": ..., "url": ..., "pid": ...}` once it listens, and nothing after it. It ends on SIGTERM or SIGINT; with
-`--parent-pipe` also when its standard input ends, so that it dies with its parent whatever kills that.
+`{"name": ..., "url": ..., "pid": ...}` once it listens. It ends on SIGTERM or SIGINT; with
+`--parent-pipe` also when its standard input ends, so that it dies with its parent whatever kills that; a line
+`{"ledger": ..., "options": ...}` there lets it begin anew on another ledger, answered by `{"ledger": ...}`.
 
     POST   /{collection}         acts: 201 and the act. The headers Idempotency-Key, X-Business-Key and X-Fencing-Token
                                  are optional and recorded as sent
@@ -39,6 +40,7 @@ The ledger is JSON lines, each on disk before its answer is sent; a restart goes
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -52,7 +54,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from tape.core.kernel.errors import EnvironmentTrouble, UsageError
-from tape.lab.upstream_http import HttpServer
+from tape.lab.upstream_http import HttpServer, Request, Response
 from tape.lab.upstream_ledger import Act, Ledger, count_acts, read_ledger
 from tape.lab.upstream_options import Fault, FaultKind, UpstreamOptions, parse_faults, parse_options
 from tape.lab.upstream_server import StandIn
@@ -166,6 +168,27 @@ class Upstream:
             self.kill()
             raise
 
+    def renew(self, ledger_path: str | os.PathLike[str], options: UpstreamOptions) -> None:
+        """Begin anew: another ledger, other options, no counts, the same process and address. Whoever asked before must
+        have ended. Raises as `start_upstream`."""
+        process = self._process
+        self.ledger_path, self.options = Path(ledger_path).absolute(), options
+        if process is None or process.poll() is not None:
+            self.restart()
+            return
+        assert process.stdin is not None
+        told = {"ledger": str(self.ledger_path), "options": options.document()}
+        try:
+            self.ledger_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            process.stdin.write(json.dumps(told).encode() + b"\n")
+            process.stdin.flush()
+        except OSError:
+            self.restart()
+            return
+        answer = _await_line(self, process)
+        if "error" in answer:
+            raise UsageError(f"the stand-in {self.name!r}: {answer['error']}")
+
     def set_faults(self, faults: Sequence[Mapping[str, Any]]) -> None:
         """Put other faults in force, written as in a file, until the next restart. Raises UsageError, OSError."""
         import http.client
@@ -192,8 +215,10 @@ class Upstream:
         except TimeoutExpired:
             process.kill()
             process.wait()
-        if process.stdin is not None:
-            process.stdin.close()
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
 
 
 def _spawn(upstream: Upstream) -> Popen[bytes]:
@@ -234,23 +259,28 @@ def _environment() -> dict[str, str]:
 
 def _await_listening(upstream: Upstream, process: Popen[bytes]) -> int:
     """The port, once the process says that it listens. Raises as `start_upstream`."""
+    return int(_await_line(upstream, process)["url"].rpartition(":")[2])
+
+
+def _await_line(upstream: Upstream, process: Popen[bytes]) -> dict[str, Any]:
+    """What the process says next. Raises as `start_upstream`."""
     import select
 
     assert process.stdout is not None
+    descriptor = process.stdout.fileno()
     deadline = time.monotonic() + START_SECONDS
     poller = select.poll()
-    poller.register(process.stdout.fileno(), select.POLLIN)
+    poller.register(descriptor, select.POLLIN)
     line = b""
-    with process.stdout as stream:
-        while not line.endswith(b"\n"):
-            if not poller.poll(max(0.0, deadline - time.monotonic()) * 1000):
-                late = f"the stand-in {upstream.name!r} did not listen within {START_SECONDS:g} s"
-                raise EnvironmentTrouble(f"{late}; see {upstream.error_path}")
-            chunk = os.read(stream.fileno(), 4096)
-            if not chunk:
-                raise _start_failure(upstream, process.wait())
-            line += chunk
-    return int(json.loads(line)["url"].rpartition(":")[2])
+    while not line.endswith(b"\n"):
+        if not poller.poll(max(0.0, deadline - time.monotonic()) * 1000):
+            late = f"the stand-in {upstream.name!r} did not listen within {START_SECONDS:g} s"
+            raise EnvironmentTrouble(f"{late}; see {upstream.error_path}")
+        chunk = os.read(descriptor, 4096)
+        if not chunk:
+            raise _start_failure(upstream, process.wait())
+        line += chunk
+    return cast("dict[str, Any]", json.loads(line))
 
 
 def _start_failure(upstream: Upstream, status: int) -> UsageError | EnvironmentTrouble:
@@ -297,26 +327,55 @@ def _serve(name: str, ledger_path: Path, port: int, options: UpstreamOptions, *,
     # Blocked in every thread and taken by sigwait: no handler can interrupt a line of the ledger half-way.
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
     closing = threading.Event()
-    ledger = _handed_over(lambda: Ledger(ledger_path, lambda: datetime.now(UTC)))
-    stand_in = StandIn(name, ledger, options, closing)
-    server = _handed_over(lambda: _listen(port, stand_in))
+    stage = _Stage(name, closing)
+    stage.set(ledger_path, options)
+    server = _handed_over(lambda: _listen(port, stage))
     threading.Thread(target=server.serve_forever, name="accept", daemon=True).start()
-    if parent_pipe:
-        threading.Thread(target=_watch_parent, name="parent", daemon=True).start()
     listening = {"name": name, "url": f"http://127.0.0.1:{server.port}", "pid": os.getpid()}
-    sys.stdout.write(json.dumps(listening) + "\n")
-    sys.stdout.flush()
+    _tell(listening)
+    if parent_pipe:
+        threading.Thread(target=_listen_to_parent, args=(stage,), name="parent", daemon=True).start()
     signal.sigwait(_ENDING)
     closing.set()
-    ledger.close()
+    stage.close()
+
+
+class _Stage:
+    """The stand-in that plays now; `set` lets another one take its place."""
+
+    def __init__(self, name: str, closing: threading.Event) -> None:
+        self._name = name
+        self._closing = closing
+        self._ledger: Ledger | None = None
+        self.playing: StandIn | None = None
+
+    def set(self, ledger_path: Path, options: UpstreamOptions) -> None:
+        """Raises as Ledger."""
+        ledger = _handed_over(lambda: Ledger(ledger_path, lambda: datetime.now(UTC)))
+        self.close()
+        self._ledger = ledger
+        self.playing = StandIn(self._name, ledger, options, self._closing)
+
+    def close(self) -> None:
+        if self._ledger is not None:
+            self._ledger.close()
+
+    def answer(self, request: Request) -> Response | None:
+        assert self.playing is not None
+        return self.playing.answer(request)
+
+
+def _tell(fact: Mapping[str, Any]) -> None:
+    sys.stdout.write(json.dumps(fact) + "\n")
+    sys.stdout.flush()
 
 
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
-def _listen(port: int, stand_in: StandIn) -> HttpServer:
+def _listen(port: int, stage: _Stage) -> HttpServer:
     try:
-        return HttpServer(port, stand_in.answer)
+        return HttpServer(port, stage.answer)
     except OSError as error:
         raise EnvironmentTrouble(
             f"port {port} on 127.0.0.1 cannot be used ({error.strerror}); take another one, or 0 for a free one"
@@ -335,9 +394,16 @@ def _handed_over(make: Callable[[], _Made]) -> _Made:
         time.sleep(HANDOVER_STEP_SECONDS)
 
 
-def _watch_parent() -> None:
-    while os.read(sys.stdin.fileno(), 4096):
-        pass
+def _listen_to_parent(stage: _Stage) -> None:
+    """One order per line, until the pipe ends."""
+    for line in sys.stdin.buffer:
+        told = json.loads(line)
+        try:
+            stage.set(Path(told["ledger"]), parse_options(told["options"], "options"))
+        except (UsageError, EnvironmentTrouble) as error:
+            _tell({"error": str(error)})
+        else:
+            _tell({"ledger": told["ledger"]})
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -165,8 +165,10 @@ class Ledger:
             self._remember(act)
 
     def close(self) -> None:
-        """Let the line that is being written be finished, and write none any more."""
+        """Let the line that is being written be finished, write none any more, and let go of the file."""
         with self._lock:
+            if self._usable:
+                os.close(self._descriptor)
             self._usable = False
 
     def act(self, intent: Intent) -> Act:
