@@ -49,7 +49,8 @@ from tape.core.server import acts
 from tape.core.server.orders import NEEDS_SERVER, Lock, Order, journal_verb, operator_name, socket_path
 from tape.core.server.peers import WorkerPeer
 from tape.core.server.server import Server, ServerPolicy
-from tape.core.server.supervisor import Launch, Notices, Supervisor, end_carriers
+from tape.core.server.spawning import Forks, Launch
+from tape.core.server.supervisor import Notices, Supervisor, end_carriers
 from tape.core.wire import Frame
 from tape.reactors.compensation import Compensation
 from tape.reactors.outbox import Outbox
@@ -91,6 +92,7 @@ class Host:
 
     `patient`: a project that cannot be loaded never ends the service, not even its start: it waits for a `reload`.
     `drain_seconds`: how long the processes of the old code have, at a reload, to finish what they do.
+    `forks`: where agent processes are forked from, for drills; after a reload they are exec'ed, with the new code.
     """
 
     def __init__(
@@ -103,12 +105,14 @@ class Host:
         spare: int = 1,
         patient: bool = False,
         drain_seconds: float = 30.0,
+        forks: Forks | None = None,
     ) -> None:
         self.config = config
         self.clock = clock or SystemClock()
         self.voice = voice or Voice()
         self.environment = dict(environment or {})
         self.spare = spare
+        self._forks = forks
         self.states: dict[str, ReactorState] = {}
         self._lock = Lock(config.journal)
         self._own_lock = contextlib.ExitStack()
@@ -181,7 +185,7 @@ class Host:
         self.server.on_failed_load = self._on_failed_load
         self.server.run()
         self.work = Work(config.journal)
-        self.supervisor = Supervisor(self._launch(), self._notices(), clock)
+        self.supervisor = Supervisor(self._launch(), self._notices(), clock, self._forks)
         self.server.points.ender = acts.SupervisedEnder(self.supervisor)
         self.supervisor.run()
         self._adopt()
@@ -365,7 +369,7 @@ class Host:
             wanted = self.config.workers + max(self.spare, 0) + min(extra, 4)
             for _ in range(wanted - self._turnover.fresh()):
                 self._turnover.ask()
-                self.supervisor.start()
+                self.supervisor.start(anew=self._turnover.reloaded)
 
     def _on_failed_load(self, worker: int, why: str) -> None:
         """A project that cannot be loaded ends a start, unless the host is patient. Later (somebody has saved half a

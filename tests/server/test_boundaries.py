@@ -9,6 +9,7 @@ import pytest
 from tape.core import wire
 from tape.core.journal import records, runs, workers
 from tape.core.journal.environment import lock_path
+from tape.core.journal.work import Work
 from tape.core.kernel.errors import JournalUnavailable
 from tape.core.kernel.lifecycle import LeaseTrigger
 from tests.server.peer import RECOVERY, SECONDS, Drive, House, Peer
@@ -177,8 +178,8 @@ def test_past_the_lease_every_write_is_refused_and_kept_as_evidence(house: House
     lose_lease(house, drive)
     for frame in (drive.decision(), drive.sample(), drive.frame("park", waits=[], why="")):
         answer = drive.send(frame)
-        assert (answer["t"], answer["why"]) == ("refused", "fenced")
-    assert drive.send(drive.end())["why"] == "fenced"
+        assert (answer["t"], answer.get("why")) == ("refused", "fenced")
+    assert drive.send(drive.end()).get("why") == "fenced"
     house.heard.until(lambda: len(house.heard.of("write_refused")) == 4)
     refused = house.heard.of("write_refused")
     assert [event.write for event in refused] == ["decision", "sample", "park", "effect_ended"]
@@ -191,7 +192,7 @@ def test_past_the_lease_every_write_is_refused_and_kept_as_evidence(house: House
 def test_another_epoch_is_fenced(house: House, off: int) -> None:
     drive = house.drive()
     drive.epoch += off
-    assert drive.send(drive.decision())["why"] == "fenced"
+    assert drive.send(drive.decision()).get("why") == "fenced"
     drive.epoch -= off
     assert drive.send(drive.frame("sample", sample=drive.sample()["sample"], n=1) | {"n": 1})["t"] == "ok"
 
@@ -202,8 +203,47 @@ def test_a_worker_that_writes_for_anothers_run_is_fenced_by_the_epoch_alone(hous
     other = house.worker()
     epoch = house.grant(drive.run, other)
     assert epoch > drive.epoch
-    assert drive.send(drive.decision())["why"] == "fenced"
+    assert drive.send(drive.decision()).get("why") == "fenced"
     assert tape_of(house, drive.run) == ["run_started"]
+
+
+def test_a_write_that_arrives_with_the_end_of_its_lease_is_fenced(house: House) -> None:
+    """Both are in one commit, and the end comes first: nothing of the write is applied."""
+    drive = house.drive()
+    number, frame, ended, before = drive.peer.number, drive.sample(), list[Any](), len(house.writer.commits)
+
+    def at_once() -> None:
+        drive.peer.send(frame)
+        ended.append(house.server.submit(lambda tx: workers.worker_died(tx, number, "signal 9", RECOVERY, proven=True)))
+
+    house.server.do(at_once)
+    answer = drive.answer(frame["n"])
+    assert (answer["t"], answer.get("why")) == ("refused", "fenced")
+    assert ended[0].result(SECONDS) == 1
+    assert house.writer.commits[before] == 2, "the death and the write"
+    assert tape_of(house, drive.run) == ["run_started"]
+
+
+def test_an_outbox_effect_is_due_with_its_intent(house: House) -> None:
+    """The server may die right after the commit of the intent: the next one still dispatches it."""
+    drive = house.drive()
+    before = len(house.writer.commits)
+    down = JournalUnavailable("the server is dead")
+    house.writer.failing = lambda count: down if len(house.writer.commits) > before else None
+    assert drive.send(drive.begin(dispatch="outbox"))["t"] == "ok"
+    work = Work(house.journal)
+    assert [due.key for due in work.dispatches(house.clock.boot_us())] == [f"{drive.run}/-/0/pay"]
+    work.close()
+
+
+def test_a_lease_that_was_given_back_writes_no_more(house: House) -> None:
+    """Its epoch is still the run's: nobody else has been granted one."""
+    drive = house.drive()
+    assert drive.ask("timer", ordinal=0, seconds=3600.0, fingerprint="f")["t"] == "ok"
+    assert drive.ask("park", waits=["timer 0"], why="waits")["t"] == "ok"
+    answer = drive.send(drive.sample())
+    assert (answer["t"], answer.get("why")) == ("refused", "fenced")
+    assert tape_of(house, drive.run) == ["run_started", "timer_set"]
 
 
 # --- commits ---------------------------------------------------------------------------------------------------

@@ -215,14 +215,15 @@ async def _nothing(run: Any, given: Any) -> None:
     """Stands in for an agent that the project does not have: it is never entered."""
 
 
-def main() -> int:
-    """Runs until the server goes away or a drain is over. Exit code 64: the project cannot be loaded."""
+def main(loaded: dict[str, Agent] | None = None) -> int:
+    """Runs until the server goes away or a drain is over. Exit code 64: the project cannot be loaded. `loaded`: the
+    project's agents, if whoever forked this process has loaded them."""
     clock = SystemClock()
     _die_with_parent()
     hello: Frame = {"t": "hello", "role": "worker", "nonce": os.environ["TAPE_NONCE"], "pid": os.getpid()}
     root = Path(os.environ["TAPE_PROJECT"])
     try:
-        agents = load_agents(root, json.loads(os.environ["TAPE_AGENTS"]))
+        agents = load_agents(root, json.loads(os.environ["TAPE_AGENTS"])) if loaded is None else loaded
     except TapeError as error:
         print(f"tape: {one_line(error)}", file=sys.stderr)
         with contextlib.suppress(ServerUnavailable):
@@ -249,7 +250,8 @@ async def _serve(agents: dict[str, Agent], hello: Frame, selector: IdleSelector,
 
 
 def _die_with_parent() -> None:
-    """Asks the kernel (where it can) to kill this process when the supervisor's thread ends."""
+    """Asks the kernel (where it can) to kill this process when the supervisor's thread ends (or the fork
+    server, which has one only)."""
     parent = int(os.environ["TAPE_SUPERVISOR_PID"])
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG

@@ -18,7 +18,7 @@ from tape.core.kernel.errors import Fenced, NotFound, Refused, UsageError
 from tape.core.kernel.events import TAPE_KINDS, Entry, Event, RunMoved, from_json
 from tape.core.kernel.identity import chain_hash, chained_text
 from tape.core.kernel.lifecycle import RunStatus, RunTrigger
-from tape.core.kernel.policy import AskPolicy
+from tape.core.kernel.policy import USUAL_ASKS, AskPolicy
 
 Row = sqlite3.Row
 STATEMENTS = Statements()
@@ -46,7 +46,7 @@ class Tx:
     clock: Clock
     wall_us: int
     boot_us: int
-    asks: AskPolicy = AskPolicy()
+    asks: AskPolicy = USUAL_ASKS
     told: list[Entry] = field(default_factory=lambda: [])
 
     def insert(self, model: type[SQLModel], values: Mapping[str, Any]) -> int:

@@ -40,6 +40,9 @@ class AskPolicy:
     timeout_us: int = 30 * SECOND_US
 
 
+USUAL_ASKS = AskPolicy()
+
+
 @dataclass(frozen=True, slots=True)
 class RecoveryPolicy:
     """Consecutive deaths without progress (invariant I13).
@@ -50,7 +53,7 @@ class RecoveryPolicy:
 
     max_crashes: int = 5
     backoff: Backoff = Backoff()
-    asks: AskPolicy = AskPolicy()
+    asks: AskPolicy = USUAL_ASKS
 
     def stuck_after(self) -> int:
         return max(self.max_crashes, MIN_ALONE_DEATHS)

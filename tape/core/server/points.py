@@ -67,8 +67,7 @@ class CrashPoints:
         self._armed: tuple[_Armed, ...] = ()
         self._told = False
         self.ender: Ender | None = None
-        self.on_pass: Callable[[Pass], None] | None = None
-        """Who is told of every pass, on the server's thread; set before the server runs."""
+        self._on_pass: Callable[[Pass], None] | None = None
         self.steps = Steps(server)
 
     @property
@@ -77,9 +76,14 @@ class CrashPoints:
         return [armed.arm for armed in self._armed]
 
     def waits(self) -> bool:
-        """Whether workers wait for every boundary's reply: while anything is armed, any run is in step mode, or somebody
-        is told of every pass."""
-        return bool(self._armed) or self.steps.on or self.on_pass is not None
+        """Whether workers wait for every boundary's reply: while anything is armed, any run is in step mode, or passes
+        are told."""
+        return bool(self._armed) or self.steps.on or self._on_pass is not None
+
+    def listen(self, on_pass: Callable[[Pass], None]) -> None:
+        """Tells of every pass from now on, on the server's thread; workers wait at each boundary meanwhile."""
+        self._on_pass = on_pass
+        self.tell_workers()
 
     def arm(self, arm: Arm) -> None:
         """Arms a point, and tells the workers."""
@@ -194,8 +198,8 @@ class CrashPoints:
         )
 
     def _note(self, passed: Pass) -> None:
-        if self.on_pass is not None:
-            self.on_pass(passed)
+        if self._on_pass is not None:
+            self._on_pass(passed)
 
     def _put_back(self, hit: _Armed, run_id: str) -> None:
         """What it asks for cannot be done here: the next pass."""

@@ -1,8 +1,9 @@
 """Starts, watches and ends agent processes: the only place that ends one.
 
 One thread starts them all (the parent-death signal fires when the forking thread ends) and lives as long as the
-server. A death is known through a pidfd within a millisecond; where there is none, a waiting thread per process
-does. A worker is dead when no living process carries its nonce: its group is killed, then every stray.
+server; those that are forked from a fork server (for drills) live no longer than that one. A death is known through
+a pidfd within a millisecond; where there is none, a waiting thread per process does. A worker is dead when no living
+process carries its nonce: its group is killed, then every stray.
 """
 
 from __future__ import annotations
@@ -12,10 +13,9 @@ import os
 import queue
 import selectors
 import signal
-import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -23,6 +23,7 @@ from typing import IO
 import psutil
 
 from tape.core.clock import Clock
+from tape.core.server.spawning import Child, Forks, Launch, spawn
 
 LOG_LINE_LIMIT = 16_384
 DEATH_DEADLINE_SECONDS = 10.0
@@ -37,9 +38,8 @@ class Process:
 
     number: int
     nonce: str
-    popen: subprocess.Popen[bytes]
+    child: Child
     start_ticks: int
-    pidfd: int | None
     started_boot_us: int
     killed_why: str | None = None
     frozen: bool = False
@@ -47,16 +47,7 @@ class Process:
 
     @property
     def pid(self) -> int:
-        return self.popen.pid
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """How an agent process is started: the command, the folder, the environment it adds."""
-
-    command: tuple[str, ...]
-    folder: Path
-    environment: Mapping[str, str]
+        return self.child.pid
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,10 +153,12 @@ def end_carriers(nonce: str, clock: Clock, since_ticks: int = 0) -> bool:
 
 
 class Supervisor:
-    """Starts and ends workers. `start`, `kill`, `freeze`, `thaw` may be called from any thread."""
+    """Starts and ends workers. `start` and `kill` may be called from any thread. `forks`: where they are forked
+    from, if that can be done; otherwise they are exec'ed."""
 
-    def __init__(self, launch: Launch, notices: Notices, clock: Clock) -> None:
+    def __init__(self, launch: Launch, notices: Notices, clock: Clock, forks: Forks | None = None) -> None:
         self.launch = launch
+        self.forks = forks
         self.notices = notices
         self.clock = clock
         self._processes: dict[int, Process] = {}
@@ -177,6 +170,7 @@ class Supervisor:
         self._selector.register(self._wake_read, selectors.EVENT_READ, None)
         self._starting = 0
         self._stopping = False
+        self._closed = False
         self._thread = threading.Thread(target=self._loop, name="supervisor", daemon=True)
 
     def run(self) -> None:
@@ -184,17 +178,21 @@ class Supervisor:
 
     def stop(self) -> None:
         """Ends every agent process, then the thread. Returns when all are dead."""
-        self._stopping = True
-        self._order(lambda: None)
+        self._order(self._quit)  # said on its own thread: else it may be gone, and its pipe closed, before it is woken
         self._thread.join()
+        with self._lock:
+            self._closed = True
+            os.close(self._wake_read)
+            os.close(self._wake_write)
 
     # --- from any thread --------------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Starts one more agent process."""
+    def start(self, *, anew: bool = False) -> None:
+        """Starts one more agent process; `anew`: never a forked one, its code may have changed."""
+        forks = None if anew else self.forks
         with self._lock:
             self._starting += 1
-        self._order(self._start_one)
+        self._order(lambda: self._start_one(forks))
 
     def count(self) -> int:
         """Processes that live or are being started."""
@@ -210,15 +208,14 @@ class Supervisor:
         it is gone. Never hits a stranger: the child has not been reaped while it is in the table."""
         with self._lock:
             process = self._processes.get(number)
-            if process is None or process.popen.returncode is not None:
+            if process is None:
                 return None
             if signal_ in (signal.SIGKILL, signal.SIGTERM):
                 process.killed_why = process.killed_why or why
-            with contextlib.suppress(ProcessLookupError):
-                if signal_ is signal.SIGTERM:
-                    os.kill(process.pid, signal_)
-                else:
-                    os.killpg(process.pid, signal_)
+            if signal_ is signal.SIGTERM:
+                process.child.send(signal_)
+            else:
+                process.child.send_group(signal_)
             if signal_ is signal.SIGSTOP:
                 process.frozen = True
             elif signal_ is signal.SIGCONT:
@@ -228,8 +225,14 @@ class Supervisor:
     # --- on the supervisor's thread ---------------------------------------------------------------------------
 
     def _order(self, work: Callable[[], None]) -> None:
-        self._orders.put(work)
-        os.write(self._wake_write, b"x")
+        """After the end nothing is ordered any more: the pipe's number may be another file's by then."""
+        with self._lock:
+            if not self._closed:
+                self._orders.put(work)
+                os.write(self._wake_write, b"x")
+
+    def _quit(self) -> None:
+        self._stopping = True
 
     def _loop(self) -> None:
         while not self._stopping:
@@ -252,35 +255,20 @@ class Supervisor:
         else:
             self._hear(key.data[1], key.data[2], key.fd)
 
-    def _start_one(self) -> None:
+    def _start_one(self, forks: Forks | None) -> None:
         nonce = self.clock.nonce()
-        environment = {
-            **os.environ,
-            **self.launch.environment,
-            "TAPE_NONCE": nonce,
-            "TAPE_SUPERVISOR_PID": str(os.getpid()),
-        }
-        popen = subprocess.Popen(
-            self.launch.command,
-            cwd=self.launch.folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-        ticks = start_ticks(popen.pid)
-        number = self.notices.started(nonce, popen.pid, ticks)
-        process = Process(number, nonce, popen, ticks, _open_pidfd(popen.pid), self.clock.boot_us())
+        child, streams = spawn(self.launch, nonce, forks)
+        ticks = start_ticks(child.pid)
+        number = self.notices.started(nonce, child.pid, ticks)
+        process = Process(number, nonce, child, ticks, self.clock.boot_us())
         with self._lock:
             self._processes[number] = process
             self._starting -= 1
-        for stream in (popen.stdout, popen.stderr):
-            assert stream is not None
+        for stream in streams:
             os.set_blocking(stream.fileno(), False)
             self._selector.register(stream, selectors.EVENT_READ, ("said", process, stream))
-        if process.pidfd is not None:
-            self._selector.register(process.pidfd, selectors.EVENT_READ, ("died", process))
+        if child.pidfd is not None:
+            self._selector.register(child.pidfd, selectors.EVENT_READ, ("died", process))
         else:
             threading.Thread(target=self._wait_for, args=(process,), daemon=True).start()
 
@@ -312,13 +300,12 @@ class Supervisor:
         with self._lock:
             if process.number not in self._processes:
                 return
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            code = process.popen.wait()
+            process.child.send_group(signal.SIGKILL)
+            code = process.child.wait()
             del self._processes[process.number]
-        if process.pidfd is not None:
-            self._selector.unregister(process.pidfd)
-            os.close(process.pidfd)
+        if process.child.pidfd is not None:
+            self._selector.unregister(process.child.pidfd)
+            os.close(process.child.pidfd)
         proven = end_carriers(process.nonce, self.clock, process.start_ticks)
         how = _how(code)
         if process.killed_why:
@@ -331,8 +318,6 @@ class Supervisor:
         for process in self.processes():
             self._bury(process)
         self._selector.close()
-        os.close(self._wake_read)
-        os.close(self._wake_write)
 
 
 def _how(code: int) -> str:
@@ -342,13 +327,3 @@ def _how(code: int) -> str:
         return signal.Signals(-code).name
     except ValueError:
         return f"signal {-code}"
-
-
-def _open_pidfd(pid: int) -> int | None:
-    opener = getattr(os, "pidfd_open", None)
-    if opener is None:
-        return None
-    try:
-        return int(opener(pid))
-    except OSError:
-        return None
