@@ -13,7 +13,7 @@ import pytest
 from tape.core.journal import dialect, effects, records, runs
 from tape.core.journal.effects import Call
 from tape.core.journal.records import Usage
-from tape.core.journal.transaction import Tx
+from tape.core.journal.transaction import Tx, edit_leased
 from tape.core.journal.writer import Outcome
 from tape.core.kernel.errors import JournalError, JournalUnavailable, Refused
 from tape.core.kernel.events import Decision
@@ -257,6 +257,26 @@ def test_locked_by_another_process(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     book.close()
 
 
+def test_what_a_verb_has_read_stands_until_it_has_written(book: Book) -> None:
+    """The lock is taken before the first look: no other process writes between a verb's check and its write."""
+    run_id, epoch = book.driven()
+    other = sqlite3.connect(book.path, isolation_level=None, timeout=0)
+    seen: list[str] = []
+
+    def verb(tx: Tx) -> int:
+        edit_leased(tx, run_id, epoch)
+        try:
+            other.execute("UPDATE run SET epoch = epoch + 1")
+        except sqlite3.OperationalError as error:
+            seen.append(str(error))
+        return records.attach(tx, run_id, epoch, [])
+
+    (outcome,) = book.writer.commit([verb])
+    other.close()
+    assert seen == ["database is locked"]
+    assert outcome.error is None
+
+
 def test_a_reader_is_no_obstacle(tmp_path: Path) -> None:
     book, verbs, after = fresh(tmp_path, "dev.db")
     reader = sqlite3.connect(f"file:{book.path}?mode=ro", uri=True, isolation_level=None)
@@ -324,7 +344,7 @@ def test_a_log_that_comes_and_goes_with_our_own_connection_is_fine(tmp_path: Pat
         raise sqlite3.OperationalError("disk I/O error")
 
     assert shape(book.writer.commit([failing])) == ["JournalUnavailable"]
-    assert not Path(f"{book.path}-wal").exists(), "the last connection took it along"
+    assert Path(f"{book.path}-wal").exists(), "what failed is not closed before another is open: the log stays"
     assert shape(book.writer.commit(verbs[3:])) == HEALTHY[3:]
     assert after
     book.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
@@ -15,7 +16,7 @@ from tape.core.journal.migrations import MIGRATIONS, migrate, refuse_foreign
 from tape.core.journal.transaction import Tx
 from tape.core.kernel.errors import JournalError, JournalUnavailable, TapeError
 from tape.core.kernel.events import Entry
-from tape.core.kernel.policy import AskPolicy
+from tape.core.kernel.policy import USUAL_ASKS, AskPolicy
 
 Result = TypeVar("Result")
 Verb = Callable[[Tx], Result]
@@ -38,7 +39,7 @@ class Writer:
     still fail get JournalUnavailable.
     """
 
-    def __init__(self, path: Path, clock: Clock, asks: AskPolicy = AskPolicy()) -> None:
+    def __init__(self, path: Path, clock: Clock, asks: AskPolicy = USUAL_ASKS) -> None:
         self.path = path
         self.clock = clock
         self.asks = asks
@@ -102,7 +103,9 @@ class Writer:
         try:
             execute("BEGIN IMMEDIATE")
             times = self.clock.wall_us(), self.clock.boot_us()
-            outcomes = [self._verb(verb, Tx(self.connection, self.clock, *times, self.asks), nested=not alone) for verb in verbs]
+            outcomes = [
+                self._verb(verb, Tx(self.connection, self.clock, *times, self.asks), nested=not alone) for verb in verbs
+            ]
             execute("ROLLBACK" if alone and outcomes[0].error is not None else "COMMIT")
         except BaseException:
             self._drop()
@@ -131,13 +134,17 @@ class Writer:
 
     def _drop(self) -> None:
         """After any SQL error the transaction is dead and the connection suspect; the next use opens another."""
-        self.connection.close()  # rolls back what is open
+        with suppress(sqlite3.Error):  # SQLite may have rolled back already
+            self.connection.execute("ROLLBACK")
         self._dropped = True
 
     def _usable(self) -> sqlite3.Connection:
         if self._dropped:
-            self.connection = dialect.connect(self.path)
-            self._wal_identity = self._identity()
+            # Opened first, closed then: a COMMIT whose sync failed has its pages in the log. As long as a connection is
+            # open they are overwritten; without one the log is recovered, and what is to be applied again stands there.
+            fresh = dialect.connect(self.path)
+            self.connection.close()
+            self.connection = fresh
             self._dropped = False
         now = self._identity()
         if self._wal_identity is None:
