@@ -10,6 +10,7 @@ import pytest
 from tape.core.journal import claims, effects, runs
 from tape.core.journal.claims import Claim
 from tape.core.journal.effects import Ending
+from tape.core.journal.work import Work
 from tape.core.kernel.errors import Fenced
 from tape.core.kernel.lifecycle import EffectStatus
 from tape.core.kernel.policy import SECOND_US
@@ -43,6 +44,15 @@ def waiting(book: Book, policy: Tool) -> tuple[str, str]:
 def lose(book: Book, claim: Claim, *, died: bool = True, body_over: bool = True) -> Step | None:
     how = "its worker died" if died else "raised"
     return book.do(claims.lose_dispatch, claim, how, BOOM, book.recovery, body_over=body_over, died=died)
+
+
+def test_due_in_the_transaction_of_its_intent(book: Book) -> None:
+    run_id, epoch = book.driven()
+    work = Work(book.path)
+    assert work.dispatches(book.clock.boot_us()) == []
+    key = book.begin(run_id, epoch, OUTBOX)
+    assert [(due.key, due.step) for due in work.dispatches(book.clock.boot_us())] == [(key, "again")]
+    work.close()
 
 
 @pytest.mark.parametrize("ending", [CONFIRMED, FAILED])

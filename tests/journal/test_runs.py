@@ -240,6 +240,38 @@ def test_no_agent_verb_without_a_live_lease(book: Book, verb: str, how: str) -> 
     book.refused(*call, by=Fenced, says="no write under lease epoch")
 
 
+@pytest.mark.parametrize("how", ["dead worker", "parked", "granted anew"])
+def test_a_lease_that_ends_earlier_in_the_same_commit_is_over(book: Book, how: str) -> None:
+    """The fence is looked at in the transaction of the write: what that transaction has done already counts."""
+    run_id, epoch = book.driven()
+    worker, other = book.run(run_id)["worker_no"], book.worker()
+    named = {"ttl_us": TTL_US, "concurrency": 1, "recovery": book.recovery}
+    ends = {
+        "dead worker": [lambda tx: workers.worker_died(tx, worker, "signal 9", book.recovery, proven=True)],
+        "parked": [lambda tx: runs.park(tx, run_id, epoch, [], "")],
+    }
+    ends["granted anew"] = [*ends["dead worker"], lambda tx: runs.grant(tx, run_id, other, **named)]
+    *done, late = book.writer.commit([*ends[how], lambda tx: records.set_timer(tx, run_id, epoch, 0, 1.0, "f")])
+    assert [outcome.error for outcome in done] == [None] * len(done)
+    assert isinstance(late.error, Fenced)
+    assert book.tape(run_id) == ["run_started"]
+
+
+@pytest.mark.parametrize("hours", [-30, 30])
+def test_a_lease_is_measured_by_the_time_since_the_boot(book: Book, hours: int) -> None:
+    """The wall clock may be set while a lease lives: it neither ends it nor keeps it alive."""
+    run_id, epoch = book.driven()
+    worker = book.run(run_id)["worker_no"]
+    book.clock.wall += hours * 3600 * SECOND_US
+    (written,) = book.writer.commit([lambda tx: records.attach(tx, run_id, epoch, [])])
+    assert written.error is None
+    assert book.do(runs.renew_leases, worker, TTL_US) == 1
+    assert book.run(run_id)["lease_until_boot_us"] == book.clock.boot + TTL_US
+    book.clock.boot += TTL_US
+    book.refused(records.attach, run_id, epoch, [], by=Fenced, says="run out")
+    assert book.do(runs.renew_leases, worker, TTL_US) == 0
+
+
 def test_the_epoch_grows_with_each_grant_and_each_death(book: Book) -> None:
     run_id, epochs = book.start(), []
     epochs.append(book.again(run_id))

@@ -23,6 +23,7 @@ from tests.journal.book import (
     OUTBOX_SURE,
     READ,
     SURE,
+    TTL_US,
     UNDO_UNKNOWN,
     UNDOABLE,
     Book,
@@ -107,6 +108,18 @@ def test_a_silent_worker_is_ended_and_a_frozen_one_only_loses_its_lease(book: Bo
     assert hosts.pool.silent == [book.run(first)["worker_no"]]
     assert (book.status(first), book.status(second)) == ("RUNNING", "RUNNABLE"), "a death ends the lease of the other"
     book.die(first)
+
+
+@pytest.mark.parametrize("hours", [-30, 30])
+def test_a_wall_clock_that_is_set_ends_no_lease_and_saves_none(book: Book, hosts: Hosts, hours: int) -> None:
+    run = book.start()
+    hosts.tick("recovery")
+    book.clock.wall += hours * 3600 * SECOND_US
+    assert hosts.tick("recovery") == 0 and not hosts.pool.silent
+    book.clock.boot += TTL_US
+    hosts.tick("recovery")
+    assert hosts.pool.silent == [book.run(run)["worker_no"]]
+    book.die(run)
 
 
 def test_a_claim_that_ran_out_is_voided(book: Book, hosts: Hosts) -> None:

@@ -425,6 +425,27 @@ def test_retries_start_as_the_journal_says() -> None:
     assert kinds == ["attach", "begin", "end", "attempt", "end", "attempt", "end", "finish"]
 
 
+def test_the_key_is_the_same_on_every_attempt() -> None:
+    """As a retry, and when the run is taken up again: the upstream knows the act by it."""
+    seen: list[tuple[int, str]] = []
+
+    @tape.tool(semantics="idempotent", retries=1)
+    async def flaky() -> None:
+        seen.append((tape.current_effect().attempt, tape.idempotency_key()))
+        if len(seen) == 1:
+            raise OSError("reset")
+
+    async def agent(run: tape.Run) -> None:
+        await flaky()
+
+    server = FakeServer([(1, "run_started", {})], [1])
+    server.failing = lambda frame: {"step": "again"} if frame["ending"]["how"] == "raised" else None
+    whole = play(agent, server)
+    play(agent, whole.server.cut(2))
+    key = "r-000000000001/-/0/flaky"
+    assert seen == [(1, key), (2, key), (2, key)]
+
+
 def test_an_attempt_is_durable_before_the_body_is_entered_again() -> None:
     entered: list[int] = []
 

@@ -153,6 +153,33 @@ def test_a_lost_record_parks_and_waits_for_nothing() -> None:
     assert play(agent, server.cut(len(server.records))).said == "finish"
 
 
+def test_branches_go_on_in_the_order_in_which_their_outcomes_came() -> None:
+    """The one that was asked for last came first, and what its branch did next stands before the other's."""
+    order: list[str] = []
+
+    @tape.tool(semantics="idempotent")
+    async def wait(seconds: int) -> None:
+        await asyncio.sleep(seconds)
+
+    async def agent(run: tape.Run) -> list[str]:
+        order.clear()
+
+        async def branch(seconds: int) -> None:
+            await wait(seconds)
+            order.append(f"after {seconds}")
+            order.append(await act(f"more {seconds}"))
+
+        await asyncio.gather(*[branch(seconds) for seconds in (3, 2, 1)])
+        return list(order)
+
+    played = play(agent)
+    assert played.result[0] == "after 1"
+    for count in range(2, len(played.server.records)):
+        replayed = again(agent, played, count)
+        assert replayed.said == "finish", replayed.why
+    assert replayed.result == played.result
+
+
 def test_own_waits_between_tape_calls_keep_their_place() -> None:
     """What the code began before an outcome is asked for again before that outcome is handed over."""
     order: list[str] = []
@@ -223,6 +250,37 @@ def test_no_body_is_entered_before_every_earlier_record_is_durable() -> None:
     server = FakeServer([(1, "run_started", {})], [1])
     play(agent, server)
     assert entered == [4, 7], "the decision, its charge and the intent; then also the end and the sample"
+
+
+@pytest.mark.parametrize("kind", ["begin", "attempt"])
+def test_no_body_is_entered_while_its_record_is_on_its_way(kind: str) -> None:
+    entered: list[str] = []
+
+    @tape.tool(semantics="idempotent")
+    async def put() -> None:
+        entered.append("put")
+
+    async def agent(run: tape.Run) -> None:
+        await put()
+
+    server = FakeServer([(1, "run_started", {})], [1])
+    if kind == "attempt":
+        server = play(agent).server.cut(2)
+        entered.clear()
+    holding, early = [True], list[str]()
+    server.held = lambda frame: holding[0] and frame["t"] == kind
+
+    def let_go(context: RunContext) -> bool:
+        if not holding[0]:
+            return False
+        early.extend(entered)
+        holding[0] = False
+        server.serve()
+        return True
+
+    play(agent, server, on_quiet=let_go)
+    assert not holding[0]
+    assert (early, entered) == ([], ["put"])
 
 
 @pytest.mark.parametrize("armed", [False, True])

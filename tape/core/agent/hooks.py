@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from tape.core.kernel.errors import UsageError
+from tape.core.sdk import rehearsal
 from tape.core.sdk.bodies import attempt, call_function
 from tape.core.sdk.decorators import Tool, find_tool
 from tape.core.sdk.effects import CURRENT_EFFECT, Effect, Observation, UsageMeter
@@ -38,7 +39,8 @@ async def _look_up(tool: Tool[..., Any], effect: Effect, key: str, *, own: bool)
     if function is None:
         return _unclear(f"{tool.name} has no look-up in the code that runs now")
     try:
-        observation = await _call(function, effect, key)
+        played = rehearsal.current() if own else None
+        observation = await (_call(function, effect, key) if played is None else played.observe(effect))
     except Exception as error:  # a look-up that fails could not say
         return _unclear(f"{type(error).__name__}: {error}")
     if not isinstance(observation, Observation):
@@ -62,7 +64,8 @@ def _unclear(why: str) -> Frame:
 async def _undo(tool: Tool[..., Any], effect: Effect, key: str) -> Frame:
     if tool.undo is None:
         return {"how": "missing", "error": {"type": "UsageError", "message": f"{tool.name} has no compensation"}}
-    await _call(tool.undo.function, effect, key)
+    played = rehearsal.current()
+    await (_call(tool.undo.function, effect, key) if played is None else played.undo(effect))
     return {"how": "returned", "result": None}
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from tape.core.kernel.errors import Rejected, UsageError
 from tape.core.kernel.resolution import Semantics
+from tape.core.sdk import rehearsal
 from tape.core.sdk.client import end_own_group
 from tape.core.sdk.decorators import Tool, is_async
 from tape.core.sdk.effects import CURRENT_EFFECT, CURRENT_METER, Effect, UsageMeter
@@ -67,7 +68,8 @@ async def _enter(
     async def call() -> Any:
         CURRENT_EFFECT.set(effect)
         CURRENT_METER.set(meter)
-        return await call_function(tool.function, positional, named)
+        played = rehearsal.current()
+        return await (call_function(tool.function, positional, named) if played is None else played.act(effect))
 
     limit = tool.options.timeout
     task = asyncio.get_running_loop().create_task(call())

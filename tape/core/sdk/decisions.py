@@ -9,6 +9,7 @@ from typing import Any
 
 from tape.core.kernel import errors, identity
 from tape.core.kernel.errors import UsageError
+from tape.core.sdk import rehearsal
 from tape.core.sdk.bodies import call_function
 from tape.core.sdk.context import RunContext
 from tape.core.sdk.decorators import check_result_function, name_of
@@ -103,7 +104,11 @@ class Decisions:
         reply: Any = None
         error: dict[str, str] | None = None
         try:
-            answer = await call_function(question.function, question.args, question.kwargs)
+            played = rehearsal.current()
+            if played is None:
+                answer = await call_function(question.function, question.args, question.kwargs)
+            else:
+                answer = await played.reply(question.index)
             reply = to_json(answer, f"the reply of {question.name}")
         except Exception as raised:  # whatever an author's model function raises is a recorded reply
             error = error_json(raised)
