@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import sys
-import tempfile
-import uuid
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from signal import SIGSTOP, SIGTERM
 from typing import Any
 
 import pytest
 
-from tape.core.kernel.points import POINTS
 from tape.lab.upstream import parse_options, start_upstream
+from tests import together
+from tests.crash import checker, tally
+from tests.crash.checker import Evidence
 from tests.crash.stage import Stage, Upstreams
-
-HERE = Path(__file__).parent
-TOGETHER = pytest.StashKey[Path]()
 
 
 @pytest.fixture(scope="session")
@@ -31,15 +27,48 @@ def upstreams(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upstreams]:
         yield Upstreams(bank, mint)
 
 
+@pytest.fixture
+def counted(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Adds what a journal and the ledgers tell, and the servers that were killed, to the figures of the whole run."""
+
+    def count(evidence: Evidence, untrue: Iterable[str] = (), servers: int = 0) -> None:
+        seen = checker.read(evidence)
+        killed = tally.workers_killed(seen) + servers
+        together.share(request.config, "counts", {**tally.acts_of(seen, untrue), "SIGKILL": killed})
+
+    return count
+
+
 @pytest.fixture(autouse=True)
-def judged(request: pytest.FixtureRequest) -> Iterator[list[Stage]]:
+def signalled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Counts the agents that get a SIGTERM or a SIGSTOP, by a test or at a crash point: journals tell of deaths."""
+    sent: set[tuple[int, int]] = set()
+
+    def noted(send: Callable[[int, int], None]) -> Callable[[int, int], None]:
+        def kill(pid: int, number: int) -> None:
+            send(pid, number)
+            sent.add((pid, number))
+
+        return kill
+
+    monkeypatch.setattr(os, "kill", noted(os.kill))
+    monkeypatch.setattr(os, "killpg", noted(os.killpg))
+    yield
+    numbers = [number for _, number in sent]
+    counts = {"SIGTERM": numbers.count(SIGTERM), "SIGSTOP": numbers.count(SIGSTOP)}
+    together.share(request.config, "counts", counts)
+
+
+@pytest.fixture(autouse=True)
+def judged(request: pytest.FixtureRequest, counted: Callable[..., None]) -> Iterator[list[Stage]]:
     """Every stage that a test opens is closed and judged here, whatever the test itself looked at."""
     stages: list[Stage] = []
     yield stages
     for stage in stages:
         stage.close()
     for stage in stages:
-        _share(request.config, "hit", {event.point for event in stage.watch.of("point_reached")})
+        together.share(request.config, "hit", sorted({event.point for event in stage.watch.of("point_reached")}))
+        counted(stage.evidence(), stage.untrue)
         stage.judge()
 
 
@@ -57,48 +86,3 @@ def open_stage(tmp_path: Path, upstreams: Upstreams, judged: list[Stage]) -> Ite
 @pytest.fixture
 def stage(open_stage: Callable[..., Stage]) -> Stage:
     return open_stage()
-
-
-# --- every point is hit -------------------------------------------------------------------------------------------
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """One folder for all processes of this test run: which points were hit, which files were collected."""
-    given = getattr(config, "workerinput", {}).get("testrunuid") or getattr(config.option, "testrunuid", None)
-    shared = given or uuid.uuid4().hex
-    if hasattr(config.option, "testrunuid"):
-        config.option.testrunuid = shared
-    config.stash[TOGETHER] = Path(tempfile.gettempdir()) / f"tape-crash-points-{shared}"
-
-
-def _share(config: pytest.Config, kind: str, facts: set[str]) -> None:
-    folder = config.stash[TOGETHER]
-    folder.mkdir(exist_ok=True)
-    if facts:
-        (folder / f"{kind}-{uuid.uuid4().hex}").write_text(json.dumps(sorted(facts)))
-
-
-def _shared(config: pytest.Config, kind: str) -> set[str]:
-    folder = config.stash[TOGETHER]
-    return {fact for file in folder.glob(f"{kind}-*") for fact in json.loads(file.read_text())}
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    _share(config, "file", {item.path.name for item in items if item.path.parent == HERE})
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """After all crash tests, and none chosen by hand: every point of the registry must have been hit."""
-    config = session.config
-    if hasattr(config, "workerinput"):
-        return
-    chosen = any("::" in argument for argument in config.args) or any(
-        getattr(config.option, name, None) for name in ("keyword", "markexpr", "deselect", "lf", "stepwise")
-    )
-    files = {file.name for file in HERE.glob("test_*.py")}
-    missed = {point.name for point in POINTS} - _shared(config, "hit")
-    whole = files <= _shared(config, "file") and not chosen
-    shutil.rmtree(config.stash[TOGETHER], ignore_errors=True)
-    if whole and missed and session.exitstatus == pytest.ExitCode.OK:
-        print(f"\nno crash test hits {', '.join(sorted(missed))}", file=sys.stderr)
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -132,10 +132,11 @@ class Served:
 
 
 @pytest.fixture
-def served(tmp_path: Path, upstreams: Upstreams) -> Iterator[Served]:
+def served(tmp_path: Path, upstreams: Upstreams, counted: Callable[..., None]) -> Iterator[Served]:
     served = Served(tmp_path / "served", upstreams, workers=2, concurrency=2)
     yield served
     served.stop()
+    counted(served.evidence(), servers=served.kills)
     served.judge()
     upstreams.quiet()
 

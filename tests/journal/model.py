@@ -142,9 +142,10 @@ class Duty(Settled):
 
 @dataclass
 class Run:
-    """One run; `now` is set by the caller before each verb."""
+    """One run; `now` (monotonic) and `wall` are set by the caller before each verb."""
 
     now: int = 0
+    wall: int = 0
     status: str = "RUNNABLE"
     epoch: int = 0
     seq: int = 1
@@ -158,6 +159,7 @@ class Run:
     effects: list[Effect] = field(default_factory=list)
     duties: list[Duty] = field(default_factory=list)
     timers: list[tuple[int, str]] = field(default_factory=list)
+    conflicts: int = 0
 
     # --- facts ---
 
@@ -278,25 +280,25 @@ class Run:
         self.record()
         self.decisions += 1
 
-    def set_timer(self, epoch: int, seconds: int) -> None:
+    def set_timer(self, epoch: int, ordinal: int, seconds: int) -> None:
         self.leased(epoch)
-        need(not self.cancelling)
+        need(not self.cancelling and ordinal == len(self.timers))
         self.record()
-        self.timers.append((self.now + seconds * SECOND, "SET"))
+        self.timers.append((self.wall + seconds * SECOND, "SET"))
 
     def fire_timer(self, ordinal: int) -> None:
         need(ordinal < len(self.timers))
         at, status = self.timers[ordinal]
-        need(at <= self.now and status == "SET")
+        need(at <= self.wall and status == "SET")
         self.timers[ordinal] = (at, "FIRED")
         self.record()
         self.resettle()
 
     # --- effects ---
 
-    def begin(self, epoch: int, policy: ToolPolicy) -> None:
+    def begin(self, epoch: int, ordinal: int, policy: ToolPolicy) -> None:
         self.leased(epoch)
-        need(not self.cancelling)
+        need(not self.cancelling and ordinal == len(self.effects))
         self.record()
         effect = Effect(
             str(policy.semantics),
@@ -322,6 +324,11 @@ class Run:
         effect = self.one(ordinal)
         need(effect.step == "again" and not effect.outbox and number == effect.attempts + 1)
         effect.attempts, effect.over, effect.step = number, False, ""
+
+    def late_end(self, ordinal: int, confirmed: bool) -> None:
+        """The outcome that a fenced agent tells of: evidence, and a conflict if it contradicts what is final."""
+        if confirmed and self.effects[ordinal].status == "FAILED":
+            self.conflicts += 1
 
     def one(self, ordinal: int) -> Effect:
         need(ordinal < len(self.effects) and self.effects[ordinal].open)
@@ -435,6 +442,8 @@ class Run:
             self.close(effect, "CONFIRMED")
             if step == "confirm_first" and effect.policy.compensable:
                 self.another(self.duties_of(effect)[0], surplus=True).status = "DUE"
+            elif step == "confirm_first":
+                self.conflicts += 1
         else:
             if row == "N-absent":
                 effect.clean = True

@@ -11,7 +11,8 @@ import pytest
 
 from tape.core.journal import claims, effects, obligations, records, runs, workers
 from tape.core.journal.claims import Claim
-from tape.core.kernel.errors import Refused
+from tape.core.journal.effects import Ending
+from tape.core.kernel.errors import Fenced, Refused
 from tape.core.kernel.lifecycle import LeaseTrigger
 from tape.core.kernel.resolution import Answer
 from tests.journal import invariants
@@ -20,9 +21,12 @@ from tests.journal.book import (
     BLIND,
     CLAIM_US,
     CONFIRMED,
+    FAILED,
     IDEMPOTENT,
+    IDEMPOTENT_LOOK_UP,
     LOOK_UP,
     OUTBOX,
+    SURE,
     TTL_US,
     UNDOABLE,
     Book,
@@ -256,21 +260,71 @@ def test_outbox_and_person(tmp_path: Path) -> None:
     assert play(tmp_path, make) == 3
 
 
-def test_two_persons(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("first", "second"), list(combinations(["confirm", "fail", "retry"], 2)))
+def test_two_persons(tmp_path: Path, first: str, second: str) -> None:
+    """Each looks, decides and lets the run go on: one decision counts, and the other is told that there is none to
+    make."""
+
     def make(book: Book) -> tuple[Party, Party, Callable[[], None]]:
         run_id, epoch = book.driven()
         key = book.begin(run_id, epoch, BLIND)
         book.die(run_id)
-        yes = Party(lambda: book.do(claims.resolve_effect, run_id, key, "confirm", 1, "yes"))
-        no = Party(lambda: book.do(claims.resolve_effect, run_id, key, "fail", None, "no"))
+
+        def person(how: str) -> Party:
+            return Party(
+                lambda: book.do(claims.resolve_effect, run_id, key, how, how, "looked"),
+                lambda: drive(how),
+                lambda: book.do(runs.cancel, run_id),
+            )
+
+        def drive(how: str) -> None:
+            epoch = book.again(run_id)
+            if how == "retry":
+                book.end(run_id, epoch, key, book.retry(run_id, epoch, key))
+            book.do(runs.end_run, run_id, epoch, "TERMINAL", how, None)
+
+        one, other = person(first), person(second)
 
         def judge() -> None:
-            assert yes.won != no.won
-            assert book.effect(key)["status"] == ("CONFIRMED" if yes.won else "FAILED")
+            (ended,) = book.bodies("run_ended")
+            won, lost = (one, other) if ended["result"] == first else (other, one)
+            assert lost.refused.endswith("at step 1"), "the second decision"
+            assert won.refused.endswith("at step 3"), "a cancel after the end"
+            ends = {"confirm": ("CONFIRMED", "decided", 1), "fail": ("FAILED", "decided", 1)}
+            found = tuple(book.effect(key)[name] for name in ("status", "resolution", "attempts"))
+            assert found == ends.get(ended["result"], ("CONFIRMED", "redispatched", 2))
 
-        return yes, no, judge
+        return one, other, judge
 
-    assert play(tmp_path, make) == 2
+    assert play(tmp_path, make) == 20
+
+
+def test_two_dispatchers(tmp_path: Path) -> None:
+    """Two claimers of one outbox effect: one dispatches, and only once."""
+
+    def make(book: Book) -> tuple[Party, Party, Callable[[], None]]:
+        run_id, epoch = book.driven()
+        key = book.begin(run_id, epoch, OUTBOX)
+        book.do(runs.park, run_id, epoch, [], "waits")
+        held: dict[str, Claim] = {}
+
+        def dispatcher(name: str) -> Party:
+            return Party(
+                lambda: held.update({name: book.claim(run_id, key, "body")}),
+                lambda: book.do(claims.end_dispatch, held[name], CONFIRMED),
+                lambda: book.do(claims.end_dispatch, held[name], CONFIRMED),  # the same answer a second time
+            )
+
+        one, other = dispatcher("one"), dispatcher("other")
+
+        def judge() -> None:
+            refusals = sorted(party.refused.rpartition(" ")[2] for party in (one, other))
+            assert refusals == ["1", "3"]
+            assert (book.effect(key)["attempts"], len(book.bodies("effect_ended"))) == (1, 1)
+
+        return one, other, judge
+
+    assert play(tmp_path, make) == 20
 
 
 def test_two_undoers(tmp_path: Path) -> None:
@@ -295,6 +349,170 @@ def test_two_undoers(tmp_path: Path) -> None:
             assert book.status(run_id) == "FAILED"
 
         return one, other, judge
+
+    assert play(tmp_path, make) == 6
+
+
+def test_a_dispatchers_death_and_its_answer(tmp_path: Path) -> None:
+    """The hook worker answered and died; both facts arrive, in either order, and a second dispatcher waits for its
+    turn. The answer counts if it is first, the death if that is; never is the body open twice."""
+
+    def make(book: Book) -> tuple[Party, Party, Callable[[], None]]:
+        run_id, epoch = book.driven()
+        key = book.begin(run_id, epoch, OUTBOX)
+        book.do(runs.park, run_id, epoch, [], "waits")
+        first = book.claim(run_id, key, "body")
+        held: list[Claim] = []
+        lost = {"body_over": True, "died": True}
+        answer = Party(lambda: book.do(claims.end_dispatch, first, CONFIRMED))
+        death = Party(
+            lambda: book.do(claims.lose_dispatch, first, "signal 9", None, book.recovery, **lost),
+            lambda: held.append(book.claim(run_id, key, "body")),
+            lambda: book.do(claims.end_dispatch, held[0], CONFIRMED),
+        )
+
+        def judge() -> None:
+            assert answer.won != death.won
+            (ended,) = book.bodies("effect_ended")
+            assert ended["resolution"] == ("returned" if answer.won else "redispatched")
+            assert book.effect(key)["attempts"] == (1 if answer.won else 2)
+            assert book.status(run_id) == "RUNNABLE"
+
+        return answer, death, judge
+
+    assert play(tmp_path, make) == 4
+
+
+@pytest.mark.parametrize("says", [Answer.PRESENT, Answer.ABSENT])
+def test_a_look_ups_death_and_its_answer(tmp_path: Path, says: Answer) -> None:
+    def make(book: Book) -> tuple[Party, Party, Callable[[], None]]:
+        run_id, epoch = book.driven()
+        key = book.begin(run_id, epoch, IDEMPOTENT_LOOK_UP)
+        book.die(run_id)
+        first = book.claim(run_id, key)
+        acts = [{"by": "first"}] if says is Answer.PRESENT else []
+        held: list[Claim] = []
+        answer = Party(lambda: book.do(claims.record_observation, first, says, acts, ""))
+        death = Party(
+            lambda: book.do(claims.lose_look_up, first, "signal 9", book.recovery),
+            lambda: held.append(book.claim(run_id, key)),
+            lambda: book.do(claims.record_observation, held[0], says, acts, ""),
+        )
+
+        def judge() -> None:
+            assert answer.won != death.won
+            assert len(book.bodies("observed")) == 1
+            assert len(book.bodies("effect_ended")) == (says is Answer.PRESENT)
+            assert book.status(run_id) == "RUNNABLE"
+
+        return answer, death, judge
+
+    assert play(tmp_path, make) == 4
+
+
+@pytest.mark.parametrize("says", [Answer.PRESENT, Answer.ABSENT])
+@pytest.mark.parametrize("ending", [CONFIRMED, FAILED], ids=["acted", "failed"])
+def test_reconciler_and_a_zombies_late_end(tmp_path: Path, says: Answer, ending: Ending) -> None:
+    """What the zombie says of its body is never applied, wherever it comes: while nobody asks, while the look-up is
+    under way, after its answer, in the next drive. It is kept as evidence, and nothing is settled twice."""
+
+    def make(book: Book) -> tuple[Party, Party, Callable[[], None]]:
+        run_id, epoch = book.driven()
+        key = book.begin(run_id, epoch, SURE)
+        worker = book.run(run_id)["worker_no"]
+        book.die(run_id)
+        book.clock.advance(3)
+        held: list[Any] = []
+
+        def late_end() -> None:
+            book.refused(effects.end_effect, run_id, epoch, key, 1, ending, None, by=Fenced)
+            book.do(claims.note_fenced_end, run_id, worker, epoch, key, ending)
+
+        def drive() -> None:
+            epoch = book.again(run_id)
+            if says is Answer.ABSENT:
+                book.end(run_id, epoch, key, book.retry(run_id, epoch, key))
+            book.do(runs.end_run, run_id, epoch, "TERMINAL", None, None)
+
+        acts = [{"by": "look-up"}] if says is Answer.PRESENT else []
+        zombie = Party(late_end, late_end)
+        reconciler = Party(
+            lambda: held.append(book.claim(run_id, key)),
+            lambda: book.do(claims.record_observation, held[0], says, acts, ""),
+            drive,
+        )
+
+        def judge() -> None:
+            assert reconciler.won and zombie.won
+            (ended,) = book.bodies("effect_ended")
+            assert ended["resolution"] == ("observed" if says is Answer.PRESENT else "redispatched")
+            assert len(book.bodies("write_refused")) == 2
+            assert book.rows("SELECT 1 FROM conflict") == []
+            assert book.status(run_id) == "TERMINAL"
+
+        return zombie, reconciler, judge
+
+    assert play(tmp_path, make) == 10
+
+
+def test_a_persons_no_and_a_zombies_late_yes(tmp_path: Path) -> None:
+    """It contradicts only what is final: then a conflict says so, once per late word."""
+
+    def make(book: Book) -> tuple[Party, Party, Callable[[], None]]:
+        run_id, epoch = book.driven()
+        key = book.begin(run_id, epoch, BLIND)
+        book.die(run_id)
+        before: list[str] = []
+
+        def late_end() -> None:
+            before.append(book.effect(key)["status"])
+            book.refused(effects.end_effect, run_id, epoch, key, 1, CONFIRMED, None, by=Fenced)
+            book.do(claims.note_fenced_end, run_id, None, epoch, key, CONFIRMED)
+
+        zombie = Party(late_end, late_end)
+        person = Party(
+            lambda: book.do(claims.resolve_effect, run_id, key, "fail", None, "not there"),
+            lambda: book.do(runs.end_run, run_id, book.again(run_id), "TERMINAL", None, None),
+        )
+
+        def judge() -> None:
+            assert person.won and zombie.won
+            assert len(book.rows("SELECT 1 FROM conflict")) == before.count("FAILED")
+            assert book.effect(key)["status"] == "FAILED"
+
+        return zombie, person, judge
+
+    assert play(tmp_path, make) == 6
+
+
+def test_timer_and_cancel(tmp_path: Path) -> None:
+    """The sleeper is woken or cancelled; a timer that fires after the cancel changes nothing, and is not left set."""
+
+    def make(book: Book) -> tuple[Party, Party, Callable[[], None]]:
+        run_id, epoch = book.driven()
+        key = book.begin(run_id, epoch, UNDOABLE)
+        book.end(run_id, epoch, key)
+        for ordinal in (0, 1):
+            book.do(records.set_timer, run_id, epoch, ordinal, 1.0 + ordinal, "f")
+        book.do(runs.park, run_id, epoch, ["timer 0", "timer 1"], "asleep")
+        book.clock.advance(3)
+        run_no = book.run(run_id)["no"]
+        timers = Party(
+            lambda: book.do(records.fire_timer, run_no, 0),
+            lambda: book.do(records.fire_timer, run_no, 1),
+        )
+        person = Party(lambda: book.do(runs.cancel, run_id), lambda: book.undo(run_id, f"{key}/undo/1"))
+
+        def judge() -> None:
+            assert person.won
+            assert book.status(run_id) == "CANCELLED"
+            fired = len(book.bodies("timer_fired"))
+            assert timers.won == (fired == 2)
+            statuses = [row["status"] for row in book.rows("SELECT status FROM timer ORDER BY ordinal")]
+            assert statuses == ["FIRED"] * fired + ["DROPPED"] * (2 - fired)
+            assert book.tape(run_id)[-1] == "run_ended"
+
+        return timers, person, judge
 
     assert play(tmp_path, make) == 6
 

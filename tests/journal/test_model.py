@@ -1,6 +1,7 @@
 """Random sequences of verbs against the pure model, with every invariant checked after each step.
 
-`TAPE_TEST_PROFILE=journal-thorough` runs it some fifty times longer.
+The sequences are the same each time. `TAPE_TEST_SEED=N` draws others, and `TAPE_TEST_PROFILE=journal-thorough` runs it
+some fifty times longer.
 """
 
 from __future__ import annotations
@@ -9,20 +10,30 @@ import os
 import random
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import wraps
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis import seed as seeded
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from tape.core.journal import claims, effects, obligations, records, runs, workers
 from tape.core.journal.claims import Claim
-from tape.core.kernel.errors import Refused
+from tape.core.kernel.errors import Fenced, Refused
 from tape.core.kernel.events import Decision
 from tape.core.kernel.lifecycle import LeaseTrigger
 from tape.core.kernel.resolution import Answer, Semantics
@@ -68,6 +79,8 @@ POLICIES = [
 HANDFULS = [(), *((one,) for one in POLICIES), *product(POLICIES, POLICIES)]
 ANSWERS = [Answer.PRESENT, Answer.ABSENT, Answer.UNCLEAR, Answer.DUPLICATE, Answer.ABSENT, Answer.UNCLEAR]
 MAX_EFFECTS = 3
+MEMORY = Path("/dev/shm")
+"""No disk, where there is such a thing: what survives a power cut is not the question here."""
 
 NUMBERS = range(60)
 BOTH = [False, True]
@@ -113,19 +126,31 @@ def duty_like(status: str) -> Fits:
     return lambda run: any(duty.status == status for duty in run.duties)
 
 
-def move(fits: Fits, **choices: Sequence[Any]) -> Callable[[Any], Any]:
-    """A rule that is tried only while it makes sense for some run (it may still pick another), with its arguments."""
+def move(fits: Fits, every: int = 1, *, idle: bool = False, **choices: Sequence[Any]) -> Callable[[Any], Any]:
+    """A rule that is tried only while it makes sense for some run (it may still pick another), with its arguments;
+    what would soon end everything, or tells little, at one step in so many, or (`idle`) when there is nothing else."""
+
+    def enabled(self: Journal) -> bool:
+        if self.turn % every == 0:
+            return any(fits(run) for run in self.runs.values())
+        return idle and not any(other(self) for other, _, _ in MOVES if other is not enabled)
 
     def mark(method: Any) -> Any:
-        marked = rule(**{name: st.sampled_from(list(values)) for name, values in choices.items()})(method)
-        marked = precondition(lambda self: any(fits(run) for run in self.runs.values()))(marked)
-        MOVES.append((fits, marked, {name: list(values) for name, values in choices.items()}))
+        @wraps(method)
+        def counted(self: Journal, **args: Any) -> None:
+            self.turn += 1
+            self.steps[method.__name__] += 1
+            method(self, **args)
+
+        marked = rule(**{name: st.sampled_from(list(values)) for name, values in choices.items()})(counted)
+        marked = precondition(enabled)(marked)
+        MOVES.append((enabled, marked, {name: list(values) for name, values in choices.items()}))
         return marked
 
     return mark
 
 
-MOVES: list[tuple[Fits, Any, dict[str, list[Any]]]] = []
+MOVES: list[tuple[Callable[[Any], bool], Any, dict[str, list[Any]]]] = []
 
 
 def claimable(run: Run) -> list[int]:
@@ -139,12 +164,19 @@ def claimable(run: Run) -> list[int]:
 
 
 class Journal(RuleBasedStateMachine):
+    steps: ClassVar[Counter[str]] = Counter()
+    """Rules applied, over all journals."""
+    verbs: ClassVar[Counter[str]] = Counter()
+    """Verbs accepted and refused, over all journals."""
+
     @initialize()
     def open(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="tape-model-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="tape-model-", dir=MEMORY if MEMORY.exists() else None))
         self.book = Book(self.folder / "dev.db")
         self.runs: dict[str, Run] = {}
         self.finals: set[tuple[str, ...]] = set()
+        self.sent: tuple[Any, ...] | None = None
+        self.turn = 0
         self.start()
 
     def teardown(self) -> None:
@@ -171,13 +203,16 @@ class Journal(RuleBasedStateMachine):
         self, run_id: str, expect: Callable[[Run], Any], verb: Callable[..., Any], *args: Any, **named: Any
     ) -> Any:
         """The model and the journal agree on whether the verb is accepted; a refused one writes nothing."""
+        self.sent = (run_id, expect, verb, args, named)
         run = self.runs[run_id].copy()
-        run.now = self.book.clock.boot_us()
+        run.now, run.wall = self.book.clock.boot_us(), self.book.clock.wall_us()
         try:
             expect(run)
         except No:
+            self.verbs["refused"] += 1
             self.book.refused(verb, *args, by=Refused, **named)
             return None
+        self.verbs["accepted"] += 1
         result = self.book.do(verb, *args, **named)
         self.runs[run_id] = run
         return result
@@ -193,7 +228,7 @@ class Journal(RuleBasedStateMachine):
 
     # --- rules: runs ---
 
-    @move(lambda run: not alive(run))
+    @move(lambda run: not alive(run), every=5)
     def another(self) -> None:
         if sum(alive(run) for run in self.runs.values()) < 2:
             self.start()
@@ -209,15 +244,9 @@ class Journal(RuleBasedStateMachine):
         named = {"ttl_us": TTL_US, "concurrency": 1, "recovery": self.book.recovery}
         self.apply(run_id, Run.grant, runs.grant, run_id, self.book.worker(), **named)
 
-    @move(
-        lambda run: run.status == "RUNNABLE",
-        number=NUMBERS,
-        policies=HANDFULS,
-    )
+    @move(lambda run: run.status == "RUNNABLE", every=3, number=NUMBERS, policies=HANDFULS)
     def take_up(self, number: int, policies: tuple[Any, ...]) -> None:
         """What recovery does: the back-off passes, then a grant; and what the agent does then."""
-        if number % 3 != 1:
-            return
         run_id = self.pick(number, lambda run: run.status == "RUNNABLE")
         run = self.runs[run_id]
         if run.status == "RUNNABLE":
@@ -240,7 +269,8 @@ class Journal(RuleBasedStateMachine):
         if len(run.effects) < MAX_EFFECTS:
             epoch, ordinal = run.epoch + off, len(run.effects)
             call = effects.Call(None, ordinal, "tool", {"n": ordinal}, policy)
-            self.apply(run_id, lambda run: run.begin(epoch, policy), effects.begin_effect, run_id, epoch, call, "f")
+            begin = (effects.begin_effect, run_id, epoch, call, "f")
+            self.apply(run_id, lambda run: run.begin(epoch, ordinal, policy), *begin)
 
     @move(running, number=NUMBERS, proven=BOTH)
     def die(self, number: int, proven: bool) -> None:
@@ -250,10 +280,8 @@ class Journal(RuleBasedStateMachine):
             died = (workers.worker_died, worker, "signal 9", self.book.recovery)
             self.apply(run_id, lambda run: run.lose(proven), *died, proven=proven)
 
-    @move(running, number=NUMBERS, off=MOSTLY)
+    @move(running, every=3, number=NUMBERS, off=MOSTLY)
     def expire(self, number: int, off: int) -> None:
-        if number % 3 != 1:
-            return
         run_id = self.pick(number, running)
         run = self.runs[run_id]
         lost = (effects.lose_lease_of, run_id, run.epoch + off, LeaseTrigger.EXPIRE, "late", self.book.recovery)
@@ -262,21 +290,18 @@ class Journal(RuleBasedStateMachine):
         else:
             assert self.book.do(*lost, proven=False) is False
 
-    @move(between_bodies, number=NUMBERS, off=MOSTLY)
+    @move(between_bodies, every=3, number=NUMBERS, off=MOSTLY)
     def park(self, number: int, off: int) -> None:
-        if number % 3 != 1:
-            return
         run_id = self.pick(number, between_bodies)
         epoch = self.runs[run_id].epoch + off
         waits = [f"timer {ordinal}" for ordinal in range(len(self.runs[run_id].timers))]
         self.apply(run_id, lambda run: run.park(epoch), runs.park, run_id, epoch, waits, "parked")
 
-    @move(running, number=NUMBERS, off=MOSTLY)
+    @move(running, every=16, number=NUMBERS, off=MOSTLY)
     def diverge(self, number: int, off: int) -> None:
-        if number % 30 == 17:
-            run_id = self.pick(number, running)
-            epoch = self.runs[run_id].epoch + off
-            self.apply(run_id, lambda run: run.diverge(epoch), records.diverge, run_id, epoch, "different")
+        run_id = self.pick(number, running)
+        epoch = self.runs[run_id].epoch + off
+        self.apply(run_id, lambda run: run.diverge(epoch), records.diverge, run_id, epoch, "different")
 
     @move(
         ready_to_end,
@@ -290,11 +315,10 @@ class Journal(RuleBasedStateMachine):
         error = {"message": "no"} if outcome == "FAILED" else None
         self.apply(run_id, lambda run: run.end_run(epoch, outcome), runs.end_run, run_id, epoch, outcome, None, error)
 
-    @move(alive, number=NUMBERS)
+    @move(alive, every=20, number=NUMBERS)
     def cancel(self, number: int) -> None:
-        if number % 20 == 7:
-            run_id = self.pick(number, alive)
-            self.apply(run_id, Run.cancel, runs.cancel, run_id)
+        run_id = self.pick(number, alive)
+        self.apply(run_id, Run.cancel, runs.cancel, run_id)
 
     @move(lambda run: run.status == "STUCK", number=NUMBERS)
     def redrive(self, number: int) -> None:
@@ -303,10 +327,8 @@ class Journal(RuleBasedStateMachine):
 
     # --- rules: records ---
 
-    @move(running, number=NUMBERS, off=MOSTLY, index_off=MOSTLY)
+    @move(running, every=3, number=NUMBERS, off=MOSTLY, index_off=MOSTLY)
     def decide(self, number: int, off: int, index_off: int) -> None:
-        if number % 3 != 1:
-            return
         run_id = self.pick(number, running)
         run = self.runs[run_id]
         epoch, index = run.epoch + off, run.decisions + index_off
@@ -316,17 +338,15 @@ class Journal(RuleBasedStateMachine):
             run_id, lambda run: run.decide(epoch, index), records.record_decision, run_id, epoch, decision, usage
         )
 
-    @move(running, number=NUMBERS, off=MOSTLY, seconds=range(21))
+    @move(running, every=3, number=NUMBERS, off=MOSTLY, seconds=range(21))
     def set_timer(self, number: int, off: int, seconds: int) -> None:
-        if number % 3 != 1:
-            return
         run_id = self.pick(number, running)
         run = self.runs[run_id]
         if len(run.timers) < 2:
             epoch, ordinal = run.epoch + off, len(run.timers)
             self.apply(
                 run_id,
-                lambda run: run.set_timer(epoch, seconds),
+                lambda run: run.set_timer(epoch, ordinal, seconds),
                 *(records.set_timer, run_id, epoch, ordinal, float(seconds), "f"),
             )
 
@@ -335,14 +355,28 @@ class Journal(RuleBasedStateMachine):
         run_id = self.pick(number, lambda run: any(status == "SET" for _, status in run.timers))
         ordinal = number % 2
         if number % 5 and ordinal < len(self.runs[run_id].timers):
-            self.wait(self.runs[run_id].timers[ordinal][0])
+            self.book.clock.advance(
+                max(0, self.runs[run_id].timers[ordinal][0] - self.book.clock.wall_us()) / 1_000_000
+            )
         run_no = self.book.run(run_id)["no"]
-        # The model's clock of timers is the monotonic one: both move together here.
         self.apply(run_id, lambda run: run.fire_timer(ordinal), records.fire_timer, run_no, ordinal)
 
-    @move(lambda run: True, seconds=[0.1, 1, 1, 3, 10, 31])
+    @move(lambda run: True, every=3, idle=True, seconds=[0.1, 1, 1, 3, 10, 31])
     def time_passes(self, seconds: float) -> None:
         self.book.clock.advance(seconds)
+
+    @move(lambda run: True, every=7, hours=[-25.0, -1.0, -0.001, 0.001, 1.0, 25.0])
+    def wall_clock_jumps(self, hours: float) -> None:
+        """Somebody sets the machine's clock: timers look at it, leases, claims and back-offs do not."""
+        self.book.clock.wall += int(hours * 3_600_000_000)
+
+    @move(lambda run: run.epoch > 0, every=4)
+    def same_again(self) -> None:
+        """The latest verb arrives a second time. Deaths and expiries are noticed by several: see `die`, `expire`."""
+        noticed = (workers.worker_died, effects.lose_lease_of)
+        if self.sent is not None and self.sent[2] not in noticed:
+            run_id, expect, verb, args, named = self.sent
+            self.apply(run_id, expect, verb, *args, **named)
 
     # --- rules: effects ---
 
@@ -388,6 +422,18 @@ class Journal(RuleBasedStateMachine):
             "rejected": (effects.reject_attempt, run_id, epoch, key, count, BOOM, recovery),
         }[how]
         self.apply(run_id, lambda run: getattr(run, how)(epoch, ordinal, count), *verb)
+
+    @move(lambda run: run.epoch > 1 and bool(run.effects), every=5, number=NUMBERS, confirmed=BOTH)
+    def zombie_ends_body(self, number: int, confirmed: bool) -> None:
+        """A body's outcome under a lease that is over: refused, kept as evidence, a conflict if it contradicts."""
+        run_id = self.pick(number, lambda run: run.epoch > 1 and bool(run.effects))
+        run = self.runs[run_id]
+        if run.effects:
+            ordinal, epoch = number % len(run.effects), run.epoch - 1
+            key, ending = self.key(run_id, ordinal), CONFIRMED if confirmed else FAILED
+            self.book.refused(effects.end_effect, run_id, epoch, key, 1, ending, None, by=Fenced)
+            evidence = (claims.note_fenced_end, run_id, None, epoch, key, ending)
+            self.apply(run_id, lambda run: run.late_end(ordinal, confirmed), *evidence)
 
     # --- rules: reactors and persons on effects ---
 
@@ -590,6 +636,8 @@ class Journal(RuleBasedStateMachine):
                 if duty.owed:
                     agree(mine, ("step", duty.step), ("next_boot_us", duty.due))
                     agree(mine, ("asks", duty.asks), ("hook_crashes", duty.deaths))
+            conflicts = self.book.rows("SELECT 1 FROM conflict WHERE run_no = ?", row["no"])
+            assert len(conflicts) == run.conflicts
             timers = self.book.rows("SELECT status FROM timer WHERE run_no = ? ORDER BY ordinal", row["no"])
             assert [timer["status"] for timer in timers] == [status for _, status in run.timers]
 
@@ -608,29 +656,46 @@ def agree(row: Any, *expected: tuple[str, Any]) -> None:
     assert found == dict(expected), f"the journal has {found}, the model {dict(expected)}"
 
 
-ALWAYS = {"deadline": None, "suppress_health_check": list(HealthCheck)}
-settings.register_profile("journal-quick", max_examples=60, stateful_step_count=50, **ALWAYS)
-settings.register_profile("journal-thorough", max_examples=1_000, stateful_step_count=80, **ALWAYS)
+LEAST_STEPS = 20_000
+"""In an ordinary run: the machine's and the walks' together."""
+WALKS, JOURNALS, MOVES_EACH = 14, 8, 100
+SEED = int(os.environ["TAPE_TEST_SEED"]) if os.environ.get("TAPE_TEST_SEED") else None
+ALWAYS = {"deadline": None, "suppress_health_check": list(HealthCheck), "derandomize": SEED is None, "database": None}
+settings.register_profile("journal-quick", max_examples=300, stateful_step_count=50, **ALWAYS)
+settings.register_profile("journal-thorough", max_examples=20_000, stateful_step_count=80, **ALWAYS)
 PROFILE = os.environ.get("TAPE_TEST_PROFILE", "journal-quick")
 
-TestJournal = Journal.TestCase
-TestJournal.settings = settings.get_profile(PROFILE)
+
+@pytest.mark.slow
+@pytest.mark.timeout(0 if PROFILE == "journal-thorough" else 900)
+def test_machine() -> None:
+    """A search for small examples."""
+    Journal.steps.clear()
+    Journal.verbs.clear()
+    machine = Journal if SEED is None else seeded(SEED)(Journal)
+    run_state_machine_as_test(machine, settings=settings.get_profile(PROFILE))
+    print(f"{Journal.steps.total()} steps, verbs {dict(Journal.verbs)}, rules {dict(Journal.steps)}")
+    assert Journal.steps.total() + WALKS * JOURNALS * MOVES_EACH >= LEAST_STEPS
+    assert set(Journal.steps) == {method.__name__ for _, method, _ in MOVES}, "every rule is applied"
+    assert all(Journal.verbs[how] >= LEAST_STEPS // 10 for how in ("accepted", "refused")), "and many do something"
 
 
-WEIGHTS = {"die": 0.4, "void": 0.4, "redrive": 0.4, "lose_look_up": 0.6, "end_body": 3.0, "end_run": 3.0}
+WEIGHTS = {
+    "die": 0.4, "void": 0.4, "redrive": 0.4, "lose_look_up": 0.6, "end_body": 3.0, "end_run": 3.0,
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("seed", range(14 if PROFILE == "journal-quick" else 400))
+@pytest.mark.parametrize("seed", range(WALKS if PROFILE == "journal-quick" else 400))
 def test_walk(seed: int) -> None:
     """The same moves drawn evenly: they get further into a run's life than a search for small examples does."""
-    chance = random.Random(seed)
-    for _ in range(8):
+    chance = random.Random(seed if SEED is None else f"{SEED}/{seed}")
+    for _ in range(JOURNALS):
         walker = Journal()
         done: list[str] = []
         try:
             walker.open()
-            for _ in range(100):
-                enabled = [one for one in MOVES if any(one[0](run) for run in walker.runs.values())]
+            for _ in range(MOVES_EACH):
+                enabled = [one for one in MOVES if one[0](walker)]
                 weights = [WEIGHTS.get(method.__name__, 1.0) for _, method, _ in enabled]
                 _, method, choices = chance.choices(enabled, weights)[0]
                 args = {name: chance.choice(values) for name, values in choices.items()}
