@@ -7,21 +7,23 @@ BIN := $(CURDIR)/$(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 # Suites with real crashes, measurements or whole terminals: for `make test` and `make bench`, not for `make check`.
-SLOW_SUITES := tests/crash tests/dev tests/soak tests/faults tests/bench tests/docs tests/tui
+SLOW_SUITES := tests/crash tests/dev tests/soak tests/faults tests/bench tests/docs tests/tui tests/prove tests/scenarios tests/pytest_plugin
 
 # $(call quietly,NAME,COMMAND): nothing but NAME if it works, everything it said if it does not.
 define quietly
 @mkdir -p build; if $(2) >build/$(1).log 2>&1; then echo "ok  $(1)"; else cat build/$(1).log; echo "FAILED  $(1)"; exit 1; fi
 endef
 
-.PHONY: help demo dev test check lint types bench clean
+.PHONY: help demo dev test check lint types mutants bench soak clean
 
 help:
 	@echo "make demo    kill an agent mid-payment and watch it recover"
 	@echo "make dev     the console, on a fresh project in build/dev"
 	@echo "make test    all tests"
 	@echo "make check   format, lint, import walls, types, fast tests"
+	@echo "make mutants plant bugs in copies of the tree; the tests must catch each"
 	@echo "make bench   figures, side by side with raw SQLite"
+	@echo "make soak    10,000 kills, half an hour and more; SOAK='--kills 500 --seed 7' for another one"
 	@echo "make clean   remove the environment and everything built"
 
 $(INSTALLED): pyproject.toml
@@ -57,8 +59,14 @@ lint: $(INSTALLED)
 types: $(INSTALLED)
 	$(call quietly,types,$(BIN)/pyright)
 
+mutants: $(INSTALLED)
+	@$(BIN)/python -m tests.mutants --jobs $(JOBS)
+
 bench: $(INSTALLED)
 	@$(BIN)/python -m tests.bench
+
+soak: $(INSTALLED)
+	@$(BIN)/python -m tests.soak $(SOAK)
 
 clean:
 	@rm -rf $(VENV) build .pytest_cache .ruff_cache .import_linter_cache *.egg-info

@@ -7,9 +7,7 @@ Only data goes to stdout; hints and errors, each on one line, go to stderr.
 
 from __future__ import annotations
 
-import json
 import os
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
@@ -19,15 +17,26 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 
 import typer
 
+from tape.cli_common import (
+    FAILED,
+    INTERRUPTED,
+    PIPE_CLOSED,
+    TROUBLE,
+    USAGE,
+    AsJson,
+    hint,
+    output,
+    parse_json,
+    project,
+)
+from tape.cli_proving import prove, scenario_app
 from tape.core.kernel.errors import EnvironmentTrouble, RunInterrupted, ServerUnavailable, TapeError, UsageError
 
 if TYPE_CHECKING:
     from tape.core.config import Config
     from tape.core.journal.views import Reader
-    from tape.core.report import Paper
     from tape.core.server.orders import Placed
 
-FAILED, USAGE, TROUBLE, INTERRUPTED, PIPE_CLOSED = 1, 2, 3, 130, 141
 TABLE_RUNS = 50
 RECORDED = "recorded; start `tape dev` to drive it"
 
@@ -42,7 +51,6 @@ app = typer.Typer(
 )
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="The run's id, as `tape status` lists it.", show_default=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is recorded with your name.")]
 
 OfTool = Annotated[str | None, typer.Option("--tool", metavar="T", help="Only at effects of this tool.")]
@@ -93,26 +101,8 @@ def _with_help(error: Any) -> str:
 
 
 def _say_error(text: str, code: int) -> int:
-    _hint(f"tape: {' '.join(text.split())}")
+    hint(f"tape: {' '.join(text.split())}")
     return code
-
-
-def _hint(text: str) -> None:
-    from tape.core.render import show
-
-    print(show(text), file=sys.stderr, flush=True)
-
-
-def _config() -> Config:
-    from tape.core.config import load_config
-
-    return load_config(Path("."), os.environ)
-
-
-def _paper() -> Paper:
-    from tape.core.report import Paper
-
-    return Paper(sys.stdout)
 
 
 def _order(
@@ -122,33 +112,16 @@ def _order(
 
     placed = place(config, Order(verb=verb, run_id=run_id, args=args or {}, actor=operator_name(), reason=reason))
     if not placed.served:
-        _hint(RECORDED)
+        hint(RECORDED)
     return placed
-
-
-def _parse_json(text: str, option: str) -> Any:
-    """The value of a JSON option. Raises UsageError that says how to quote a text."""
-    from tape.core.kernel.identity import RECORD_LIMIT_BYTES, check_json
-
-    if len(text) > RECORD_LIMIT_BYTES:
-        raise UsageError(f"{option} is over 1 MiB; pass a reference to it instead")
-    try:
-        value = json.loads(text)
-    except RecursionError:
-        raise UsageError(f"{option} is nested too deep") from None
-    except ValueError as error:
-        quoted = shlex.quote(json.dumps(text if len(text) <= 60 else text[:59] + "…", ensure_ascii=False))
-        raise UsageError(f"{option} is not JSON ({error}); a text needs quotes of its own: {option} {quoted}") from None
-    check_json(value, option)
-    return value
 
 
 def _print_order(verb: str, run_id: str, placed: Placed, as_json: bool) -> None:
     status = placed.result.get("status", "")
     if as_json:
-        _paper().json({"run": run_id, "order": verb, "status": status, "served": placed.served})
+        output().json({"run": run_id, "order": verb, "status": status, "served": placed.served})
     else:
-        _paper().say(f"{run_id} {status}")
+        output().say(f"{run_id} {status}")
 
 
 @app.callback(invoke_without_command=True)
@@ -188,7 +161,7 @@ def init(
     from tape.core.scaffold.scaffold import create_project
 
     create_project(name, Path("."))
-    paper = _paper()
+    paper = output()
     paper.say(f"made {name}; now:")
     for command in (f"cd {name}", "pip install -e .", "tape dev --kill-resume-demo"):
         paper.say(f"  {command}")
@@ -225,7 +198,7 @@ def dev(
         raise UsageError(f"{option} belongs to the demo: add --kill-resume-demo")
     if kill_at is not None:
         find_point(kill_at)
-    config = _config()
+    config = project()
     if without_tape:
         from tape.lab.bare import run_bare
 
@@ -255,7 +228,7 @@ def server() -> None:
     """
     from tape.lab.headless import Screenless
 
-    raise typer.Exit(Screenless(_config(), kills_first=False).run())
+    raise typer.Exit(Screenless(project(), kills_first=False).run())
 
 
 def _say_line(line: str) -> None:
@@ -290,7 +263,7 @@ def status(
     """
     from tape.core.journal.views import JournalMissing, open_reader
 
-    config = _config()
+    config = project()
     try:
         reader = open_reader(config.journal)
     except JournalMissing as missing:
@@ -309,8 +282,8 @@ def _no_runs(config: Config, why: str, *, follow: bool, as_json: bool) -> Reader
     from tape.core.journal.views import JournalMissing, open_reader
     from tape.core.report import POLL_SECONDS, STATUS_HEAD
 
-    _hint(f"no runs yet: {why}")
-    paper = _paper()
+    hint(f"no runs yet: {why}")
+    paper = output()
     if not follow:
         if as_json:
             paper.json([])
@@ -330,7 +303,7 @@ def _status(reader: Reader, run_id: str | None, *, follow: bool, as_json: bool, 
     from tape.core import report
     from tape.core.clock import SystemClock
 
-    clock, paper = SystemClock(), _paper()
+    clock, paper = SystemClock(), output()
     with reader.snapshot():
         after = reader.last_id()
         if run_id is not None:
@@ -363,7 +336,7 @@ def doctor(
       tape doctor
       tape doctor --dump-run r-0123456789ab
     """
-    config = _config()
+    config = project()
     if dump_run is not None:
         _dump(config, dump_run, as_json)
         return
@@ -371,7 +344,7 @@ def doctor(
     from tape.core.journal.environment import check_environment
     from tape.core.report_doctor import print_doctor
 
-    if not print_doctor(_paper(), config.journal, check_environment(config.journal), examine(config.journal), as_json):
+    if not print_doctor(output(), config.journal, check_environment(config.journal), examine(config.journal), as_json):
         raise typer.Exit(TROUBLE)
 
 
@@ -383,9 +356,9 @@ def _dump(config: Config, run_id: str, as_json: bool) -> None:
     with open_reader(config.journal) as reader:
         dump = reader.dump(run_id)
     if as_json:
-        _paper().json(dump_json(dump), indent=2)
+        output().json(dump_json(dump), indent=2)
     else:
-        print_dump(_paper(), dump)
+        print_dump(output(), dump)
 
 
 # --- orders -----------------------------------------------------------------------------------------------------
@@ -410,11 +383,11 @@ def run(
       tape run --input '"pay invoice 7"'
       tape run treasury --input '"pay invoice 7"' --key invoice-7 --wait
     """
-    value = _parse_json(input, "--input")
-    config = _config()
+    value = parse_json(input, "--input")
+    config = project()
     placed = _order(config, "start", args={"agent": agent, "input": value, "key": key})
     run_id: str = placed.result["run"]
-    paper = _paper()
+    paper = output()
     if not as_json:
         paper.say(run_id)
     elif not wait:
@@ -433,11 +406,11 @@ def _wait(config: Config, run_id: str, as_json: bool) -> NoReturn:
     from tape.core.journal.views import open_reader
 
     with open_reader(config.journal) as reader:
-        ended = report.await_end(reader, SystemClock(), run_id, lambda: is_served(config.journal), _hint)
+        ended = report.await_end(reader, SystemClock(), run_id, lambda: is_served(config.journal), hint)
         if as_json:
             facts = {"run": run_id, "status": ended.status, "error": ended.error}
-            _paper().json(facts | {"result": report.result_of(reader, run_id)})
-    _hint(report.status_line(ended))
+            output().json(facts | {"result": report.result_of(reader, run_id)})
+    hint(report.status_line(ended))
     raise typer.Exit(0 if ended.status == "TERMINAL" else FAILED)
 
 
@@ -479,11 +452,11 @@ def kill(
     if each_run and run_id is not None:
         raise UsageError("--each-run is for every run: leave --run out")
     args = {"at": at, **_narrowed(tool, decision, nth), "signal": str(signal), "each_run": each_run or None}
-    placed = _order(_config(), "kill", run_id, args)
+    placed = _order(project(), "kill", run_id, args)
     if as_json:
-        _paper().json(placed.result)
+        output().json(placed.result)
     elif at is not None:
-        _paper().say(f"armed {at}: {signal}")
+        output().say(f"armed {at}: {signal}")
     else:
         _print_pids(placed, "killed", "no agent to kill", _DONE[signal])
 
@@ -510,15 +483,15 @@ def disarm(
 
     if point is not None:
         find_point(point)
-    placed = _order(_config(), "disarm", args={"at": point})
+    placed = _order(project(), "disarm", args={"at": point})
     if as_json:
-        _paper().json(placed.result)
+        output().json(placed.result)
         return
     gone = cast(list[dict[str, Any]], placed.result["disarmed"])
     for arm in gone:
-        _paper().say(f"disarmed {arm['at']}: {arm['signal']}")
+        output().say(f"disarmed {arm['at']}: {arm['signal']}")
     if not gone:
-        _hint("nothing is armed" if point is None else f"{point} is not armed")
+        hint("nothing is armed" if point is None else f"{point} is not armed")
         raise typer.Exit(FAILED)
 
 
@@ -553,15 +526,15 @@ def step(
     if to is not None and go:
         raise UsageError("a run cannot go on and stop at a point: leave one of --go and --to out")
     args = {"to": to, **_narrowed(tool, decision, nth)} if to is not None else {"go": True} if go else {}
-    placed = _order(_config(), "step", run_id, args)
+    placed = _order(project(), "step", run_id, args)
     if as_json:
-        _paper().json(placed.result)
+        output().json(placed.result)
         return
     stepped = cast(list[dict[str, Any]], placed.result["stepped"])
     for one in stepped:
-        _paper().say(_step_line(one))
+        output().say(_step_line(one))
     if not stepped:
-        _hint("no run is in step mode" if run_id is None else f"{run_id} is not in step mode")
+        hint("no run is in step mode" if run_id is None else f"{run_id} is not in step mode")
         raise typer.Exit(FAILED)
 
 
@@ -582,9 +555,9 @@ def thaw(as_json: AsJson = False) -> None:
     Example:
       tape thaw
     """
-    placed = _order(_config(), "thaw")
+    placed = _order(project(), "thaw")
     if as_json:
-        _paper().json(placed.result)
+        output().json(placed.result)
     else:
         _print_pids(placed, "thawed", "no agent is stopped")
 
@@ -595,9 +568,9 @@ _DONE = {Signal.KILL: "killed", Signal.TERM: "told to end", Signal.STOP: "stoppe
 def _print_pids(placed: Placed, what: str, none: str, done: str = "") -> None:
     pids = cast(list[int], placed.result.get(what) or [])
     for pid in pids:
-        _paper().say(f"{done or what} pid {pid}")
+        output().say(f"{done or what} pid {pid}")
     if not pids:
-        _hint(none)
+        hint(none)
         raise typer.Exit(FAILED)
 
 
@@ -609,7 +582,7 @@ def cancel(run_id: Run, reason: Reason = "", as_json: AsJson = False) -> None:
     Example:
       tape cancel r-0123456789ab --reason "wrong invoice"
     """
-    _print_order("cancel", run_id, _order(_config(), "cancel", run_id, reason=reason), as_json)
+    _print_order("cancel", run_id, _order(project(), "cancel", run_id, reason=reason), as_json)
 
 
 @app.command()
@@ -620,7 +593,7 @@ def redrive(run_id: Run, reason: Reason = "", as_json: AsJson = False) -> None:
     Example:
       tape redrive r-0123456789ab --reason "the bug is fixed"
     """
-    _print_order("redrive", run_id, _order(_config(), "redrive", run_id, reason=reason), as_json)
+    _print_order("redrive", run_id, _order(project(), "redrive", run_id, reason=reason), as_json)
 
 
 @app.command()
@@ -649,6 +622,12 @@ def resolve(
     run_id, slash, _ = key.partition("/")
     if not slash:
         raise UsageError(f"{key} is no key; keys look like r-0123456789ab/1/0/wire_money, `tape status RUN` shows them")
-    result = None if confirm is None else _parse_json(confirm, "--confirm")
+    result = None if confirm is None else parse_json(confirm, "--confirm")
     args = {"key": key, "how": chosen[0], "result": result}
-    _print_order("resolve", run_id, _order(_config(), "resolve", run_id, args, reason), as_json)
+    _print_order("resolve", run_id, _order(project(), "resolve", run_id, args, reason), as_json)
+
+
+# --- proving ----------------------------------------------------------------------------------------------------
+
+app.command()(prove)
+app.add_typer(scenario_app, name="scenario")

@@ -395,16 +395,22 @@ def _handed_over(make: Callable[[], _Made]) -> _Made:
 
 
 def _listen_to_parent(stage: _Stage) -> None:
-    """One order per line, until the pipe ends."""
-    for line in sys.stdin.buffer:
-        told = json.loads(line)
-        try:
-            stage.set(Path(told["ledger"]), parse_options(told["options"], "options"))
-        except (UsageError, EnvironmentTrouble) as error:
-            _tell({"error": str(error)})
-        else:
-            _tell({"ledger": told["ledger"]})
-    os.kill(os.getpid(), signal.SIGTERM)
+    """One order per line, until the pipe ends, or breaks because the parent was killed in the middle."""
+    try:
+        for line in sys.stdin.buffer:
+            _tell(_renewed(stage, json.loads(line)))
+    except (OSError, ValueError):
+        pass
+    finally:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _renewed(stage: _Stage, told: Mapping[str, Any]) -> Mapping[str, Any]:
+    try:
+        stage.set(Path(told["ledger"]), parse_options(told["options"], "options"))
+    except (UsageError, EnvironmentTrouble) as error:
+        return {"error": str(error)}
+    return {"ledger": told["ledger"]}
 
 
 if __name__ == "__main__":

@@ -44,6 +44,9 @@ def test_the_project_is_complete_and_nothing_else_appears(tmp_path: Path) -> Non
         "app/__init__.py",
         "app/agent.py",
         "pyproject.toml",
+        "scenarios/frozen.yaml",
+        "scenarios/lost-answer.yaml",
+        "scenarios/mid-wire.yaml",
         "tape.yaml",
         "tests/test_agent.py",
     }

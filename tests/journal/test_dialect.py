@@ -62,7 +62,7 @@ def test_columns_that_need_a_bind_processor_are_refused(model: type[SQLModel]) -
         with pytest.raises(AssertionError, match="bind processors"):
             shape()
     with pytest.raises(AssertionError, match="no plain type"):
-        create_statements([model])
+        create_statements((model,))
 
 
 def test_all_our_tables_compile() -> None:

@@ -50,3 +50,14 @@ def test_a_damaged_ledger_is_refused(tmp_path: Path) -> None:
             bank.renew(tmp_path / "b.jsonl", parse_options({}, "bank"))
         bank.renew(tmp_path / "c.jsonl", parse_options({}, "bank"))
         assert post(bank, "k")[0] == 201
+
+
+@pytest.mark.parametrize("last_words", [b'{"ledger": ', b'{"ledger": "LEDGER", "options": {}}\n'], ids=["half", "whole"])
+def test_it_ends_with_a_parent_that_dies_in_the_middle_of_an_order(tmp_path: Path, last_words: bytes) -> None:
+    with start_upstream("bank", tmp_path / "a.jsonl") as bank:
+        process = bank._process
+        assert process is not None and process.stdin is not None and process.stdout is not None
+        process.stdout.close()
+        process.stdin.write(last_words.replace(b"LEDGER", bytes(tmp_path / "b.jsonl")))
+        process.stdin.close()
+        assert process.wait(10) == 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -82,8 +82,9 @@ def _given(table: Table, column: Column[Any]) -> bool:
     return len(keys) == 1 and keys[0] is column and str(column.type) == "INTEGER"
 
 
-def create_statements(models: Iterable[type[SQLModel]]) -> list[str]:
-    """DDL of the whole schema, in order."""
+@cache
+def create_statements(models: tuple[type[SQLModel], ...]) -> tuple[str, ...]:
+    """DDL of the whole schema, in order. Compiled once: it takes longer than to run it."""
     texts: list[str] = []
     for model in models:
         table = table_of(model)
@@ -95,7 +96,7 @@ def create_statements(models: Iterable[type[SQLModel]]) -> list[str]:
             str(CreateIndex(index).compile(dialect=_DIALECT)).strip()
             for index in sorted(table.indexes, key=lambda index: str(index.name))
         )
-    return texts
+    return tuple(texts)
 
 
 def prepare_file(path: Path) -> None:

@@ -68,21 +68,26 @@ def start_ticks(pid: int) -> int:
     return int(text.rpartition(")")[2].split()[19])
 
 
-def carriers(nonce: str) -> list[int] | None:
-    """Living processes that carry the nonce in their environment; None where processes cannot be listed."""
-    needle = f"TAPE_NONCE={nonce}".encode()
+def carriers(*nonces: str) -> list[int] | None:
+    """Living processes that carry one of the nonces in their environment; None where processes cannot be listed."""
     if sys.platform == "linux":
+        needles = [f"TAPE_NONCE={nonce}".encode() for nonce in nonces]
         pids = _pids()
-        return None if pids is None else [pid for pid in pids if needle in _environment(pid) and _alive(pid)]
+        return None if pids is None else [pid for pid in pids if _carries(pid, needles) and _alive(pid)]
     found: list[int] = []
     try:
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
-                if process.environ().get("TAPE_NONCE") == nonce and process.status() != psutil.STATUS_ZOMBIE:
+                if process.environ().get("TAPE_NONCE") in nonces and process.status() != psutil.STATUS_ZOMBIE:
                     found.append(process.pid)
     except psutil.Error:
         return None
     return found
+
+
+def _carries(pid: int, needles: list[bytes]) -> bool:
+    environment = _environment(pid)
+    return any(needle in environment for needle in needles)
 
 
 def _pids() -> list[int] | None:
@@ -169,6 +174,7 @@ class Supervisor:
         os.set_blocking(self._wake_read, False)
         self._selector.register(self._wake_read, selectors.EVENT_READ, None)
         self._starting = 0
+        self._early: list[tuple[int, str, signal.Signals]] = []
         self._stopping = False
         self._closed = False
         self._thread = threading.Thread(target=self._loop, name="supervisor", daemon=True)
@@ -205,10 +211,13 @@ class Supervisor:
 
     def kill(self, number: int, why: str, signal_: signal.Signals = signal.SIGKILL) -> int | None:
         """Sends the signal to the worker's whole group (SIGTERM: to the agent itself); returns its pid, or None if
-        it is gone. Never hits a stranger: the child has not been reaped while it is in the table."""
+        it is gone. Never hits a stranger: the child has not been reaped while it is in the table. One that is just
+        being started gets the signal as soon as it is there: it may have said hello by then."""
         with self._lock:
             process = self._processes.get(number)
             if process is None:
+                if self._starting:
+                    self._early.append((number, why, signal_))
                 return None
             if signal_ in (signal.SIGKILL, signal.SIGTERM):
                 process.killed_why = process.killed_why or why
@@ -264,6 +273,9 @@ class Supervisor:
         with self._lock:
             self._processes[number] = process
             self._starting -= 1
+            early, self._early = self._early, []
+            for to, why, signal_ in early:
+                self.kill(to, why, signal_)
         for stream in streams:
             os.set_blocking(stream.fileno(), False)
             self._selector.register(stream, selectors.EVENT_READ, ("said", process, stream))

@@ -1,0 +1,335 @@
+"""Why a trial is wrong, in one sentence per mistake: judged by the upstreams' ledgers and contract.md. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import zip_longest
+
+from tape.core.journal.dump import EffectView, RunDump
+from tape.core.journal.needs import sides
+from tape.core.kernel.events import ModelAsked, Observed, PointReached, RunMoved
+from tape.core.kernel.lifecycle import EffectStatus, RunStatus
+from tape.core.kernel.resolution import Answer, Resolution, Semantics
+from tape.core.text import show
+from tape.lab.good import Good, Line, ToolActs, acts_of_effect, place_of, standing_of, tape_of, told_apart
+from tape.lab.outcome import Outcome
+from tape.lab.proof import Cause, Mistake
+
+UNCERTAIN = frozenset({Resolution.COMPENSATED, Resolution.DECIDED})
+"""How an effect may end otherwise than in the good run without anybody's mistake."""
+
+
+# --- the good run -------------------------------------------------------------------------------------------------
+
+
+def about_good(outcome: Outcome) -> tuple[Cause, ...]:
+    """What is wrong with the run although nothing was killed."""
+    return tuple(_unique(_of_good(outcome)))
+
+
+def _of_good(outcome: Outcome) -> Iterator[Cause]:
+    dump = outcome.dump
+    if outcome.late or dump is None:
+        late = _bare(outcome.late, outcome)
+        yield Cause(Mistake.NO_GOOD_RUN, f"the run does not end although nothing is killed: {late}")
+        return
+    if dump.run.status == RunStatus.STUCK:
+        said = f"; the last that it said: {_text(outcome.said[-1])}" if outcome.said else ""
+        why = _text(_bare(_why_stuck(outcome), outcome))
+        yield Cause(Mistake.NO_GOOD_RUN, f"the run is STUCK although nothing is killed: {why}{said}")
+        return
+    for effect in dump.effects:
+        if effect.result_error:
+            yield Cause(
+                Mistake.UNRECORDABLE,
+                f"{effect.tool} has acted, but what it returned cannot be recorded ({_text(effect.result_error)}): "
+                "its agent can never use the result; return plain data that JSON can hold",
+                effect.tool,
+            )
+        yield from _two_acts(effect, outcome)
+    yield from _of_journal(outcome)
+
+
+def _two_acts(effect: EffectView, outcome: Outcome) -> Iterator[Cause]:
+    if effect.semantics == Semantics.READ_ONLY or effect.attempts > 1:
+        return
+    assert outcome.dump is not None
+    mine = acts_of_effect(effect, outcome.dump, outcome.acts)
+    standing = [(name, act) for name, act in mine if not act.undone]
+    keys = Counter(act.key for _, act in standing)
+    if len(standing) > 1 and (effect.semantics != Semantics.IDEMPOTENT or max(keys.values()) > 1):
+        names = " and ".join(dict.fromkeys(f"{name}.{act.collection}" for name, act in standing))
+        yield Cause(
+            Mistake.TWO_ACTS,
+            f"{effect.tool} acts {len(standing)} times in one effect ({names}): after a crash between them nobody can "
+            "tell how many happened; make it one tool per act",
+            effect.tool,
+        )
+
+
+# --- a killed run -------------------------------------------------------------------------------------------------
+
+
+def causes(outcome: Outcome, good: Good) -> tuple[Cause, ...]:
+    """Everything that is wrong with a killed run, the nearest cause first; empty if it holds."""
+    dump = outcome.dump
+    if outcome.late or dump is None:
+        late = _bare(outcome.late, outcome) or "there is no run"
+        return (Cause(Mistake.NEVER_ENDS, f"after the kill {late}"),)
+    told = list(_unique(_wrong_acts(outcome, good)))
+    if dump.run.status == RunStatus.STUCK:
+        told += _stuck(outcome)
+    elif not told:
+        told += _unique(_other(outcome, good))
+    told += _of_journal(outcome)
+    told += _asked_again(outcome)
+    if outcome.orphans:
+        pids = ", ".join(map(str, outcome.orphans))
+        told.append(Cause(Mistake.ORPHAN, f"processes that the agent has started live on after it (pid {pids})"))
+    return tuple(told)
+
+
+def _why_stuck(outcome: Outcome) -> str:
+    moves = [entry.event for entry in outcome.of_run if isinstance(entry.event, RunMoved)]
+    return next((move.why for move in reversed(moves) if move.status == RunStatus.STUCK), "")
+
+
+def _stuck(outcome: Outcome) -> list[Cause]:
+    why = _why_stuck(outcome)
+    recorded, asked = sides(why)
+    if recorded or asked:
+        sentence = (
+            f"the replay goes another way than the tape: recorded {_text(recorded)}, now the code asks {_text(asked)}; "
+            "something in the agent's own code differs from one drive to the next: take it from run.now(), "
+            "run.random(), run.uuid() or run.sample(), or from a decision or tool"
+        )
+        tool = re.match(r"effect ([^(]+)\(", recorded) or re.match(r"effect ([^(]+)\(", asked)
+        return [Cause(Mistake.DIVERGED, sentence, tool[1] if tool else "")]
+    return [Cause(Mistake.OTHER_END, f"the run stays STUCK after the kill: {_text(why)}")]
+
+
+def _wrong_acts(outcome: Outcome, good: Good) -> Iterator[Cause]:
+    """By the ledgers: too many, too few."""
+    assert outcome.dump is not None
+    absents = {absent.key: absent for absent in outcome.absents}
+    for effect in outcome.dump.effects:
+        where = good.tools.get(place_of(effect.key)) or good.acts_of(effect.tool)
+        if where is None or effect.semantics == Semantics.READ_ONLY:
+            continue
+        mine = acts_of_effect(effect, outcome.dump, outcome.acts)
+        if not mine and not told_apart(effect, outcome.dump, outcome.acts):
+            continue  # counted together, below
+        standing = [act for _, act in mine if not act.undone]
+        same = sum(act.key == effect.key for act in standing) if where.keyed else len(standing)
+        most = 1 if where.keyed and not _twice(where) else where.times
+        if same > most and effect.key in absents:
+            yield _false_absent(outcome, effect)
+        elif same > most and effect.attempts > 1:
+            yield _ran_again(effect, where, same)
+        elif same > most and where.times == 1:
+            yield Cause(
+                Mistake.DOUBLED,
+                f"{where.upstream} holds {same} acts of one {effect.tool}, the journal allows {most}",
+                effect.tool,
+            )
+        elif effect.status == EffectStatus.CONFIRMED and not mine and effect.resolution != Resolution.DECIDED:
+            yield _never_acted(outcome, effect, where)
+    yield from _by_count(outcome, good)
+
+
+def _twice(where: ToolActs) -> bool:
+    return where.times > 1 and not where.derived
+
+
+def _ran_again(effect: EffectView, where: ToolActs, same: int) -> Cause:
+    count = f"{same} acts stand at {where.upstream}"
+    if effect.semantics == Semantics.IDEMPOTENT and not where.keyed:
+        return Cause(
+            Mistake.NO_KEY,
+            f"{effect.tool} is declared idempotent and ran again, but it sends no idempotency key: {count}; send "
+            "tape.idempotency_key() with the request, or declare it non_idempotent with a look-up",
+            effect.tool,
+        )
+    if effect.semantics == Semantics.IDEMPOTENT:
+        return Cause(
+            Mistake.KEY_IGNORED,
+            f"{effect.tool} is declared idempotent and ran again with the same key, but {where.upstream} does not "
+            f"honour the key: {count}; declare it non_idempotent with a look-up",
+            effect.tool,
+        )
+    return Cause(
+        Mistake.DOUBLED, f"{effect.tool} ran again although it had acted: {count}, the journal allows 1", effect.tool
+    )
+
+
+def _false_absent(outcome: Outcome, effect: EffectView) -> Cause:
+    absent = next(absent for absent in outcome.absents if absent.key == effect.key)
+    if absent.seen_after_us is None:
+        return Cause(
+            Mistake.LOOK_UP_LIES,
+            f"the look-up of {effect.tool} says absent although {absent.upstream} holds the act, then and later: it "
+            "does not look for what the tool does; a second act followed",
+            effect.tool,
+        )
+    return Cause(
+        Mistake.LOOK_UP_LAGS,
+        f"the look-up of {effect.tool} lags: {absent.upstream} had acted, it said absent and found the act only later; "
+        "a second act followed; declare a settle_delay that is longer than the lag",
+        effect.tool,
+    )
+
+
+def _never_acted(outcome: Outcome, effect: EffectView, where: ToolActs) -> Cause:
+    if _said(outcome, effect.key) == Answer.PRESENT:
+        return Cause(
+            Mistake.LOOK_UP_LIES,
+            f"the look-up of {effect.tool} says present although {where.upstream} holds no such act: the act is lost; "
+            "let it answer only for this effect's key",
+            effect.tool,
+        )
+    return Cause(
+        Mistake.LOST,
+        f"{effect.tool} is CONFIRMED, but {where.upstream} holds no act of it: the act is lost",
+        effect.tool,
+    )
+
+
+def _said(outcome: Outcome, key: str) -> str:
+    """The last answer of the look-up for this effect."""
+    answers = [
+        entry.event.answer for entry in outcome.of_run if isinstance(entry.event, Observed) and entry.event.key == key
+    ]
+    return answers[-1] if answers else ""
+
+
+def _by_count(outcome: Outcome, good: Good) -> Iterator[Cause]:
+    """What carries no key of Tape's can only be counted."""
+    assert outcome.dump is not None
+    if not _same_effects(outcome.dump, good.dump) or any(
+        effect.resolution in UNCERTAIN for effect in outcome.dump.effects
+    ):
+        return
+    if outcome.dump.run.status != good.status:
+        return
+    now = standing_of(outcome.acts)
+    again = [effect for effect in outcome.dump.effects if effect.attempts > 1 or _said(outcome, effect.key)]
+    for name, collection in sorted({*now, *good.standing}):
+        was, found = good.standing.get((name, collection), 0), now.get((name, collection), 0)
+        blamed = [
+            (effect, where)
+            for effect in again
+            if (where := good.acts_of(effect.tool)) and (where.upstream, where.collection) == (name, collection)
+        ]
+        if found == was or not blamed or any(where.keyed and not _twice(where) for _, where in blamed):
+            continue
+        effect, where = blamed[0]
+        if found > was and not _twice(where):
+            yield _ran_again(effect, where, found)
+        elif found < was:
+            yield _never_acted(outcome, effect, where)
+
+
+# --- another story ------------------------------------------------------------------------------------------------
+
+
+def _other(outcome: Outcome, good: Good) -> Iterator[Cause]:
+    """The ledgers agree, the run does not: another end, another tape, another result."""
+    dump = outcome.dump
+    assert dump is not None
+    if any(effect.status == EffectStatus.FAILED and effect.resolution in UNCERTAIN for effect in dump.effects):
+        return  # what the agent makes of a failed call is its own affair
+    if dump.run.status != good.status:
+        error = f": {_text(dump.run.error)}" if dump.run.error else ""
+        yield Cause(Mistake.OTHER_END, f"the run ends {dump.run.status} after the kill, {good.status} without{error}")
+        return
+    if good.fixed:
+        yield from _other_tape(tape_of(dump, outcome.acts), good.lines, dump)
+
+
+def _other_tape(lines: Iterable[Line], good: Iterable[Line], dump: RunDump) -> Iterator[Cause]:
+    """The first difference, if nobody but the agent's code can have made it. Once a clock, chance, a model or a tool
+    that ran to its end may have said something else, what follows may follow from that."""
+    ends = {place_of(effect.key): effect for effect in dump.effects}
+    free = False
+    for line, same in zip_longest(lines, good, fillvalue=Line("nothing", None)):
+        effect = ends.get(_place(line))
+        if line.what != same.what:
+            if not free:
+                yield Cause(
+                    Mistake.OTHER_TAPE,
+                    f"the killed run records something else: {_text(line.what)} instead of {_text(same.what)}; the "
+                    "agent's code depends on more than its tape",
+                )
+            return
+        if line.value is None or same.value is None:
+            free = free or not line.what.startswith("timer_fired")
+        elif line.value != same.value:
+            if effect is not None and effect.resolution == Resolution.OBSERVED:
+                yield _other_look_up(line, same, effect)
+                return
+            free = free or effect is not None or _answered_otherwise(line.value, same.value, line.what)
+            if not free:
+                yield Cause(
+                    Mistake.OTHER_RESULT,
+                    f"{line.what} has another value after the kill: {_text(line.value)} instead of "
+                    f"{_text(same.value)}; the agent's code depends on more than its tape",
+                )
+                return
+
+
+def _answered_otherwise(now: str, was: str, what: str) -> bool:
+    """A sample's value, or a model's answer to the same question."""
+    if what.startswith("sample "):
+        return True
+    return what.startswith("decision ") and json.loads(now)[0] == json.loads(was)[0]
+
+
+def _other_look_up(line: Line, same: Line, effect: EffectView) -> Cause:
+    return Cause(
+        Mistake.OTHER_RESULT,
+        f"the look-up of {effect.tool} finds another result than the body returns: {_text(line.value)} instead of "
+        f"{_text(same.value)}; it must be exactly what the body would have returned",
+        effect.tool,
+    )
+
+
+def _same_effects(dump: RunDump, other: RunDump) -> bool:
+    return {place_of(effect.key) for effect in dump.effects} == {place_of(effect.key) for effect in other.effects}
+
+
+def _place(line: Line) -> str:
+    """Of the effect that the line ends; nothing for other lines."""
+    kind, _, rest = line.what.partition(" ")
+    return rest.rpartition(" ")[0] if kind == "effect_ended" else ""
+
+
+def _of_journal(outcome: Outcome) -> list[Cause]:
+    return [Cause(Mistake.JOURNAL, f"the journal does not hold together: {_text(what)}") for what in outcome.findings]
+
+
+def _asked_again(outcome: Outcome) -> list[Cause]:
+    """A model is asked again only for a reply that a death has taken: once per death."""
+    assert outcome.dump is not None
+    deaths = sum(isinstance(entry.event, PointReached) for entry in outcome.of_run)
+    asked = Counter(entry.event.index for entry in outcome.of_run if isinstance(entry.event, ModelAsked))
+    return [
+        Cause(Mistake.ASKED_AGAIN, f"the model was asked {times} times for decision {index}, with {deaths} deaths")
+        for index, times in asked.items()
+        if times > 1 + deaths
+    ]
+
+
+def _unique(causes: Iterable[Cause]) -> Iterable[Cause]:
+    return dict.fromkeys(causes)
+
+
+def _bare(text: str, outcome: Outcome) -> str:
+    """Without the run's id: the next trial says the same."""
+    return text.replace(outcome.run_id, "the run") if outcome.run_id else text
+
+
+def _text(value: object) -> str:
+    return show(str(value), 160)

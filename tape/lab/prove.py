@@ -1,0 +1,371 @@
+"""`tape prove`: kills a real process at every boundary of the agent's own run, lets it recover, and judges by the
+upstreams' ledgers and contract.md.
+
+One good run gives the boundaries (a second one what may differ between two of them). Then each boundary x each kind of
+death is a trial of its own; with `pairs` a second death strikes on the way back.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import count
+from pathlib import Path
+from typing import Any, Protocol
+
+from tape.core.clock import Clock, SystemClock
+from tape.core.config import Config
+from tape.core.kernel.errors import TapeError, UsageError, one_line
+from tape.core.kernel.events import EffectEnded, PointReached
+from tape.core.kernel.lifecycle import RunStatus
+from tape.core.kernel.points import Death, Stage
+from tape.core.kernel.policy import AskPolicy, Backoff, RecoveryPolicy
+from tape.lab.convict import about_good, causes
+from tape.lab.crew import bench_of, crew, usual_jobs
+from tape.lab.good import Good, good_of, places_of, standing_of
+from tape.lab.outcome import Outcome
+from tape.lab.person import Person
+from tape.lab.proof import DEATHS, Cause, Cell, Mark, Mistake, Place, Proof, Result
+from tape.lab.recorded import STAND_IN, Recorded
+from tape.lab.scenario import Count, Expect, Scenario, ScriptedOrder, Timers, Verb
+from tape.lab.scenario_file import write_scenario
+from tape.lab.trial import Trial
+
+KEPT = ".tape/prove"
+RECORDED = "recorded.json"
+GOOD_RUNS = 2
+GOOD_WITHIN_US = 60_000_000
+LEAST_WITHIN_US = 15_000_000
+ENDLESS_LIMIT = 6
+"""After so many trials that did not end nothing more is to be learned."""
+
+RECOVERY_PASSES = 4
+"""How many passes after a death count as its recovery."""
+
+QUICK = RecoveryPolicy(
+    max_crashes=5,
+    backoff=Backoff(10_000, 100_000),
+    asks=AskPolicy(backoff=Backoff(20_000, 200_000), max_asks=5),
+)
+"""In a drill nobody needs to be spared: deaths and look-ups are followed up at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be proven. `keep_all`: every cell's journal stays, not only those that are wrong. `environment` is
+    the agents'. `recorded`: a run that plays the models and tools; then `keys_honoured` says what the stand-in in the
+    place of all upstreams does with keys."""
+
+    agent: str | None = None
+    input: Any = None
+    pairs: bool = False
+    jobs: int = 0
+    keep_all: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    recorded: Recorded | None = None
+    keys_honoured: bool = True
+
+
+class Audience(Protocol):
+    """Who is told how it goes."""
+
+    def good(self, good: Good, seconds: float) -> None: ...
+    def plan(self, agent: str, places: tuple[Place, ...], cells: tuple[Cell, ...], jobs: int) -> None: ...
+    def result(self, result: Result) -> None: ...
+
+
+class Nobody:
+    def good(self, good: Good, seconds: float) -> None: ...
+    def plan(self, agent: str, places: tuple[Place, ...], cells: tuple[Cell, ...], jobs: int) -> None: ...
+    def result(self, result: Result) -> None: ...
+
+
+# --- one trial, in a process of the crew --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One trial: of a cell, or (None) a good run. `keep` is where a journal stays that is worth it."""
+
+    cell: Cell | None
+    scenario: Scenario
+    config: Config
+    environment: Mapping[str, str]
+    folder: Path
+    keep: Path
+    good: Good | None
+    keep_all: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`outcome` of a good run, `result` of a cell; `after`: the places passed after the death, for the pairs."""
+
+    outcome: Outcome | None = None
+    result: Result | None = None
+    after: tuple[Place, ...] = ()
+    error: str = ""
+
+
+def play(task: Task) -> Answer:
+    """Plays one trial on this process's bench and judges it."""
+    try:
+        bench = bench_of(task.config, task.environment)
+        trial = Trial(task.scenario, task.config, bench, task.folder, prover=Person(task.good), strict=False)
+        outcome = trial.run()
+    except TapeError as error:
+        shutil.rmtree(task.folder, ignore_errors=True)
+        return Answer(error=one_line(error))
+    if task.cell is None or task.good is None:
+        shutil.rmtree(task.folder, ignore_errors=True)
+        return Answer(outcome=outcome)
+    result = judged(task.cell, outcome, task.good)
+    return Answer(result=_keep(task, result), after=_after(task.cell, outcome))
+
+
+def judged(cell: Cell, outcome: Outcome, good: Good) -> Result:
+    """The verdict on one cell."""
+    found = causes(outcome, good)
+    mark = Mark.WRONG if found else Mark.PERSON if outcome.as_person else Mark.HOLDS
+    if not found and outcome.unreached:
+        mark = Mark.MISSED
+    dump = outcome.dump
+    return Result(
+        cell=cell,
+        mark=mark,
+        causes=found,
+        status=outcome.status,
+        resolutions=tuple(_resolutions(outcome)),
+        acts=sum(standing_of(outcome.acts).values()),
+        kills=sum(isinstance(entry.event, PointReached) for entry in outcome.of_run),
+        seconds=outcome.seconds,
+        run_id=outcome.run_id if dump is not None else "",
+    )
+
+
+def _resolutions(outcome: Outcome) -> Iterator[str]:
+    for entry in outcome.of_run:
+        if isinstance(entry.event, EffectEnded) and entry.event.resolution != "returned":
+            yield entry.event.resolution
+
+
+def _keep(task: Task, result: Result) -> Result:
+    """What is wrong stays, with a scenario that plays it again."""
+    if result.mark is not Mark.WRONG and not task.keep_all:
+        shutil.rmtree(task.folder, ignore_errors=True)
+        return result
+    task.keep.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    shutil.rmtree(task.keep, ignore_errors=True)
+    shutil.move(task.folder, task.keep)
+    journal = task.keep / "journal.db"
+    if result.mark is not Mark.WRONG:
+        return replace(result, journal=journal)
+    file = task.keep.with_suffix(".yaml") if not task.keep.suffix else task.keep.parent / f"{task.keep.name}.yaml"
+    why = "; ".join(cause.sentence for cause in result.causes)
+    file.write_text(write_scenario(replace(task.scenario, about=why)))
+    return replace(result, journal=journal, scenario=file)
+
+
+def _after(cell: Cell, outcome: Outcome) -> tuple[Place, ...]:
+    """The passes of the recovery: those that came right after the death."""
+    places = places_of(outcome.passes)
+    if cell.death is not Death.KILL or cell.second is not None or cell.place not in places:
+        return ()
+    first = places.index(cell.place) + 1
+    return places[first : first + RECOVERY_PASSES]
+
+
+# --- the whole ----------------------------------------------------------------------------------------------------
+
+
+class Prover:
+    """One proof of one agent of a project."""
+
+    def __init__(self, config: Config, wanted: Wanted, audience: Audience | None = None, clock: Clock | None = None):
+        """Raises UsageError for an agent that the project does not have."""
+        upstream = config.upstream if wanted.recorded is None else {STAND_IN: {"honours_key": wanted.keys_honoured}}
+        self._config = replace(config, recovery=QUICK, workers=1, concurrency=1, upstream=upstream)
+        self._wanted = wanted
+        self._audience = audience or Nobody()
+        self._clock = clock or SystemClock()
+        self._agent = _agent(config, wanted.agent)
+        self._jobs = wanted.jobs or usual_jobs()
+        self._numbers = count(1)
+        self._kept = config.root / KEPT
+        self._endless = 0
+
+    def prove(self) -> Proof:
+        """Raises UsageError if the project cannot be loaded, EnvironmentTrouble if the machine does not let it."""
+        started = self._clock.boot_us()
+        shutil.rmtree(self._kept, ignore_errors=True)
+        if self._wanted.recorded is not None:
+            self._wanted.recorded.write(self._kept / RECORDED)
+        with tempfile.TemporaryDirectory(prefix="tape-prove-") as scratch, crew(play, self._jobs) as hands:
+            folder = Path(scratch)
+            outcomes = [self._outcome_of(answer) for _, answer in hands.answers(self._good_tasks(folder))]
+            about = about_good(outcomes[0])
+            if any(cause.mistake is Mistake.NO_GOOD_RUN for cause in about):
+                return self._proof(started, outcomes[0].status, (), about, (), ())
+            good = good_of(*outcomes)
+            self._audience.good(good, outcomes[0].seconds)
+            limit = max(LEAST_WITHIN_US, int(outcomes[0].seconds * 10 * 1_000_000))
+            cells = tuple(self._cells(good))
+            self._audience.plan(self._agent, good.places, cells, self._jobs)
+            results: list[Result] = []
+            afters: list[tuple[Cell, tuple[Place, ...]]] = []
+            for cell, answer in self._play(hands.answers, cells, good, limit, folder):
+                results.append(answer)
+                afters.append((answer.cell, cell))
+            if self._wanted.pairs:
+                pairs = tuple(self._pairs(afters))
+                self._audience.plan(self._agent, good.places, (*cells, *pairs), self._jobs)
+                results += [result for _, result in self._play(hands.answers, pairs, good, limit, folder)]
+        results.sort(key=lambda result: result.cell.number)
+        return self._proof(started, good.status, good.places, about, self._notes(good, results), tuple(results))
+
+    def _proof(
+        self,
+        started_us: int,
+        status: str,
+        places: tuple[Place, ...],
+        about: tuple[Cause, ...],
+        notes: tuple[str, ...],
+        results: tuple[Result, ...],
+    ) -> Proof:
+        seconds = (self._clock.boot_us() - started_us) / 1_000_000
+        return Proof(self._agent, status, places, about, notes, results, seconds)
+
+    # --- tasks ------------------------------------------------------------------------------------------------
+
+    def _good_tasks(self, folder: Path) -> Iterator[Task]:
+        for number in range(GOOD_RUNS):
+            scenario = Scenario(
+                "the good run",
+                agent=self._agent,
+                input=self._wanted.input,
+                within_us=GOOD_WITHIN_US,
+                timers=Timers.SKIPPED,
+            )
+            yield self._task(None, self._told(scenario), folder / f"good-{number}", None)
+
+    def _task(self, cell: Cell | None, scenario: Scenario, folder: Path, good: Good | None) -> Task:
+        keep = self._kept / (cell.slug if cell is not None else "good")
+        wanted = self._wanted
+        return Task(cell, scenario, self._config, wanted.environment, folder, keep, good, wanted.keep_all)
+
+    def _outcome_of(self, answer: Answer) -> Outcome:
+        if answer.outcome is None:
+            raise UsageError(answer.error)
+        return answer.outcome
+
+    def _play(
+        self, answers: Any, cells: Iterable[Cell], good: Good, limit_us: int, folder: Path
+    ) -> Iterator[tuple[tuple[Place, ...], Result]]:
+        tasks = (
+            self._task(cell, self._scenario(cell, good, limit_us), folder / f"cell-{cell.number}", good)
+            for cell in cells
+            if self._endless < ENDLESS_LIMIT
+        )
+        for task, answer in answers(tasks):
+            result: Result = answer.result or Result(
+                task.cell, Mark.WRONG, (Cause(Mistake.NOT_PLAYED, f"could not be played: {answer.error}"),)
+            )
+            self._endless += any(cause.mistake is Mistake.NEVER_ENDS for cause in result.causes)
+            self._audience.result(result)
+            yield answer.after, result
+
+    # --- cells ------------------------------------------------------------------------------------------------
+
+    def _cells(self, good: Good) -> Iterator[Cell]:
+        for place in good.places:
+            for death in deaths_at(place):
+                yield Cell(next(self._numbers), place, death)
+
+    def _pairs(self, afters: Iterable[tuple[Cell, tuple[Place, ...]]]) -> Iterator[Cell]:
+        for cell, places in sorted(afters, key=lambda item: item[0].number):
+            for place in places:
+                yield Cell(next(self._numbers), cell.place, cell.death, place)
+
+    def _scenario(self, cell: Cell, good: Good, limit_us: int) -> Scenario:
+        kills = [cell.place.kill(cell.death)]
+        if cell.second is not None:
+            kills.append(_after_first(cell.second, cell.place).kill(Death.KILL))
+        orders: list[ScriptedOrder] = []
+        if cell.death is Death.STOP:
+            over = self._config.lease.ttl_us + 1_000_000
+            orders = [
+                ScriptedOrder("point_reached", Verb.ADVANCE, by_us=over),
+                ScriptedOrder(good.status, Verb.THAW),
+            ]
+        scenario = Scenario(
+            name=f"{self._agent}: {cell.label}",
+            agent=self._agent,
+            input=self._wanted.input,
+            environment=self._wanted.environment,
+            within_us=limit_us,
+            timers=Timers.SKIPPED if good.timers else Timers.REAL,
+            kill=tuple(kills),
+            orders=tuple(orders),
+            expect=self._expect(good),
+        )
+        return self._told(scenario)
+
+    def _told(self, scenario: Scenario) -> Scenario:
+        """With the recorded run, as seen from where a scenario would be kept."""
+        if self._wanted.recorded is None:
+            return scenario
+        source = self._kept / "scenario.yaml"
+        return replace(scenario, recorded=RECORDED, upstream=self._config.upstream, source=source)
+
+    def _expect(self, good: Good) -> Expect:
+        upstream = {f"{name}.{kind}": Count.exactly(number) for (name, kind), number in sorted(good.standing.items())}
+        decisions = Count.exactly(good.dump.run.decisions) if good.fixed else None
+        return Expect(status=RunStatus(good.status), upstream=upstream, decisions=decisions)
+
+    def _notes(self, good: Good, results: list[Result]) -> tuple[str, ...]:
+        notes: list[str] = []
+        acting = [effect for effect in good.dump.effects if effect.semantics != "read_only"]
+        unseen = sorted({effect.tool for effect in acting if good.acts_of(effect.tool) is None})
+        if unseen:
+            names = ", ".join(unseen)
+            notes.append(
+                f"no stand-in saw an act of {names}: nothing outside the journal judges it; name its upstream in "
+                "tape.yaml, or prove a recorded run with --from RUN"
+            )
+        if not good.fixed:
+            notes.append("two good runs were not alike, so tapes were not compared: only ledgers and journals judge")
+        if self._endless >= ENDLESS_LIMIT:
+            notes.append(f"stopped after {ENDLESS_LIMIT} trials that did not end")
+        missed = [result.cell.label for result in results if result.mark is Mark.MISSED]
+        if missed:
+            notes.append(f"not passed this time, so not proven: {', '.join(missed[:5])}")
+        return tuple(notes)
+
+
+def _after_first(second: Place, first: Place) -> Place:
+    """The second place as its arm counts it: the pass at which the first one strikes does not count for it."""
+    same = replace(second, nth=first.nth) == first
+    return replace(second, nth=second.nth - 1) if same and second.nth > first.nth else second
+
+
+def deaths_at(place: Place) -> tuple[Death, ...]:
+    """What can be done at a place: a hook worker drives no run and is killed; at an author's own point there is no
+    reply to withhold or to lose."""
+    if place.stage is Stage.HOOK:
+        return (Death.KILL,)
+    return (Death.KILL, Death.TERM) if place.stage is Stage.OWN else DEATHS
+
+
+def _agent(config: Config, wanted: str | None) -> str:
+    names = list(config.agents)
+    if wanted is None and len(names) == 1:
+        return names[0]
+    if wanted is None:
+        raise UsageError(f"the project has several agents: name one of {', '.join(names)}")
+    if wanted not in config.agents:
+        from tape.core.config import suggest
+
+        raise UsageError(f"the project has no agent {wanted!r}; {suggest(wanted, names)}")
+    return wanted

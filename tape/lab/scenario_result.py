@@ -1,0 +1,62 @@
+"""What came of a scenario, and its JSON. Values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Json = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """An expectation that was not met. `where` is its place and its key: `scenarios/x.yaml:12: status`."""
+
+    where: str
+    expected: str
+    found: str
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.where}: expected {self.expected}, found {self.found}"
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioResult:
+    """`shown` is the file's name in messages. `trouble` says why it could not be played, or not to its end. `journal`
+    is there if it was kept."""
+
+    name: str
+    shown: str
+    ok: bool
+    misses: tuple[Miss, ...] = ()
+    trouble: str = ""
+    seconds: float = 0.0
+    kills: int = 0
+    run_id: str = ""
+    journal: Path | None = None
+
+    @property
+    def wrong(self) -> bool:
+        return not self.ok
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """Why it is not fine; at least one if it is not."""
+        told = (*((self.trouble,) if self.trouble else ()), *(miss.sentence for miss in self.misses))
+        return told or (() if self.ok else (f"{self.shown}: it did not hold",))
+
+
+def scenario_json(result: ScenarioResult) -> Json:
+    return {
+        "name": result.name,
+        "file": result.shown,
+        "ok": result.ok,
+        "misses": [{"where": miss.where, "expected": miss.expected, "found": miss.found} for miss in result.misses],
+        "trouble": result.trouble,
+        "kills": result.kills,
+        "seconds": round(result.seconds, 3),
+        "run": result.run_id,
+        "journal": None if result.journal is None else str(result.journal),
+    }

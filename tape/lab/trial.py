@@ -1,0 +1,402 @@
+"""A trial: one scenario played with real processes, in a journal and with ledgers of its own.
+
+The host is that of `tape dev`; kills and holds are armed before anything can drive the run; orders go the way of the
+command line's. Nothing is judged here: what came of it is an `Outcome`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from tape.core.clock import SkewedClock, format_us
+from tape.core.config import Config
+from tape.core.journal.audit import examine
+from tape.core.journal.audit_facts import Severity
+from tape.core.journal.dump import RunDump
+from tape.core.journal.shapes import Need
+from tape.core.journal.views import JournalMissing, open_reader
+from tape.core.kernel.errors import NotFound, TapeError, UsageError, one_line
+from tape.core.kernel.events import Entry, LeaseGranted, PointReached, RunMoved, RunStarted, WorkerDied, WorkerStarted
+from tape.core.kernel.lifecycle import RUN_ENDS, RunStatus, TimerStatus
+from tape.core.kernel.points import Arm, Death, Pass
+from tape.core.server.orders import Order
+from tape.core.server.supervisor import carriers
+from tape.lab.bench import Bench
+from tape.lab.contract_count import ContractCount, ContractLine
+from tape.lab.outcome import Outcome
+from tape.lab.probe import FalseAbsent, ask_again, false_absents, us_of
+from tape.lab.scenario import How, Moment, Scenario, ScriptedOrder, Timers, Verb
+from tape.lab.upstream import environment_variable, parse_options, read_ledger
+from tape.lab.upstream_ledger import Act
+from tape.reactors.host import Host, Voice
+
+ACTOR = "scenario"
+POLL_SECONDS = 0.02
+ZOMBIE_US = 1_000_000
+"""For how long a thawed worker is waited for until its late write is refused."""
+BURIAL_US = 5_000_000
+QUIET_US = 1_500_000
+"""After so long without any news from a run that rests, what an order waits for will not come."""
+SAID_LINES = 40
+REHEARSAL_VARIABLE = "TAPE_REHEARSAL"
+"""Where the agent's process finds the recorded run that plays its models and tools."""
+
+Acts = dict[str, tuple[Act, ...]]
+
+
+class Prover(Protocol):
+    """What a proof adds to the scenario as it is written."""
+
+    def decide(self, dump: RunDump, needs: list[Need], acts: Acts) -> list[ScriptedOrder]:
+        """What a person who knows the ledgers orders for a run that is STUCK; nothing: it stays so."""
+        ...
+
+
+class Trial:
+    """One scenario on a bench, once. `folder` is made, and keeps journal and ledgers. Without `strict` an order whose
+    moment does not come keeps nobody waiting."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        config: Config,
+        bench: Bench,
+        folder: Path,
+        *,
+        prover: Prover | None = None,
+        strict: bool = True,
+    ) -> None:
+        self._scenario = scenario
+        self._config = replace(scenario.over(config), journal=folder / "journal.db")
+        self._bench = bench
+        self._folder = folder
+        self._prover = prover
+        self._strict = strict
+        self._person = prover is not None
+        self._absents: list[FalseAbsent] = []
+        self._clock = SkewedClock()
+        self._news: queue.SimpleQueue[list[Entry]] = queue.SimpleQueue()
+        self._entries: list[Entry] = []
+        self._said: list[str] = []
+        self._passes: list[Pass] = []
+        self._seen: Counter[str] = Counter()
+        """By an entry's kind, or a run's status: how often it came."""
+        self._points: Counter[str] = Counter()
+        self._status = RunStatus.RUNNABLE
+        self._waiting = list(scenario.orders)
+        self._as_person: list[ScriptedOrder] = []
+        self._nonces: set[str] = set()
+        self._open_deaths: set[int] = set()
+        self._ledgers: dict[str, Path] = {}
+        self._advances: list[tuple[str, int]] = []
+        """When the clock was put forward, by the stand-ins' clock, and by how much in all."""
+        self._run_id = ""
+        self._news_us = 0
+
+    def run(self) -> Outcome:
+        """Raises UsageError for wrong options of a stand-in, a project that cannot be loaded, or an input or agent
+        that is refused; EnvironmentTrouble for what the machine refuses."""
+        self._folder.mkdir(parents=True, mode=0o700)
+        started_us = self._clock.boot_us()
+        host = self._new_host()
+        with host:
+            host.server.do(lambda: host.server.points.listen(self._passes.append))
+            self._run_id = host.start_armed(self._start_order(), self._arms)
+            late = self._watch(host)
+            self._probe(host)
+            unreached = self._unreached()
+        taken_us = self._clock.boot_us() - self._clock.skew_us - started_us
+        self._drain()
+        return self._outcome(late, unreached, taken_us / 1_000_000)
+
+    # --- the start --------------------------------------------------------------------------------------------
+
+    def _new_host(self) -> Host:
+        environment = dict(self._bench.environment)
+        for name, given in self._config.upstream.items():
+            options = parse_options(given, f"{self._scenario.place('upstream', name)}: upstream {name}")
+            self._ledgers[name] = self._folder / f"{name}.jsonl"
+            upstream = self._bench.upstream(name, self._ledgers[name], options)
+            environment[environment_variable(name)] = upstream.url
+        environment |= self._scenario.environment
+        if (recorded := self._scenario.rehearsal()) is not None:
+            environment[REHEARSAL_VARIABLE] = str(recorded)
+        voice = Voice(entries=self._news.put, agent_said=lambda pid, line: self._hear(line), trouble=self._hear)
+        # No spare: a trial waits for its own processes only, and a fork is as quick as a handover.
+        return Host(
+            self._config, clock=self._clock, voice=voice, environment=environment, spare=0, forks=self._bench.forks
+        )
+
+    def _hear(self, line: str) -> None:
+        if len(self._said) < SAID_LINES:
+            self._said.append(line)
+
+    def _start_order(self) -> Order:
+        scenario = self._scenario
+        args = {"agent": scenario.agent, "input": scenario.input, "key": None}
+        return Order("start", None, args, ACTOR, scenario.name)
+
+    def _arms(self, run_id: str) -> list[Arm]:
+        holds = [order.hold(run_id) for order in self._scenario.orders if order.moment is Moment.POINT]
+        return [*(kill.arm(run_id) for kill in self._scenario.kill), *holds]
+
+    # --- watching ---------------------------------------------------------------------------------------------
+
+    def _watch(self, host: Host) -> str:
+        """Until the run has come to rest and everything scripted has happened. Returns why it has not, in time."""
+        deadline = self._real_us() + self._scenario.within_us
+        while not self._at_rest(host):
+            if self._real_us() > deadline:
+                return self._lateness(host)
+            self._take(POLL_SECONDS)
+            host.check()
+            self._place_due(host)
+        self._bury(host)
+        return ""
+
+    def _real_us(self) -> int:
+        return self._clock.boot_us() - self._clock.skew_us
+
+    def _take(self, seconds: float) -> None:
+        """The next news, or none within so many seconds."""
+        with contextlib.suppress(queue.Empty):
+            for entry in self._news.get(timeout=seconds):
+                self._note(entry)
+            self._news_us = self._real_us()
+
+    def _drain(self) -> None:
+        while not self._news.empty():
+            self._take(0)
+
+    def _note(self, entry: Entry) -> None:
+        self._entries.append(entry)
+        event = entry.event
+        self._seen[event.kind] += 1
+        if isinstance(event, WorkerStarted):
+            self._nonces.add(event.nonce)
+        elif isinstance(event, WorkerDied):
+            self._open_deaths.discard(event.pid)
+        elif isinstance(event, PointReached):
+            if event.death in (Death.KILL, Death.TERM):
+                self._open_deaths.add(event.pid)
+            if event.death == Death.HOLD:
+                self._points[event.point] += 1
+        elif isinstance(event, RunStarted):
+            self._seen[RunStatus.RUNNABLE] += 1
+        elif isinstance(event, LeaseGranted):
+            self._move(RunStatus.RUNNING)
+        elif isinstance(event, RunMoved):
+            self._move(RunStatus(event.status))
+
+    def _move(self, status: RunStatus) -> None:
+        self._status = status
+        self._seen[status] += 1
+
+    def _at_rest(self, host: Host) -> bool:
+        """Nothing moves any more, and nothing is to be ordered; or what an order waits for will not come."""
+        if not self._news.empty() or not self._rests(host):
+            return False
+        return not (self._waiting and self._strict) or self._real_us() - self._news_us > QUIET_US
+
+    def _rests(self, host: Host) -> bool:
+        """The run moves no more, unless somebody orders it."""
+        if self._status in RUN_ENDS:
+            return True
+        if self._status is RunStatus.STUCK and not self._person:
+            return True
+        wanted = self._scenario.expect.status
+        return self._status is RunStatus.WAITING and wanted is RunStatus.WAITING and not host.arms()
+
+    def _bury(self, host: Host) -> None:
+        """The run is at its end: whoever was killed there is dead, whatever point is there has been passed."""
+        deadline = self._real_us() + BURIAL_US
+        host.server.do(lambda: None)  # what the server does after its last commit is done
+        self._drain()
+        while self._open_deaths and self._real_us() < deadline:
+            self._take(POLL_SECONDS)
+
+    def _lateness(self, host: Host) -> str:
+        limit = f"within {self._scenario.within_us / 1_000_000:g} s"
+        words = f"; {host.broken}" if host.broken else ""
+        last = f"; the last that it said: {self._said[-1]}" if self._said else ""
+        return f"{self._run_id} did not come to rest {limit}: it is {self._status}{words}{last}"
+
+    def _unreached(self) -> tuple[int, ...]:
+        """What is armed for a run goes with its end, so its passes tell: each deals one death, to the first in line."""
+        arms = [kill.arm(self._run_id) for kill in self._scenario.kill]
+        counts = [0] * len(arms)
+        for passed in self._passes:
+            for number, arm in enumerate(arms):
+                here = arm.point.name == passed.point
+                if counts[number] == arm.nth or not here:
+                    continue
+                counts[number] += arm.matches(passed.run_id, passed.tool, passed.decision_index)
+                if counts[number] == arm.nth:
+                    break
+        return tuple(number for number, arm in enumerate(arms) if counts[number] < arm.nth)
+
+    # --- orders -----------------------------------------------------------------------------------------------
+
+    def _place_due(self, host: Host) -> None:
+        while self._waiting and self._is_due(self._waiting[0]) and self._may(host, self._waiting[0]):
+            self._place(host, self._waiting.pop(0))
+        if not self._news.empty():
+            return
+        if self._person and self._status is RunStatus.STUCK and not (self._waiting and self._strict):
+            self._decide(host)
+        if self._scenario.timers is Timers.SKIPPED and self._status is RunStatus.WAITING:
+            self._skip_timer(host)
+
+    def _is_due(self, order: ScriptedOrder) -> bool:
+        if order.moment is Moment.POINT:
+            return self._points[order.on] > 0
+        return self._seen[order.on] >= order.nth
+
+    def _may(self, host: Host, order: ScriptedOrder) -> bool:
+        """Time is put forward only while nobody awake drives the run: it would lose its lease for nothing."""
+        if order.do is not Verb.ADVANCE:
+            return True
+        peers = list(host.server.peers.values())
+        return not any((peer.drives or peer.hooks) and not peer.frozen for peer in peers)
+
+    def _place(self, host: Host, order: ScriptedOrder) -> None:
+        self._news_us = self._real_us()
+        if order.do is Verb.ADVANCE:
+            assert order.by_us is not None
+            self._advance(host, order.by_us)
+        elif order.do is Verb.THAW:
+            host.order(Order("thaw", None, {}, ACTOR, order.reason))
+            self._await_zombie()
+        elif order.do in (Verb.KILL, Verb.FREEZE):
+            args = {"signal": "STOP" if order.do is Verb.FREEZE else "KILL"}
+            host.order(Order("kill", self._run_id, args, ACTOR, order.reason))
+        elif order.do is Verb.RESOLVE:
+            self._resolve(host, order)
+        else:
+            host.order(Order(str(order.do), self._run_id, {}, ACTOR, order.reason))
+        if order.moment is Moment.POINT:
+            self._points[order.on] -= 1
+            steps = host.server.points.steps
+            host.server.do(lambda: steps.go(self._run_id))
+
+    def _advance(self, host: Host, by_us: int) -> None:
+        self._clock.advance(by_us / 1_000_000)
+        self._advances.append((format_us(self._clock.wall_us() - self._clock.skew_us), self._clock.skew_us))
+        host.wake()
+
+    def _resolve(self, host: Host, order: ScriptedOrder) -> None:
+        result = order.result if order.how is How.CONFIRM else None
+        args = {"key": self._key_of(host, order), "how": str(order.how), "result": result}
+        host.order(Order("resolve", self._run_id, args, ACTOR, order.reason or "as the scenario says"))
+
+    def _key_of(self, host: Host, order: ScriptedOrder) -> str:
+        """Raises UsageError if what is to be resolved is not there."""
+        if isinstance(order.key, str):
+            return f"{self._run_id}/{order.key}"
+        with open_reader(self._config.journal) as reader:
+            needs = [need for need in reader.needs() if need.key and need.tool == order.tool]
+        if not needs:
+            raise UsageError(f"nothing of {order.tool} waits for a person")
+        return needs[0].key
+
+    def _await_zombie(self) -> None:
+        """A thawed worker writes on, and is refused; one that had nothing to write says nothing."""
+        refused, deadline = self._seen["write_refused"], self._real_us() + ZOMBIE_US
+        while self._seen["write_refused"] == refused and self._real_us() < deadline:
+            self._take(POLL_SECONDS)
+
+    def _decide(self, host: Host) -> None:
+        assert self._prover is not None
+        with open_reader(self._config.journal) as reader:
+            dump, needs = reader.dump(self._run_id), reader.needs()
+        if dump.run.status != RunStatus.STUCK:
+            return
+        decided = self._prover.decide(dump, needs, self._acts())
+        self._person = bool(decided)  # nothing that anybody could do: it stays STUCK
+        for order in decided:
+            self._as_person.append(order)
+            self._place(host, order)
+
+    def _skip_timer(self, host: Host) -> None:
+        """Nothing but a timer is waited for: it is time."""
+        if any(peer.drives or peer.hooks for peer in list(host.server.peers.values()) if not peer.frozen):
+            return
+        with open_reader(self._config.journal) as reader:
+            dump = reader.dump(self._run_id)
+        due = [timer.fire_us for timer in dump.timers if timer.status == TimerStatus.SET]
+        if due and dump.run.status == RunStatus.WAITING and all(effect.ended_us for effect in dump.effects):
+            self._advance(host, max(0, min(due) - self._clock.wall_us()))
+
+    def _probe(self, host: Host) -> None:
+        """Look-ups that did not find what was there are asked once more, for a proof."""
+        if self._prover is None or not self._run_id:
+            return
+        self._drain()
+        for absent in false_absents(self._entries, self._acts()):
+            with open_reader(self._config.journal) as reader:
+                later = ask_again(host, self._clock, reader.dump(self._run_id), absent)
+            self._absents.append(replace(absent, seen_after_us=None if later is None else absent.age_us + later))
+
+    # --- the end ----------------------------------------------------------------------------------------------
+
+    def _acts(self) -> Acts:
+        """By the trial's clock: a stand-in's own is never put forward."""
+        return {name: tuple(map(self._in_time, read_ledger(ledger))) for name, ledger in self._ledgers.items()}
+
+    def _in_time(self, act: Act) -> Act:
+        skew_us = max((skew_us for since, skew_us in self._advances if since <= act.at), default=0)
+        return replace(act, at=format_us(us_of(act.at) + skew_us)) if skew_us else act
+
+    def _outcome(self, late: str, unreached: tuple[int, ...], seconds: float) -> Outcome:
+        journal = self._config.journal
+        acts = self._acts()
+        dump, lines = None, list[ContractLine]()
+        with contextlib.suppress(JournalMissing), open_reader(journal) as reader:
+            with contextlib.suppress(NotFound):
+                dump = reader.dump(self._run_id)
+            for name, ledger in self._ledgers.items():
+                counted = ContractCount(name, ledger)
+                line = counted.refresh(reader)
+                while line.holds is None and counted.readable:
+                    line = counted.refresh(reader)
+                lines.append(line)
+        found = [finding for finding in examine(journal).findings if finding.severity is Severity.ERROR]
+        return Outcome(
+            run_id=self._run_id,
+            dump=dump,
+            entries=tuple(self._entries),
+            acts=acts,
+            contract=tuple(lines),
+            surplus=tuple(key for line in lines for key in line.offenders if _acts_of(acts, key) > 0),
+            missing=tuple(key for line in lines for key in line.offenders if _acts_of(acts, key) == 0),
+            findings=tuple(finding.what for finding in found),
+            passes=tuple(self._passes),
+            unreached=unreached,
+            unplaced=tuple(range(len(self._scenario.orders) - len(self._waiting), len(self._scenario.orders))),
+            as_person=tuple(self._as_person),
+            absents=tuple(self._absents),
+            late=late,
+            orphans=tuple(carriers(*self._nonces) or ()) if self._nonces else (),
+            said=tuple(self._said),
+            seconds=seconds,
+            folder=self._folder,
+        )
+
+
+def _acts_of(acts: Acts, key: str) -> int:
+    return sum(act.key == key and not act.undone for found in acts.values() for act in found)
+
+
+def play(
+    scenario: Scenario, config: Config, bench: Bench, folder: Path, *, prover: Prover | None = None
+) -> Outcome | str:
+    """The outcome, or in one line why the trial could not be played."""
+    try:
+        return Trial(scenario, config, bench, folder, prover=prover).run()
+    except TapeError as error:
+        return one_line(error)

@@ -1,0 +1,10 @@
+"""Cannot be loaded."""
+
+import tape
+
+LIMIT = int("many")
+
+
+@tape.agent
+async def agent(run: tape.Run, amount: int) -> str:
+    return "never"

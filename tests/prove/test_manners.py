@@ -1,0 +1,57 @@
+"""Correct agents of many shapes: none of them is accused of anything."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.prove.conftest import Prove, assert_acquitted
+
+pytestmark = pytest.mark.slow
+
+
+def test_several_tools_at_a_time(prove: Prove) -> None:
+    """Two of them send no key and are open at the same time, at the same collection."""
+    assert_acquitted(prove("manners", "crowd")["crowd"], batches=True)
+
+
+def test_outbox_with_a_second_death(prove: Prove) -> None:
+    proof = prove("manners", "post_office", pairs=True)["post_office"]
+    assert_acquitted(proof)
+    second = {result["cell"]["second"]["point"] for result in proof["results"] if result["cell"]["second"]}
+    assert {"dispatch.started", "dispatch.acted"} <= second | {place["point"] for place in proof["boundaries"]}
+
+
+def test_what_is_undone(prove: Prove) -> None:
+    """A run that fails undoes its acts; an act that nobody can look up is undone. Both leave nothing behind."""
+    proofs = prove("manners", "regretful", "undoing")
+    assert_acquitted(proofs["regretful"])
+    assert proofs["regretful"]["status"] == "FAILED"
+    assert {result["acts"] for result in proofs["regretful"]["results"]} == {1}
+    assert_acquitted(proofs["undoing"])
+    undone = [result for result in proofs["undoing"]["results"] if "compensated" in result["resolutions"]]
+    assert undone and all(result["acts"] == 0 for result in undone)
+
+
+def test_what_only_a_person_knows(prove: Prove) -> None:
+    proof = prove("manners", "asking")["asking"]
+    assert_acquitted(proof)
+    asked = {result["label"] for result in proof["results"] if result["mark"] == "person"}
+    assert asked == {f"effect.{what} shout {death}" for what in ("begun", "acted") for death in ("KILL", "STOP")}
+    assert all(result["acts"] == 1 for result in proof["results"])
+
+
+def test_pauses_of_hours_and_chance_from_the_tape(prove: Prove) -> None:
+    proof = prove("manners", "patient")["patient"]
+    assert_acquitted(proof)
+    assert {"timer.set", "at:before-reminder"} <= {place["point"] for place in proof["boundaries"]}
+
+
+def test_a_long_run(prove: Prove) -> None:
+    assert_acquitted(prove("manners", "long", input=6)["long"])
+
+
+def test_a_model_that_answers_otherwise_each_time(prove: Prove) -> None:
+    """How much is done is its decision: not all places come again, and nobody is convicted for that."""
+    proof = prove("manners", "moody")["moody"]
+    assert proof["holds"], [cause["sentence"] for cause in proof["causes"]]
+    assert proof["marks"]["holds"] >= 20
