@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from textual.message import Message
 
-from tape.tui.messages import Act
+from tape.tui.messages import Act, ProofWanted
 from tape.tui.scene import View
 
 Post = Callable[[Message], Any]
@@ -28,10 +28,18 @@ class Backstage(Protocol):
         """Has an act done; `ActDone` says how it went."""
         ...
 
+    def prove(self, wanted: ProofWanted) -> None:
+        """Starts a proof in a process of its own; what it says comes as `ProofTold`, its end as `ProofEnded`."""
+        ...
+
+    def stop_proof(self) -> None:
+        """Asks the proof that is under way to end."""
+        ...
+
     def living(self) -> int:
         """How many runs are being driven now."""
         ...
 
     def stop(self, *, drain: bool) -> None:
-        """Ends the service; returns when it has ended. With `drain` agents finish their boundary first."""
+        """Ends a proof and the service; returns when both have ended. With `drain` agents finish their boundary."""
         ...

@@ -13,7 +13,7 @@ from tape.core.kernel.errors import EnvironmentTrouble, TapeError, one_line
 from tape.core.marks import Style
 from tape.tui.backstage import Post
 from tape.tui.choices import Choices
-from tape.tui.messages import Act, ActDone, Ended, Said
+from tape.tui.messages import Act, ActDone, Ended, ProofWanted, Said
 from tape.tui.scene import Phase, Scene, Source, View
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tape.lab.service import Service
     from tape.reactors.host import Host
     from tape.tui.feed.feed import Feed
+    from tape.tui.proving import Proving
 
 SAME_TROUBLE_US = 10_000_000
 DRAIN_SECONDS = 5.0
@@ -45,6 +46,7 @@ class Live:
         self._failure = ""
         self._last_trouble = ("", -SAME_TROUBLE_US)
         self._stopping = False
+        self._proving: Proving | None = None
         self.own_points: tuple[str, ...] = ()
         self.start_error: TapeError | None = None
         self._thread = threading.Thread(target=self._run, name="service", daemon=True)
@@ -63,18 +65,31 @@ class Live:
     def act(self, act: Act) -> None:
         self._jobs.put(lambda: self._do(act))
 
+    def prove(self, wanted: ProofWanted) -> None:
+        from tape.tui.proving import Proving, prove_command
+
+        self.stop_proof()
+        self._proving = Proving(wanted.number, prove_command(wanted), self._config.root, self._post)
+        self._proving.start()
+
+    def stop_proof(self) -> None:
+        if self._proving is not None:
+            self._proving.stop()
+
     def living(self) -> int:
         host = self.host
         return sum(1 for peer in list(host.server.peers.values()) if peer.drives) if host is not None else 0
 
     def stop(self, *, drain: bool) -> None:
         self._stopping = True
-        if not self._thread.is_alive():
-            return
-        if drain and self.host is not None:
-            self.host.drain(DRAIN_SECONDS)
-        self._jobs.put(None)
-        self._thread.join()
+        self.stop_proof()
+        if self._thread.is_alive():
+            if drain and self.host is not None:
+                self.host.drain(DRAIN_SECONDS)
+            self._jobs.put(None)
+            self._thread.join()
+        if self._proving is not None:
+            self._proving.join()
 
     # --- what the feed asks -------------------------------------------------------------------------------------
 

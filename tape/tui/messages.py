@@ -53,6 +53,33 @@ class ActDone(Message):
         super().__init__()
 
 
+@dataclass(frozen=True, slots=True)
+class ProofWanted:
+    """A proof to be started; `agent` is None where the project has not named any. `number` tells it from others;
+    `pairs`: with a second death during each recovery."""
+
+    number: int
+    agent: str | None
+    value: Any
+    pairs: bool = False
+
+
+class ProofTold(Message):
+    """A line of `tape prove --events`."""
+
+    def __init__(self, number: int, line: str) -> None:
+        self.number, self.line = number, line
+        super().__init__()
+
+
+class ProofEnded(Message):
+    """Its process is gone. `last_words` is the last line of its standard error, safe or not."""
+
+    def __init__(self, number: int, code: int, last_words: str) -> None:
+        self.number, self.code, self.last_words = number, code, last_words
+        super().__init__()
+
+
 class Said(Message):
     """A word in the last line: the code was reloaded, a file was written."""
 

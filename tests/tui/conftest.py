@@ -20,8 +20,10 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
 
 
 @pytest.fixture
-def stage(recorded: Recorded, tmp_path: Path) -> Stage:
-    return stage_of(recorded, tmp_path)
+def stage(recorded: Recorded, tmp_path: Path) -> Iterator[Stage]:
+    made = stage_of(recorded, tmp_path)
+    yield made
+    made.stop(drain=False)
 
 
 @pytest.fixture

@@ -6,8 +6,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -29,8 +32,9 @@ from tape.reactors.host import ReactorState
 from tape.tui.app import Console
 from tape.tui.choices import Choices
 from tape.tui.feed.feed import Feed
-from tape.tui.messages import Act, ActDone, SceneReady
+from tape.tui.messages import Act, ActDone, ProofWanted, SceneReady
 from tape.tui.pane import Pane
+from tape.tui.proving import Proving
 from tape.tui.scene import Phase, Scene, Source, Strip, View
 from tape.tui.screens.main import MainScreen
 from tests.tui.stories import Stories
@@ -114,6 +118,9 @@ class Stage:
         self.views: list[View] = []
         self.scenes: list[Scene] = []
         self.refuses = ""
+        self.proofs: list[ProofWanted] = []
+        self.proof_lines: list[str] = []
+        self.provings: list[Proving] = []
         self.words: list[dict[str, Any]] = []
         self.edit: Edit = lambda scene: scene
         self.first = Scene(
@@ -162,11 +169,28 @@ class Stage:
         self._post(ActDone(act, ok=True, text=act.told, result=result))
         self.turn()
 
+    def prove(self, wanted: ProofWanted) -> None:
+        """A child that says `proof_lines` (proof_child.py)."""
+        self.proofs.append(wanted)
+        lines = self.folder / f"proof-{wanted.number}"
+        lines.write_text("\n".join(self.proof_lines), "utf-8")
+        child = str(Path(__file__).parent / "proof_child.py")
+        command = [sys.executable, "-I", "-S", child, str(lines)]
+        self.provings.append(Proving(wanted.number, command, self.folder, self._post))
+        self.provings[-1].start()
+
+    def stop_proof(self) -> None:
+        if self.provings:
+            self.provings[-1].stop()
+
     def living(self) -> int:
         return sum(1 for peer in self.host.server.peers.values() if peer.drives)
 
     def stop(self, *, drain: bool) -> None:
         del drain
+        for proving in self.provings:
+            proving.stop()
+            proving.join()
 
     # --- what a test does ---------------------------------------------------------------------------------------
 
@@ -177,6 +201,14 @@ class Stage:
     def tick(self, seconds: float = 1.0) -> None:
         self.clock.advance(seconds)
         self.turn()
+
+    def gate(self, name: str = "gate") -> str:
+        """A line at which the recorded proof holds until `open_gate`."""
+        os.mkfifo(self.folder / name)
+        return f"@wait {self.folder / name}"
+
+    def open_gate(self, name: str = "gate") -> None:
+        (self.folder / name).write_text("on")
 
     def say(self, text: str, *, who: str = "agent 12352", source: Source = Source.AGENT, wrong: bool = False) -> None:
         self.feed.say(source, who, text, Style.ERROR if wrong else Style.PLAIN)
@@ -242,6 +274,14 @@ class Seat:
 
     async def tick(self, seconds: float = 1.0) -> None:
         self.stage.tick(seconds)
+        await self.pilot.pause()
+
+    async def until(self, done: Callable[[], object], what: str, seconds: float = 20.0) -> None:
+        """Lets the screen go on until it is so."""
+        deadline = time.monotonic() + seconds
+        while not done():
+            assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}\n{self.text()}"
+            await self.pilot.pause(0.005)
         await self.pilot.pause()
 
     async def choose(self, story: str) -> None:

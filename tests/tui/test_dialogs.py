@@ -642,7 +642,7 @@ async def test_q_asks_while_agents_live(stage: Stage, keys: tuple[str, ...], end
 # --- all of them --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("key", ["r", "C", "s", "i", "q"])
+@pytest.mark.parametrize("key", ["r", "a", "C", "s", "i", "q"])
 @pytest.mark.parametrize("ascii", [False, True])
 async def test_each_dialog_fits_80_by_24_and_is_at_most_76_wide(stage: Stage, key: str, ascii: bool) -> None:
     async with stage.console((80, 24), ascii=ascii) as seat:

@@ -79,6 +79,7 @@ class CrashPane(Pane):
         self.good: bool | None = None
         self.stop: Stop | None = None
         self.compact = False
+        self.proof: Span | None = None
         self._step = -1
         self._kill: tuple[int, int, int] | None = None
 
@@ -106,6 +107,11 @@ class CrashPane(Pane):
         self.verdict = verdict
         self.redraw()
 
+    def tell_proof(self, proof: Span | None) -> None:
+        """What came of the last proof, or how far it is."""
+        self.proof = proof
+        self.redraw()
+
     def lines_needed(self, width: int) -> int:
         """How many lines it takes at this width of the screen, whatever happens: a pane that grows under the hand moves
         the button that was aimed at."""
@@ -118,11 +124,18 @@ class CrashPane(Pane):
         return len(rows) + expect + verdict + 1
 
     def info(self) -> Row:
+        """The last proof, and the keys that fit beside it."""
         told: Row = (
             (("v", Ink.KEY), (" verdict  ", Ink.MUTED), ("R", Ink.KEY), (" again  ", Ink.MUTED)) if self.told else ()
         )
         keys: Row = (("space", Ink.KEY), (" arms  ", Ink.MUTED), ("t", Ink.KEY), (" runs to it  ", Ink.MUTED))
-        return (*told, *keys, ("X", Ink.KEY), (f" {DEATH_NAMES[self.death]}", Ink.ACCENT))
+        death: Row = (("X", Ink.KEY), (f" {DEATH_NAMES[self.death]}", Ink.ACCENT))
+        if self.proof is None:
+            return (*told, *keys, *death)
+        proof: Row = (self.proof, ("  ", Ink.MUTED), ("a", Ink.KEY), (" opens  ", Ink.MUTED))
+        room = self.size.width - len(f"╭─ {self.number} {self.title()}  ─╮") - 1
+        fitting = ((*proof, *told, *keys, *death), (*proof, *keys, *death), (*proof, *death))
+        return next((row for row in fitting if width_of(row) <= room), proof)
 
     def count(self) -> int:
         return len(self._lines(self.inner_width))

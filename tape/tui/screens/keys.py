@@ -42,6 +42,7 @@ BINDINGS: tuple[Binding, ...] = (
     _key("X", "death", "choose the kind of death", "death"),
     _key("T", "thaw", "thaw frozen agents", "thaw"),
     _key("R", "repeat", "the same again on a fresh run", "repeat"),
+    _key("a", "prove", "prove: kill this agent at every boundary", "prove"),
     _key("question_mark,f1", "help", "keys, signs, tour", "help"),
     _key("equals_sign", "compare", "compare two runs", "compare"),
     _key("y", "copy", "copy to the terminal's clipboard", "copy"),
@@ -64,7 +65,7 @@ _LINES = {
     "log": "l next tab, f follow, enter detail, z zoom, ? help",
     "detail": "y copy, e export, esc back, z zoom, ? help",
     "filter": "enter filters, esc leaves, state: stuck open ended, agent: effect: since:10m",
-    "crash": "space arm, t run to it, X death, K kill, v verdict, R again, r run",
+    "crash": "space arm, t run to it, X death, K kill, a prove all, v verdict, R again",
 }
 _ELSEWHERE = "K kill, x crash points, r run, enter detail, z zoom, ? help"
 _STOPPED = "n next, c go on, K kill here, x crash points, z zoom, ? help"

@@ -35,6 +35,7 @@ from tape.tui.screens.asking import Asking
 from tape.tui.screens.helping import Helping
 from tape.tui.screens.keys import BINDINGS, keys_for
 from tape.tui.screens.looking import Looking
+from tape.tui.screens.proofs import Proofs
 from tape.tui.screens.text_field import TextField
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 TWICE_WITHIN_US = 2_000_000
 
 
-class MainScreen(Asking, Helping, Looking, Screen[None]):
+class MainScreen(Asking, Helping, Looking, Proofs, Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [*cast("list[BindingType]", BINDINGS)]
 
     def __init__(self, backstage: Backstage, clock: Clock, scene: Scene, choices: Choices) -> None:
@@ -111,6 +112,7 @@ class MainScreen(Asking, Helping, Looking, Screen[None]):
             self._arrange_crash()
             self.show_keys()
             self.watch_scene(scene)
+            self.watch_proof(scene.boot_us)
             self.show_in_front(scene)
         run = self.runs.run
         if run is not None and run.id != self.view.run_id and self.runs.following:

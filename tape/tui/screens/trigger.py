@@ -38,6 +38,8 @@ class Trigger:
 class TriggerScreen(Dialog[Trigger]):
     """Answers with the run that is wanted. `remembered` are the last inputs by agent, the newest last."""
 
+    verb: ClassVar[str] = "Run"
+    hint: ClassVar[str] = HINT
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "start", "start", show=False, priority=True, id="dialog-start")
     ]
@@ -54,15 +56,26 @@ class TriggerScreen(Dialog[Trigger]):
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="dialog", can_focus=False) as box:
-            box.border_title = Content(f"Run {show(self.agent or '', 60)}".rstrip())
+            box.border_title = Content(f"{self.verb} {show(self.agent or '', 60)}".rstrip())
+            if says := self.says():
+                yield Static(says, markup=False, classes="says")
             if len(self._agents) > 1:
                 names = [show(name, 40) for name in self._agents]
                 yield Question("agent", Choice(names, self._agents.index(cast(str, self.agent))), id="agent")
             yield Vertical(*self._questions(), id="form", classes=self._density)
-            yield Static(HINT, markup=False, classes="hint")
+            yield from self.more()
+            yield Static(self.hint, markup=False, classes="hint", id="dialog-hint")
 
     def begin(self) -> None:
         self._focus_form()
+
+    def says(self) -> str:
+        """What stands above the questions."""
+        return ""
+
+    def more(self) -> ComposeResult:
+        """Questions after those of the form."""
+        return ()
 
     @property
     def _density(self) -> str:
@@ -143,7 +156,7 @@ class TriggerScreen(Dialog[Trigger]):
 
     async def _build(self) -> None:
         self.form = self._form()
-        self.query_one(".dialog").border_title = Content(f"Run {show(self.agent or '', 60)}")
+        self.query_one(".dialog").border_title = Content(f"{self.verb} {show(self.agent or '', 60)}")
         box = self.query_one("#form")
         await box.remove_children()
         await box.mount(*self._questions())
