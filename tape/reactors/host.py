@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import socket
 import sys
 import threading
@@ -26,54 +25,26 @@ from tape.core.kernel.errors import (
     UsageError,
     one_line,
 )
-from tape.core.kernel.events import (
-    Attached,
-    Charge,
-    Decision,
-    EffectBegun,
-    EffectEnded,
-    Entry,
-    Event,
-    ModelAsked,
-    Sample,
-    ServerStarted,
-    TimerSet,
-    WorkerMoved,
-)
-from tape.core.kernel.lifecycle import WorkerStatus
+from tape.core.kernel.events import Entry, ServerStarted
 from tape.core.kernel.points import Arm, Stop
-from tape.core.kernel.policy import Backoff
-from tape.core.kernel.resolution import Dispatch
-from tape.core.kernel.resolution import Writer as By
 from tape.core.server import acts
 from tape.core.server.orders import NEEDS_SERVER, Lock, Order, journal_verb, operator_name, socket_path
-from tape.core.server.peers import WorkerPeer
 from tape.core.server.server import Server, ServerPolicy
 from tape.core.server.spawning import Forks, Launch
-from tape.core.server.supervisor import Notices, Supervisor, end_carriers
+from tape.core.server.supervisor import Supervisor, end_carriers
 from tape.core.wire import Frame
 from tape.reactors.compensation import Compensation
 from tape.reactors.outbox import Outbox
-from tape.reactors.reactor import Desk, Reactor
+from tape.reactors.pool import Pool
+from tape.reactors.reactor import Desk, Reactor, may_make_work
 from tape.reactors.reconciler import Reconciler
 from tape.reactors.recovery import Recovery, void
 from tape.reactors.timers import Timers
-from tape.reactors.turnover import Seen, Step, Turnover
+from tape.reactors.voice import Voice
 
 PERIOD_SECONDS = 0.05
-LOAD_BACKOFF = Backoff(first_us=500_000, cap_us=30_000_000)
-EARLY_DEATHS_LIMIT = 5
 FOREVER = 1 << 62
-
-
-@dataclass(frozen=True, slots=True)
-class Voice:
-    """Whom the host tells what happens outside the journal, from threads of its own."""
-
-    entries: Callable[[list[Entry]], None] = lambda entries: None
-    agent_said: Callable[[int, str], None] = lambda pid, line: None
-    trouble: Callable[[str], None] = lambda line: None
-    reloaded: Callable[[str], None] = lambda what: None
+__all__ = ["Host", "ReactorState", "Voice"]
 
 
 @dataclass(slots=True)
@@ -111,28 +82,16 @@ class Host:
         self.clock = clock or SystemClock()
         self.voice = voice or Voice()
         self.environment = dict(environment or {})
-        self.spare = spare
         self._forks = forks
         self.states: dict[str, ReactorState] = {}
         self._lock = Lock(config.journal)
         self._own_lock = contextlib.ExitStack()
         self._wake = threading.Event()
         self._stopping = False
-        self._draining = False
-        self._failed: set[int] = set()
-        self._failed_loads = 0
-        self._hold_until_us = 0
-        self._was_ready = False
-        self._early_deaths = 0
-        self._said = ""
-        self._patient = patient
-        self._turnover = Turnover(self.clock, int(drain_seconds * 1_000_000))
-        self._reload_why = ""
-        self._pool_lock = threading.Lock()
-        self.load_error: str | None = None
-        self.broken: str | None = None
+        self.pool = Pool(
+            config, self.clock, self.voice, self._wake.set, spare=spare, patient=patient, drain_seconds=drain_seconds
+        )
         self.fatal: Exception | None = None
-        self._started = threading.Event()
 
     # --- life -------------------------------------------------------------------------------------------------
 
@@ -182,11 +141,11 @@ class Host:
         self.server = Server(self.writer, socket_path(config.journal), clock, policy, self._operator)
         self.server.on_entries.append(self._on_entries)
         self.server.on_trouble = self.voice.trouble
-        self.server.on_failed_load = self._on_failed_load
+        self.supervisor = Supervisor(self._launch(), self.pool.notices(), clock, self._forks)
+        self.server.points.ender = acts.SupervisedEnder(self.supervisor)
+        self.pool.open(self.server, self.supervisor)
         self.server.run()
         self.work = Work(config.journal)
-        self.supervisor = Supervisor(self._launch(), self._notices(), clock, self._forks)
-        self.server.points.ender = acts.SupervisedEnder(self.supervisor)
         self.supervisor.run()
         self._adopt()
         self.desk = self._desk()
@@ -198,7 +157,7 @@ class Host:
             Compensation(self.desk),
         ]
         self.states = {reactor.name: ReactorState(reactor.name) for reactor in reactors}
-        self._fill_pool()
+        self.pool.fill()
         self._thread = threading.Thread(target=self._loop, args=(reactors,), name="reactors", daemon=True)
         self._thread.start()
 
@@ -229,7 +188,7 @@ class Host:
         return Desk(
             clock=self.clock,
             work=self.work,
-            pool=_Pool(self),
+            pool=self.pool,
             call=self.server.call,
             lease=config.lease,
             recovery=config.recovery,
@@ -253,31 +212,15 @@ class Host:
             },
         )
 
-    def _notices(self) -> Notices:
-        host = socket.gethostname()
-        return Notices(
-            started=lambda nonce, pid, ticks: self._worker_started(nonce, pid, ticks, host),
-            died=self._worker_died,
-            said=self._agent_said,
-        )
-
     def drain(self, seconds: float) -> None:
         """Lets every agent finish its boundary and give its leases back, and starts none; returns when all have ended,
         or after so many seconds. For the moment before `stop`."""
-        with self._pool_lock:
-            self._draining = True
-        peers = list(self.server.peers.values())
-        with contextlib.suppress(EnvironmentTrouble):  # the server has ended: there is nothing to give back to
-            self.server.do(lambda: _let_go(peers))
-        for peer in peers:
-            self.supervisor.kill(peer.number, "drained before the end", signal.SIGTERM)
-        deadline = self.clock.boot_us() + int(seconds * 1_000_000)
-        while self.supervisor.count() and self.clock.boot_us() < deadline:
-            self.clock.sleep(0.02)
+        self.pool.drain(seconds)
 
     def stop(self) -> None:
         """Ends the agents hard, then the reactors, the server, the journal. The next start recovers."""
         self._stopping = True
+        self.pool.close()
         self._wake.set()
         self._thread.join()
         self.supervisor.stop()
@@ -290,113 +233,23 @@ class Host:
 
     def reload(self, why: str = "the code has changed") -> None:
         """Replaces every agent process by one that loads the code anew; returns at once. Any thread, at any time, as
-        often as one likes.
+        often as one likes. `why` is what the journal says of the deaths of the old ones."""
+        self.pool.reload(why)
 
-        The old ones get nothing new. Those that drive runs finish their boundary and give their leases back, those
-        that run hooks finish them; `turnover` says who is ended how. `why` is what the journal says of their deaths.
-        """
-        with self._pool_lock:
-            self._turnover.reload()
-            self._reload_why = why
-            self._failed_loads = self._early_deaths = self._hold_until_us = 0
-            self.broken = None
-        self._wake.set()
+    @property
+    def broken(self) -> str | None:
+        """Why the code of now cannot be loaded, while it cannot."""
+        return self.pool.broken
 
-    def _turn_over(self) -> None:
-        """On the reactors' thread: what it promised to a worker is on its way before that worker gets nothing new."""
-        if not self._turnover.old():
-            return
-        peers = {peer.number: peer for peer in list(self.server.peers.values()) if self._turnover.is_old(peer.number)}
-        staying = [peer for peer in peers.values() if not peer.leaving]
-        with contextlib.suppress(EnvironmentTrouble):  # the server has ended: `check` says so
-            if staying:
-                self.server.do(lambda: _let_go(staying))
-        self._fill_pool()
-        seen = [Seen(number, peer.ready, peer.frozen) for number, peer in peers.items()]
-        for worker, step in self._turnover.due(seen):
-            signal_ = signal.SIGTERM if step is Step.DRAIN else signal.SIGKILL
-            self.supervisor.kill(worker, self._reload_why, signal_)
-
-    def _worker_started(self, nonce: str, pid: int, ticks: int, host: str) -> int:
-        order = self._turnover.begin()
-        number = self.server.worker_started(nonce, pid, ticks, self.clock.boot_id, host)
-        self._turnover.name(order, number)
-        return number
-
-    def _worker_died(self, number: int, how: str, proven: bool) -> None:
-        peer = self.server.peers.get(number)
-        if not self._turnover.is_old(number) and number not in self._failed:
-            self._note_early_death(early=peer is not None and not peer.ready, how=how)
-        self._failed.discard(number)
-        self.server.worker_died(number, how, proven)
-        self._turnover.bury(number)
-        self._fill_pool()
-        self._wake.set()
-
-    def _agent_said(self, number: int, pid: int, line: str) -> None:
-        del number
-        self._said = line.strip() or self._said
-        self.voice.agent_said(pid, line)
-
-    def _last_words(self) -> str:
-        modules = ", ".join(dict.fromkeys(target.module for target in self.config.agents.values()))
-        said = f"the last that it said: {self._said}" if self._said else "it said nothing"
-        return f"{said}; look at what {modules} does when it is imported"
-
-    def _note_early_death(self, *, early: bool, how: str) -> None:
-        """Agent processes that end before they are ready, several in a row: no use in starting more. Once one has been
-        ready, a kill from outside says nothing about the project."""
-        if early and self._started.is_set() and how.startswith(("SIGKILL", "SIGTERM")):
-            return
-        self._early_deaths = self._early_deaths + 1 if early and not self._stopping else 0
-        if self._early_deaths >= EARLY_DEATHS_LIMIT:
-            why = f"the agent process ends before it is ready ({how}); {self._last_words()}"
-            self._cannot_load(why, ends=not (self._patient or self._turnover.reloaded))
-
-    def _fill_pool(self) -> None:
-        """As many agent processes as drive runs at once, the warm spare, and one more per worker that is busy with
-        hooks or frozen. Those of the old code do not count."""
-        with self._pool_lock:
-            if (
-                self._stopping
-                or self._draining
-                or self.load_error is not None
-                or self.clock.boot_us() < self._hold_until_us
-            ):
-                return
-            peers = [peer for peer in list(self.server.peers.values()) if not self._turnover.is_old(peer.number)]
-            extra = sum(1 for peer in peers if peer.frozen or (peer.hooks and not peer.drives))
-            wanted = self.config.workers + max(self.spare, 0) + min(extra, 4)
-            for _ in range(wanted - self._turnover.fresh()):
-                self._turnover.ask()
-                self.supervisor.start(anew=self._turnover.reloaded)
-
-    def _on_failed_load(self, worker: int, why: str) -> None:
-        """A project that cannot be loaded ends a start, unless the host is patient. Later (somebody has saved half a
-        file) it is tried again."""
-        self._failed.add(worker)
-        if not self._turnover.is_old(worker):
-            self._cannot_load(why, ends=not (self._patient or self._was_ready))
-
-    def _cannot_load(self, why: str, *, ends: bool) -> None:
-        """The code of now cannot be loaded: told once, and tried again ever more slowly, until it can or changes."""
-        with self._pool_lock:
-            told, self.broken = self.broken, why
-            self._failed_loads += 1
-            self._hold_until_us = self.clock.boot_us() + LOAD_BACKOFF.delay_us(self._failed_loads)
-            if ends and self.load_error is None:
-                self.load_error = why
-        self._started.set()
-        if why != told:
-            self.voice.trouble(why)
+    @property
+    def load_error(self) -> str | None:
+        """Why the project cannot be loaded, if that ends the service."""
+        return self.pool.load_error
 
     def wait_ready(self, seconds: float = 30.0) -> None:
         """Returns when an agent process is ready; if the host is patient, also when none can be: then `broken` says
         why. Raises UsageError if the project cannot be loaded."""
-        if not self._started.wait(seconds):
-            raise EnvironmentTrouble(f"no agent process was ready within {seconds:g} s; {self._last_words()}")
-        if self.load_error is not None:
-            raise UsageError(self.load_error)
+        self.pool.wait_ready(seconds)
 
     def wake(self) -> None:
         """Lets the reactors tick now."""
@@ -405,20 +258,12 @@ class Host:
     # --- entries and orders -----------------------------------------------------------------------------------
 
     def _on_entries(self, entries: list[Entry]) -> None:
-        if not self._started.is_set() and any(peer.ready for peer in self.server.peers.values()):
-            self._started.set()
+        self.pool.look()
         if entries:
             self.voice.entries(entries)
-        if any(self._is_ready_now(entry.event) for entry in entries):
-            self._was_ready, self._failed_loads, self.broken = True, 0, None
-        if not entries or any(_may_make_work(entry.event) for entry in entries):
+        self.pool.note(entries)
+        if not entries or any(may_make_work(entry.event) for entry in entries):
             self._wake.set()
-
-    def _is_ready_now(self, event: Event) -> bool:
-        """Whether an agent process has loaded the code as it is now."""
-        if not isinstance(event, WorkerMoved) or event.status != WorkerStatus.READY:
-            return False
-        return not self._turnover.is_old(event.worker)
 
     def _operator(self, server: Server, frame: Frame) -> Future[dict[str, Any]]:
         """An operator's order on the server's thread."""
@@ -491,9 +336,9 @@ class Host:
                 self._wake.wait(PERIOD_SECONDS)
                 self._wake.clear()
                 for reactor in reactors:
-                    self._turn_over()  # before each: a reload soon gets its turn, whatever the others have to do
+                    self.pool.turn_over()  # before each: a reload soon gets its turn, whatever the others have to do
                     self._tick(reactor)
-                self._fill_pool()
+                self.pool.fill()
         except Exception as error:  # nobody foresaw it: better no reactors than ones that are silently gone
             self.fatal = error
             self.voice.trouble(f"the reactors end: {type(error).__name__}: {one_line(error)}")
@@ -508,53 +353,6 @@ class Host:
             if str(error) != state.last_error:
                 state.last_error = str(error)
                 self.voice.trouble(f"{reactor.name}: {error}")
-
-
-class _Pool:
-    """The server and the supervisor as the reactors' pool."""
-
-    def __init__(self, host: Host) -> None:
-        self._host = host
-
-    def hook_worker(self, *, alone: bool = False) -> int | None:
-        return self._host.server.hook_worker(alone=alone)
-
-    def driver_for(self, *, alone: bool) -> int | None:
-        return self._host.server.driver_for(alone=alone)
-
-    def driving(self) -> int:
-        """A frozen worker takes no slot: its place is filled by another one until it is thawed."""
-        peers = list(self._host.server.peers.values())
-        return sum(len(peer.drives) for peer in peers if not peer.frozen)
-
-    def hook(self, worker: int, what: str, key: str, effect: dict[str, Any], limit_us: int) -> Future[Any]:
-        answer = self._host.server.hook(worker, what, key, effect, limit_us)
-        answer.add_done_callback(lambda _: self._host.wake())
-        return answer
-
-    def end_silent(self, worker: int) -> bool:
-        """Ends a silent worker; False if it is frozen by a drill (then only its lease ends)."""
-        peer = self._host.server.peers.get(worker)
-        if peer is not None and peer.frozen:
-            return False
-        self._host.supervisor.kill(worker, "its lease ran out")
-        return True
-
-
-def _let_go(peers: list[WorkerPeer]) -> None:
-    for peer in peers:
-        peer.leaving = True
-
-
-_PROGRESS = (ModelAsked, Decision, Charge, Sample, TimerSet, Attached)
-
-
-def _may_make_work(event: Event) -> bool:
-    """Whether a reactor may have something to do now. A run's plain progress gives none, and the reactors' queries
-    would only hold it up; their period is the net."""
-    if isinstance(event, EffectBegun):
-        return event.dispatch == Dispatch.OUTBOX
-    return not isinstance(event, _PROGRESS) and not (isinstance(event, EffectEnded) and event.writer == By.AGENT)
 
 
 def _release() -> str:

@@ -12,14 +12,27 @@ from tape.core.journal.claims import check_answer
 from tape.core.journal.transaction import Tx
 from tape.core.journal.work import Work
 from tape.core.kernel.errors import Refused, UsageError
+from tape.core.kernel.events import (
+    Attached,
+    Charge,
+    Decision,
+    EffectBegun,
+    EffectEnded,
+    Event,
+    ModelAsked,
+    Sample,
+    TimerSet,
+)
 from tape.core.kernel.policy import LeasePolicy, RecoveryPolicy
-from tape.core.kernel.resolution import Answer
+from tape.core.kernel.resolution import Answer, Dispatch
+from tape.core.kernel.resolution import Writer as By
 from tape.core.wire import Frame
 
 T = TypeVar("T")
 LOOK_UP_LIMIT_US = 30_000_000
 BODY_LIMIT_US = 600_000_000
 CLAIM_MARGIN_US = 30_000_000
+_PROGRESS = (ModelAsked, Decision, Charge, Sample, TimerSet, Attached)
 
 
 class Reactor(Protocol):
@@ -73,3 +86,11 @@ def answer_of(frame: Frame) -> tuple[Answer, list[Any], str]:
     except (ValueError, UsageError) as wrong:
         return Answer.UNCLEAR, [], str(wrong)
     return said, frame["acts"], frame["why"]
+
+
+def may_make_work(event: Event) -> bool:
+    """Whether a reactor may have something to do now. A run's plain progress gives none, and the reactors' queries
+    would only hold it up; their period is the net."""
+    if isinstance(event, EffectBegun):
+        return event.dispatch == Dispatch.OUTBOX
+    return not isinstance(event, _PROGRESS) and not (isinstance(event, EffectEnded) and event.writer == By.AGENT)

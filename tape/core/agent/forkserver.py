@@ -26,6 +26,7 @@ from tape.core.agent.manifest import manifest_of
 from tape.core.agent.project import load_agents
 from tape.core.kernel.errors import TapeError, UsageError, one_line
 from tape.core.sdk.decorators import TOOLS, Agent
+from tape.core.sdk.values import check_annotation, signature_of
 
 REQUEST_LIMIT = 1 << 18
 NONCE = "TAPE_NONCE"
@@ -81,13 +82,25 @@ def open_files() -> set[str]:
     return found
 
 
+def _prepare(agents: dict[str, Agent]) -> None:
+    """What each child would do for itself: tell the manifest, and learn how values are checked. What cannot be checked
+    is the child's to complain of."""
+    with contextlib.suppress(TapeError):
+        manifest_of(agents, list(TOOLS.values()))
+    functions = [agent.function for agent in agents.values()] + [tool.function for tool in TOOLS.values()]
+    for function in functions:
+        with contextlib.suppress(TapeError, TypeError):
+            signature = signature_of(function)
+            for annotation in (*map(signature.annotation, signature.parameters()), signature.returns):
+                check_annotation(annotation, "")
+
+
 def _load(cell: NonceCell) -> tuple[dict[str, Agent], list[str]]:
     """The agents, and what they read from the environment. Raises UsageError for what cannot be loaded or forked."""
     before = open_files()
     with _noting() as noted:
         agents = load_agents(Path(os.environ["TAPE_PROJECT"]), json.loads(os.environ["TAPE_AGENTS"]))
-        with contextlib.suppress(TapeError):
-            manifest_of(agents, list(TOOLS.values()))  # each child tells it: what that imports is there already
+        _prepare(agents)
     opened = open_files() - before
     if len(os.listdir("/proc/self/task")) > 1:
         raise UsageError("the project starts threads when it is imported")

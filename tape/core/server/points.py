@@ -223,7 +223,7 @@ class CrashPoints:
         if place is None:
             return False
         server, run_id = self._server, place.run_id
-        live = server.drives(peer, run_id, place.epoch)  # one that has lost its lease only learns so
+        live = server.drives.live(peer, run_id, place.epoch)  # one that has lost its lease only learns so
         hit = self._hit_at(place, may_stop=live)
         if live and self._stops(place, hit, lambda: server.commit_boundary(peer, frame, verb)):
             return True
@@ -272,7 +272,7 @@ class CrashPoints:
             peer.reply(reply)
         else:
             self._tell(arm, peer, run_id)
-            self._server.lose_reply(peer, reply)
+            self._server.exchange.lose_reply(peer, reply)
         return True
 
     def granted(self, peer: WorkerPeer, run_id: str, epoch: int) -> bool:
@@ -280,7 +280,7 @@ class CrashPoints:
         place = Place(peer, find_point("lease.granted"), run_id, epoch)
         self.steps.starts(run_id)
         hit = self._hit_at(place)
-        if self._stops(place, hit, lambda: self._server.send_drive(peer, run_id, epoch)):
+        if self._stops(place, hit, lambda: self._server.drives.send(peer, run_id, epoch)):
             return True
         if hit is None:
             return False
@@ -325,7 +325,7 @@ class CrashPoints:
         if self.steps.defer(run_id, epoch, lambda: self.own(peer, frame, go_on)):
             return
         place = Place(peer, Point(str(frame["name"]), "point", Stage.OWN, ""), run_id, epoch)
-        live = self._server.drives(peer, run_id, epoch)
+        live = self._server.drives.live(peer, run_id, epoch)
         hit = self._hit_at(place, may_stop=live)
         if live and self._stops(place, hit, go_on):
             return
@@ -361,18 +361,18 @@ class CrashPoints:
         for frame, reply in replies:
             self.give(peer, frame, reply)
         for frame in frames:
-            server.take_held(peer, frame)
+            server.exchange.take_held(peer, frame)
 
     def give(self, peer: WorkerPeer, frame: Frame, reply: Frame) -> None:
         """A reply that was withheld, as things stand now: a lease that has ended meanwhile permits nothing more, be it
         a body. (The run's own last word ends its lease by itself.)"""
         server, run_id, epoch = self._server, frame["run"], frame["epoch"]
-        if reply["t"] == "refused" or frame["t"] in LAST_WORDS or server.drives(peer, run_id, epoch):
+        if reply["t"] == "refused" or frame["t"] in LAST_WORDS or server.drives.live(peer, run_id, epoch):
             peer.reply(reply)
             return
         fenced = Fenced(f"{run_id}: no write under lease epoch {epoch}: it has ended")
         peer.reply(answer_to(frame, "refused", refusal(fenced)))
-        server.keep_evidence(peer, frame, fenced)
+        server.exchange.keep_evidence(peer, frame, fenced)
 
 
 def _place(stage: Stage, peer: WorkerPeer, frame: Frame) -> Place | None:

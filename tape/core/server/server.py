@@ -8,34 +8,33 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass
-from typing import Any, TypeVar, cast
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from tape.core.clock import Clock
-from tape.core.journal import claims, records, runs, workers
+from tape.core.journal import workers
 from tape.core.journal.transaction import Tx
-from tape.core.journal.writer import Outcome, Writer
-from tape.core.kernel.errors import EnvironmentTrouble, Fenced, JournalUnavailable, TapeError, UsageError, one_line
-from tape.core.kernel.events import EffectEnded, Entry, LeaseEnded, LeaseGranted, RunEnded, RunMoved, TimerFired
-from tape.core.kernel.lifecycle import RUN_ENDS, WorkerTrigger
+from tape.core.journal.writer import Writer
+from tape.core.kernel.errors import EnvironmentTrouble, JournalUnavailable, TapeError, one_line
+from tape.core.kernel.events import Entry
+from tape.core.kernel.lifecycle import WorkerTrigger
 from tape.core.kernel.points import Arm, Stop
 from tape.core.kernel.policy import LeasePolicy, RecoveryPolicy
-from tape.core.kernel.resolution import Writer as By
-from tape.core.server.boundaries import Verb, answer_to, body_key, ending_of, refusal, verb_of
+from tape.core.server.boundaries import Verb
+from tape.core.server.choosing import Choosing
+from tape.core.server.drives import Drives
+from tape.core.server.exchange import BOUNDARIES, Boundary, Exchange
 from tape.core.server.hooks import Hooks
+from tape.core.server.manifest import declared_by
 from tape.core.server.peers import Connection, WorkerPeer
 from tape.core.server.points import CrashPoints
 from tape.core.server.switchboard import Switchboard
 from tape.core.wire import Frame
 
 T = TypeVar("T")
-TAPE_CHUNK_RECORDS = 200
 LAZY_US = 2_000
-BOUNDARIES = frozenset(
-    ("ask", "decision", "sample", "timer", "attach", "begin", "attempt", "end", "park", "diverge", "finish")
-)
 
 Operator = Callable[["Server", Frame], "Future[dict[str, Any]]"]
 
@@ -47,15 +46,6 @@ class _Job:
     verb: Callable[[Tx], Any]
     future: Future[Any]
     after: Callable[[Any], None] | None = None
-
-
-@dataclass(slots=True)
-class _Boundary:
-    """An agent's frame on its way: its worker, and the verb made of it."""
-
-    peer: WorkerPeer
-    frame: Frame
-    verb: Verb
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +78,16 @@ class Server:
         self.peers: dict[int, WorkerPeer] = {}
         self.points = CrashPoints(self)
         self.hooks = Hooks(clock, self.points, policy.lease.ttl_us)
+        self.drives = Drives(self, writer)
+        self.exchange = Exchange(self)
+        self._choosing = Choosing(self.peers, policy.concurrency)
         self._writer = writer
         self._operator = operator
         self._board = Switchboard(socket_path)
         self._by_nonce: dict[str, WorkerPeer] = {}
         self._early: dict[str, tuple[Connection, Frame]] = {}
-        self._driving: dict[str, tuple[int, int]] = {}
         self._jobs: queue.SimpleQueue[_Job | Callable[[], None]] = queue.SimpleQueue()
-        self._lazy: list[_Boundary] = []
+        self._lazy: list[Boundary] = []
         self._lazy_until_us = 0
         self._stopping = False
         self._over = False
@@ -215,7 +207,7 @@ class Server:
 
     def _take_rest(self, number: int) -> None:
         peer = self.peers.get(number)
-        boundaries: list[_Boundary] = []
+        boundaries: list[Boundary] = []
         if peer is not None:
             peer.leaving = True  # nothing of it stops any more
         if peer is not None and peer.connection is not None and not (peer.doomed or peer.frozen):
@@ -236,38 +228,28 @@ class Server:
             self.hang_up(peer.connection)
         self.hooks.lose(peer, how)
 
-    # --- the pool: called by the reactors ---------------------------------------------------------------------
+    # --- who does what: called by the reactors, and for orders ------------------------------------------------
 
     def hook_worker(self, *, alone: bool = False) -> int | None:
         """A worker that may run a hook now: it drives no run. With `alone`, it runs no other hook, and gets none until
         this one is over."""
-        free: list[WorkerPeer] = []
-        for peer in list(self.peers.values()):
-            busy = peer.runs_hooks()
-            peer.alone_hook = peer.alone_hook and busy
-            if peer.takes_work() and not peer.drives and not (busy and (alone or peer.alone_hook)):
-                free.append(peer)
-        free.sort(key=lambda peer: (len(peer.hooks), peer.number))
-        if not free:
-            return None
-        free[0].alone_hook = alone
-        return free[0].number
+        return self._choosing.hook_worker(alone=alone)
 
     def driver_for(self, *, alone: bool) -> int | None:
         """A worker with room for one more run: it runs no hook, and carries fewer runs than it may."""
-        room = 1 if alone else self.policy.concurrency
-        free = [
-            peer
-            for peer in list(self.peers.values())
-            if peer.takes_work() and not peer.runs_hooks()
-            if len(peer.drives) < room and not (peer.alone and peer.drives)
-        ]
-        free.sort(key=lambda peer: (-len(peer.drives), peer.number))
-        return free[0].number if free else None
+        return self._choosing.driver_for(alone=alone)
 
     def driving(self) -> int:
         """How many runs are being driven."""
-        return sum(len(peer.drives) for peer in list(self.peers.values()))
+        return self._choosing.driving()
+
+    def driven(self) -> list[str]:
+        """The runs that are under a lease, or stopped at their end. On the server's thread."""
+        return self.drives.driven()
+
+    def push_cancel(self, run_id: str) -> None:
+        """Tells the driver of a run that it is being cancelled; if the run is stopped, it goes on."""
+        self.drives.push_cancel(run_id)
 
     def hook(self, worker: int, what: str, key: str, effect: dict[str, Any], limit_us: int) -> Future[Frame]:
         """Sends a hook to a worker; the future holds its answer, or HookLost."""
@@ -297,7 +279,7 @@ class Server:
                 future.set_exception(EnvironmentTrouble("the server has ended; the next start takes up what is open"))
 
     def _round(self) -> None:
-        boundaries: list[_Boundary] = []
+        boundaries: list[Boundary] = []
         for connection, frames in self._board.wait(self._patience()):
             for frame in frames:
                 self._take(connection, frame, boundaries)
@@ -331,7 +313,7 @@ class Server:
             deadline = min(deadline, self._lazy_until_us)
         return None if deadline - now > 1 << 50 else max(0.0, (deadline - now) / 1_000_000)
 
-    def _can_wait(self, boundaries: list[_Boundary]) -> bool:
+    def _can_wait(self, boundaries: list[Boundary]) -> bool:
         """Boundaries for which nobody waits go with the next commit, or with one of their own a moment later."""
         now = self.clock.boot_us()
         if not boundaries:
@@ -348,7 +330,7 @@ class Server:
 
     # --- frames -----------------------------------------------------------------------------------------------
 
-    def _take(self, connection: Connection, frame: Frame, boundaries: list[_Boundary]) -> None:
+    def _take(self, connection: Connection, frame: Frame, boundaries: list[Boundary]) -> None:
         """One frame. One that does not make sense ends its connection, and nothing else."""
         try:
             self._sort(connection, frame, boundaries)
@@ -356,7 +338,7 @@ class Server:
             self.on_trouble(f"a peer sent what nobody understands ({error!r}): its connection was ended")
             self.hang_up(connection)
 
-    def _sort(self, connection: Connection, frame: Frame, boundaries: list[_Boundary]) -> None:
+    def _sort(self, connection: Connection, frame: Frame, boundaries: list[Boundary]) -> None:
         kind, peer = frame["t"], connection.worker
         if kind == "hello":
             if frame["role"] == "worker":
@@ -368,27 +350,25 @@ class Server:
         elif peer.doomed:
             return
         elif kind in BOUNDARIES:
-            self._boundary(peer, frame, boundaries)
+            self.exchange.take(peer, frame, boundaries)
         elif kind == "beat":
-            self._beat(peer, frame)
+            self.hooks.heard(peer)
+            self.drives.renew(peer, frame["silent_us"])
         elif kind == "hook_result":
             self.hooks.take_answer(peer, frame)
         elif kind == "idle":
-            self._idle(peer, frame)
+            self.drives.give_up(peer, frame["run"], frame["epoch"])
         elif kind == "leaving":
             self._let_go(peer)
         elif kind == "manifest":
             self._take_manifest(frame)
 
     def _own_point(self, connection: Connection, frame: Frame) -> None:
-        def go_on() -> None:
-            connection.send({"t": "answer"})
-
         asking = self._by_nonce.get(frame["nonce"])
         if asking is None:
-            go_on()
+            connection.send({"t": "answer"})
         else:
-            self.points.own(asking, frame, go_on)
+            self.points.own(asking, frame, lambda: connection.send({"t": "answer"}))
 
     def _hello(self, connection: Connection, frame: Frame) -> None:
         peer = self._by_nonce.get(frame["nonce"])
@@ -414,21 +394,8 @@ class Server:
             )
 
     def _compare(self, peer: WorkerPeer, frame: Frame) -> None:
-        """After a lost connection: what was on its way in either direction, and is no boundary, is made up for. The
-        worker says what it has in hand; it takes nothing twice."""
-        in_hand: dict[str, int] = frame["drives"]
-        for run_id, epoch in list(peer.drives.items()):
-            if in_hand.get(run_id) == epoch:
-                for pushed in peer.pushed.get(run_id, []):
-                    peer.send(pushed)
-            elif self.points.steps.withholds_drive(run_id, epoch):
-                continue
-            elif not self.drives(peer, run_id, epoch):
-                self._idle(peer, {"run": run_id, "epoch": epoch})
-            elif (run_id, epoch) in peer.replies:
-                self.points.end(peer, f"it has given up {run_id} without a word")
-            else:
-                self.send_drive(peer, run_id, epoch)
+        """After a lost connection: the worker says what it has in hand, and what it lacks comes again."""
+        self.drives.compare(peer, frame["drives"])
         self.hooks.send_again(peer, frame["hooks"])
         if frame["leaving"]:
             self._let_go(peer)
@@ -442,85 +409,16 @@ class Server:
 
     def _ready(self, peer: WorkerPeer) -> None:
         peer.ready = True
-        self._notify([])
-
-    def _boundary(self, peer: WorkerPeer, frame: Frame, boundaries: list[_Boundary]) -> None:
-        known, number = peer.replies_of(frame), frame["n"]
-        known.forget(frame.get("had", 0))
-        if number in known.kept:  # sent again after a lost connection: the same answer, or none yet
-            reply = known.kept[number]
-            if reply is not None:
-                peer.send(reply)
-            return
-        if number <= known.had:
-            return  # it had that answer, and says so itself
-        if number > known.next():  # the one before it could not be written, and comes again: never out of order
-            peer.send(answer_to(frame, "busy", {}))
-            return
-        known.kept[number] = None
-        if frame["t"] == "end":
-            peer.open_bodies.discard((frame["run"], frame["key"]))
-        verb = self._verb_of(peer, frame)
-        if verb is None:
-            return
-        if self.points.steps.defer(frame["run"], frame["epoch"], lambda: self._take_turn(peer, frame, verb)):
-            return
-        if not self.points.waits() or frame.get("waits") is False:
-            boundaries.append(_Boundary(peer, frame, verb))
-            return
-        self._commit([], [*boundaries])
-        boundaries.clear()
-        self._take_turn(peer, frame, verb)
-
-    def _take_turn(self, peer: WorkerPeer, frame: Frame, verb: Verb) -> None:
-        """A boundary that may be a place to stop or to die: taken alone, after every earlier one of its drive."""
-        known = peer.replies_of(frame)
-        if not known.follows(frame["n"]):
-            known.kept.pop(frame["n"], None)
-            peer.send(answer_to(frame, "busy", {}))
-        elif not self.points.received(peer, frame, verb):
-            self.commit_boundary(peer, frame, verb)
-
-    def _verb_of(self, peer: WorkerPeer, frame: Frame) -> Verb | None:
-        try:
-            return verb_of(frame, self.policy.recovery)
-        except (TapeError, KeyError, TypeError, ValueError) as error:
-            bad = UsageError(f"a frame that the server does not understand: {error}")
-            peer.reply(answer_to(frame, "refused", refusal(bad)))
-            return None
-
-    def take_held(self, peer: WorkerPeer, frame: Frame) -> None:
-        """A frame that a freeze withheld is taken as if it arrived now."""
-        verb = self._verb_of(peer, frame)
-        if verb is not None:
-            self.commit_boundary(peer, frame, verb)
-
-    def _beat(self, peer: WorkerPeer, frame: Frame) -> None:
-        self.hooks.heard(peer)
-        silent_us = min(frame["silent_us"], self.clock.boot_us() - peer.let_go_boot_us)
-        if silent_us > self.policy.lease.stall_us and not self.points.steps.blocks_loop(peer):
-            self.points.end(peer, f"its event loop was silent for {silent_us // 1_000_000} s")
-        elif peer.drives:
-            ttl_us = self.policy.lease.ttl_us
-            self.submit(lambda tx: runs.renew_leases(tx, peer.number, ttl_us))
+        self.notify([])
 
     def _take_manifest(self, frame: Frame) -> None:
-        declared = {part: frame.get(part) for part in ("agents", "tools")}
-        if not all(_are_named(items) for items in declared.values()):
+        declared = declared_by(frame)
+        if declared is None:
             self.on_trouble("a worker told what the project declares, and it makes no sense: it is passed over")
             return
         self.manifest = declared
         for listener in self.on_manifest:
             listener()
-
-    def _idle(self, peer: WorkerPeer, frame: Frame) -> None:
-        if peer.drives.get(frame["run"]) == frame["epoch"]:
-            del peer.drives[frame["run"]]
-            peer.pushed.pop(frame["run"], None)
-        self.points.steps.drop(frame["run"], frame["epoch"])
-        peer.replies.pop((frame["run"], frame["epoch"]), None)
-        peer.open_bodies = {body for body in peer.open_bodies if body[0] != frame["run"]}
-        self._notify([])
 
     def _order(self, connection: Connection, frame: Frame) -> None:
         """An operator's order: answered when it is durable, without stopping the loop."""
@@ -544,9 +442,13 @@ class Server:
 
     def commit_boundary(self, peer: WorkerPeer, frame: Frame, verb: Verb, *, lose: bool = False) -> None:
         """One boundary in a commit of its own; with `lose` its reply is lost with the connection."""
-        self._commit([], [_Boundary(peer, frame, verb)], lose=lose)
+        self._commit([], [Boundary(peer, frame, verb)], lose=lose)
 
-    def _commit(self, jobs: list[_Job], boundaries: list[_Boundary], *, lose: bool = False) -> None:
+    def commit_batch(self, batch: list[Boundary]) -> None:
+        """These boundaries, and those that could wait, in a commit of their own."""
+        self._commit([], batch)
+
+    def _commit(self, jobs: list[_Job], boundaries: list[Boundary], *, lose: bool = False) -> None:
         """One transaction for all of it, what could wait first; then listeners, results, replies and pushes."""
         boundaries, self._lazy = [*self._lazy, *boundaries], []
         if not jobs and not boundaries:
@@ -556,9 +458,9 @@ class Server:
         drives += [(item.frame["run"], item.frame["epoch"]) for item in boundaries]
         outcomes = self._writer.commit(verbs, drives)
         entries = [entry for outcome in outcomes for entry in outcome.entries]
-        self._note(entries)
+        self.drives.note(entries)
         if entries:  # a batch that was refused as a whole is no news: it must not wake whoever asked for it
-            self._notify(entries)
+            self.notify(entries)
         for job, outcome in zip(jobs, outcomes, strict=False):
             if outcome.error is not None:
                 job.future.set_exception(outcome.error)
@@ -566,157 +468,11 @@ class Server:
                 if job.after is not None:
                     job.after(outcome.result)
                 job.future.set_result(outcome.result)
-        self._push(entries)  # before the replies: an agent sees the records of a commit before it goes on
+        self.drives.push(entries)  # before the replies: an agent sees the records of a commit before it goes on
         for item, outcome in zip(boundaries, outcomes[len(jobs) :], strict=True):
-            self._reply(item.peer, item.frame, outcome, lose=lose)
+            self.exchange.reply(item.peer, item.frame, outcome, lose=lose)
 
-    def _notify(self, entries: list[Entry]) -> None:
+    def notify(self, entries: list[Entry]) -> None:
+        """Tells the listeners of entries, or with none of them that a worker is free or ready."""
         for listener in self.on_entries:
             listener(entries)
-
-    def _reply(self, peer: WorkerPeer, frame: Frame, outcome: Outcome[Frame], *, lose: bool) -> None:
-        error = outcome.error
-        if isinstance(error, JournalUnavailable):
-            peer.replies_of(frame).kept.pop(frame["n"], None)
-            self.on_trouble(str(error))
-            peer.send(answer_to(frame, "busy", {}))
-            return
-        if error is None:
-            reply = answer_to(frame, "ok", {**(outcome.result or {}), "records": _records(outcome.entries)})
-            body = body_key(frame)
-            if body is not None:
-                peer.open_bodies.add(body)
-        else:
-            reply = answer_to(frame, "refused", refusal(error))
-            self.keep_evidence(peer, frame, error)
-        if lose:
-            self.lose_reply(peer, reply)
-            return
-        if self.points.steps.defer(frame["run"], frame["epoch"], lambda: self.points.give(peer, frame, reply)):
-            return
-        waits = self.points.waits() and error is None and frame.get("waits") is not False
-        if not (waits and self.points.committed(peer, frame, reply)):
-            peer.reply(reply)
-
-    def lose_reply(self, peer: WorkerPeer, reply: Frame) -> None:
-        """Hangs up instead of answering; the agent dials again, sends again, and gets the same answer."""
-        peer.keep(reply)
-        if peer.connection is not None:
-            self.hang_up(peer.connection)
-
-    def keep_evidence(self, peer: WorkerPeer, frame: Frame, error: TapeError) -> None:
-        """A fenced write is kept as evidence; a fenced outcome may contradict a final state."""
-        if not isinstance(error, Fenced):
-            return
-        run_id, epoch, kind, worker, why = frame["run"], frame["epoch"], frame["t"], peer.number, str(error)
-        ending = frame.get("ending", {})
-        if kind == "end" and ending.get("how") in ("returned", "failed"):
-            key, certain = frame["key"], ending_of(ending)
-            self.submit(lambda tx: claims.note_fenced_end(tx, run_id, worker, epoch, key, certain))
-        else:
-            self.submit(lambda tx: workers.refuse_write(tx, run_id, worker, epoch, kind, why, None))
-
-    def _disarm_of(self, run_id: str) -> None:
-        """What was armed for a run that has ended can never be reached."""
-        self.points.disarm(lambda arm: arm.run_id == run_id)
-
-    # --- who drives what --------------------------------------------------------------------------------------
-
-    def drives(self, peer: WorkerPeer, run_id: str, epoch: int) -> bool:
-        """Whether this worker's lease of that epoch is the run's live one."""
-        return self._driving.get(run_id) == (peer.number, epoch)
-
-    def driven(self) -> list[str]:
-        """The runs that are under a lease, or stopped at their end. On the server's thread."""
-        return sorted({*self._driving, *self.points.steps.runs_stopped})
-
-    def _note(self, entries: list[Entry]) -> None:
-        """Keeps who drives what, from the entries themselves."""
-        for entry in entries:
-            event, run_id = entry.event, entry.run_id
-            if run_id is None:
-                continue
-            if isinstance(event, LeaseGranted):
-                self._driving[run_id] = (event.worker, event.epoch)
-                peer = self.peers.get(event.worker)
-                if peer is not None:
-                    peer.drives[run_id] = event.epoch
-                    peer.alone = event.alone
-            elif isinstance(event, LeaseEnded):
-                self._driving.pop(run_id, None)
-                self.points.steps.lease_ended(run_id)
-            elif isinstance(event, RunEnded) or (isinstance(event, RunMoved) and event.status in RUN_ENDS):
-                self.soon(lambda run_id=run_id: self.points.steps.ended(run_id))
-                if isinstance(event, RunMoved):
-                    self.soon(lambda run_id=run_id: self._disarm_of(run_id))
-
-    def _push(self, entries: list[Entry]) -> None:
-        """Sends drives to whom they were granted, and reactors' records to whoever drives the run."""
-        for entry in entries:
-            event = entry.event
-            if entry.run_id is None:
-                continue
-            if isinstance(event, LeaseGranted):
-                peer = self.peers.get(event.worker)
-                if peer is not None and not self.points.granted(peer, entry.run_id, event.epoch):
-                    self.send_drive(peer, entry.run_id, event.epoch)
-            elif isinstance(event, TimerFired) or (isinstance(event, EffectEnded) and event.writer != By.AGENT):
-                record = {"t": "record", "seq": entry.seq, "kind": event.kind, "body": asdict(event)}
-                self._send_to_driver(entry.run_id, record)
-
-    def _send_to_driver(self, run_id: str, frame: Frame) -> None:
-        driver = self._driving.get(run_id)
-        peer = self.peers.get(driver[0]) if driver else None
-        if driver and peer:
-            pushed = {**frame, "run": run_id, "epoch": driver[1]}
-            peer.pushed.setdefault(run_id, []).append(pushed)
-            peer.send(pushed)
-
-    def push_cancel(self, run_id: str) -> None:
-        """Tells the driver of a run that it is being cancelled; if the run is stopped, it goes on."""
-        self._send_to_driver(run_id, {"t": "cancel"})
-        self.points.go(run_id)
-
-    def send_drive(self, peer: WorkerPeer, run_id: str, epoch: int) -> None:
-        """What the worker needs to take the run up, if the lease is still its own; the last frame starts it. If the
-        journal cannot be read now, the worker is made to dial again."""
-        if not self.drives(peer, run_id, epoch):
-            self._idle(peer, {"run": run_id, "epoch": epoch})
-            return
-        try:
-            drive = self._writer.apply(lambda tx: records.drive_of(tx, run_id))
-        except JournalUnavailable as error:
-            self.on_trouble(str(error))
-            if peer.connection is not None:
-                self.hang_up(peer.connection)
-            return
-        head = {"run": run_id, "epoch": epoch}
-        whole: list[Any] = drive.pop("records")
-        for start in range(0, len(whole), TAPE_CHUNK_RECORDS):
-            _send_tape(peer, head, whole[start : start + TAPE_CHUNK_RECORDS])
-        peer.send({"t": "drive", **head, **drive, "armed": self.points.waits()})
-
-
-def _are_named(items: Any) -> bool:
-    """Whether these are objects with a name each."""
-    if not isinstance(items, list):
-        return False
-    listed = cast(list[Any], items)
-    return all(isinstance(item, dict) and isinstance(cast(Frame, item).get("name"), str) for item in listed)
-
-
-def _send_tape(peer: WorkerPeer, head: Frame, records: list[Any]) -> None:
-    """In one frame, or in several if they are too large for one."""
-    try:
-        peer.send({"t": "tape", **head, "records": records})
-    except UsageError:
-        if len(records) == 1:
-            raise
-        middle = len(records) // 2
-        _send_tape(peer, head, records[:middle])
-        _send_tape(peer, head, records[middle:])
-
-
-def _records(entries: Iterable[Entry]) -> int:
-    """How many of these stand on the tape: the agent must have seen every record before it hands over a later one."""
-    return sum(entry.seq is not None for entry in entries)
