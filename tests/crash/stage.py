@@ -5,7 +5,6 @@ Waiting is always on an entry of the journal, with a deadline far beyond what a 
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -13,77 +12,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tape.core.config import load_config
 from tape.core.kernel.events import Entry
 from tape.core.kernel.points import Arm, Death, find_point
 from tape.core.server.orders import Order
-from tape.lab.upstream import Upstream
 from tape.reactors.host import Host, Voice
 from tests.crash import checker
 from tests.crash.checker import Evidence, Promise
+from tests.crash.layout import SETTLE, Upstreams, configured, surroundings
+from tests.crash.nursery import Nursery
 
-AGENTS = Path(__file__).with_name("agents")
 DEADLINE_SECONDS = 30.0
 ENDS = frozenset({"TERMINAL", "FAILED", "CANCELLED"})
 REST = ENDS | {"STUCK"}
-
-SETTINGS = """\
-name: crash
-agent: crew:script
-journal: sqlite:///.tape/crash.db
-workers: {workers}
-concurrency: {concurrency}
-lease: {{ttl: {ttl}, heartbeat: 300ms, stall: {stall}}}
-recovery: {{max_crashes: {max_crashes}, backoff: 20ms..200ms, asks: 4, ask_backoff: 10ms..50ms}}
-"""
-
 DRAIN_SECONDS = 2.0
-
-
-@dataclass(frozen=True)
-class Upstreams:
-    """The stand-ins of one test process: a bank that ignores keys, a mint that honours them."""
-
-    bank: Upstream
-    mint: Upstream
-
-    def quiet(self) -> None:
-        for upstream in (self.bank, self.mint):
-            upstream.set_faults([])
-
-    @property
-    def ledgers(self) -> tuple[Path, Path]:
-        return self.bank.ledger_path, self.mint.ledger_path
-
-
-def lay_out(
-    folder: Path,
-    *,
-    workers: int = 1,
-    concurrency: int = 1,
-    ttl: str = "2s",
-    stall: str = "20s",
-    max_crashes: int = 5,
-) -> Path:
-    """Writes a project with the crew in it; returns its folder."""
-    root = folder / "project"
-    root.mkdir(parents=True)
-    for source in AGENTS.glob("*.py"):
-        shutil.copy(source, root / source.name)
-    settings = SETTINGS.format(workers=workers, concurrency=concurrency, ttl=ttl, stall=stall, max_crashes=max_crashes)
-    (root / "tape.yaml").write_text(settings)
-    (folder / "logs").mkdir()
-    return root
-
-
-def surroundings(folder: Path, upstreams: Upstreams, settle: float) -> dict[str, str]:
-    return {
-        "TAPE_UPSTREAM_BANK": upstreams.bank.url,
-        "TAPE_UPSTREAM_MINT": upstreams.mint.url,
-        "CRASH_LOGS": str(folder / "logs"),
-        "CRASH_JOURNAL": str(folder / "project" / ".tape" / "crash.db"),
-        "CRASH_SETTLE": str(settle),
-    }
 
 
 @dataclass
@@ -150,20 +91,35 @@ class Watch:
         return "\n".join([*lines, *self.said[-20:], *self.trouble[-10:]])
 
 
-class Stage:
-    """One project and its host. `arm`, `run`, `until`, then `close`; the fixture judges what is left."""
+@dataclass(frozen=True)
+class House:
+    """What all stages of a test process share: the stand-ins, the crew's project, who gives birth to agents (None:
+    each is started anew)."""
 
-    def __init__(self, folder: Path, upstreams: Upstreams, *, settle: float = 0.05, spare: int = 1, **settings: Any):
+    upstreams: Upstreams
+    root: Path
+    nursery: Nursery | None
+
+
+class Stage:
+    """One journal of the crew's project, and its host. `arm`, `run`, `until`, then `close`; the fixture judges what
+    is left."""
+
+    def __init__(self, folder: Path, house: House, *, settle: float = SETTLE, spare: int = 1, **settings: Any):
         self.folder = folder
-        self.upstreams = upstreams
+        self.house = house
+        if house.nursery is not None:
+            house.nursery.open()
+        self.upstreams = house.upstreams
         self.watch = Watch()
-        self.root = lay_out(folder, **settings)
+        self.root = house.root
         self.logs = folder / "logs"
-        self.config = load_config(self.root, {})
+        self.logs.mkdir(parents=True)
+        self.config = configured(self.root, folder, **settings)
         self.untrue: set[str] = set()
         self.at_rest = True
         self.spare = spare
-        self.environment = surroundings(folder, upstreams, settle)
+        self.environment = surroundings(folder, house.upstreams, settle)
         self.host = self._new_host()
         self.is_open = False
 
@@ -174,7 +130,12 @@ class Stage:
             trouble=self.watch.trouble.append,
         )
         return Host(
-            self.config, voice=voice, environment=self.environment, spare=self.spare, drain_seconds=DRAIN_SECONDS
+            self.config,
+            voice=voice,
+            environment=self.environment,
+            spare=self.spare,
+            drain_seconds=DRAIN_SECONDS,
+            forks=self.house.nursery,
         )
 
     def open(self) -> Stage:
@@ -271,6 +232,8 @@ class Stage:
         self.close()
         findings = [str(finding) for finding in checker.judge(self.evidence(), self.promise())]
         findings += [f"lives on: {process}" for process in checker.living_with_nonces(self.journal)]
+        if self.house.nursery is not None:
+            findings += self.house.nursery.trouble()
         assert not findings, "\n".join([*findings, self.watch.tail(100)])
 
     def acts(self, run_id: str, tool: str | None = None) -> list[dict[str, Any]]:

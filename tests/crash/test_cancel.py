@@ -106,7 +106,7 @@ def test_cancel_twice_and_after_the_end(stage: Stage) -> None:
 def test_restart_in_the_middle_of_undoing(open_stage: Opener) -> None:
     """The server goes away while a run compensates; the next one ends the work."""
     stage = open_stage()
-    stage.upstreams.bank.set_faults([{"kind": "slow", "delay": "5s", "method": "DELETE", "nth": 2}])
+    stage.upstreams.bank.set_faults([{"kind": "slow", "delay": "2s", "method": "DELETE", "nth": 2}])
     run = stage.run(["ask"], *[["call", "book", n] for n in range(4)], ["fail"])
     stage.until_event("obligation_moved", run, status="CLAIMED", count=2)
     stage.restart()

@@ -16,7 +16,9 @@ import pytest
 
 from tests.crash import checker
 from tests.crash.checker import Evidence, Promise
-from tests.crash.stage import Stage, Upstreams
+from tests.crash.layout import Upstreams
+from tests.crash.nursery import Nursery
+from tests.crash.stage import House, Stage
 
 STEPS = (
     ["ask"], ["call", "wire", 1], ["call", "book", 2], ["call", "book_put", 3], ["sleep", 0], ["ask"],
@@ -98,9 +100,11 @@ class Copy:
 
 
 @pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory, upstreams: Upstreams) -> Iterator[tuple[Evidence, Promise, str]]:
+def original(
+    tmp_path_factory: pytest.TempPathFactory, upstreams: Upstreams, crew: Path, nursery: Nursery | None
+) -> Iterator[tuple[Evidence, Promise, str]]:
     """A run that was killed twice, undid what it owed and FAILED; kept apart from the ledgers that go on."""
-    stage = Stage(tmp_path_factory.mktemp("original"), upstreams).open()
+    stage = Stage(tmp_path_factory.mktemp("original"), House(upstreams, crew, nursery)).open()
     try:
         for _ in range(2):
             stage.arm("effect.acted", tool="wire")

@@ -197,7 +197,7 @@ def test_silent_event_loop_is_killed(open_stage: Opener) -> None:
 def test_busy_loop_is_not_silent(open_stage: Opener) -> None:
     """A loop that always has something to do comes round all the same: no crash."""
     stage = open_stage(stall="1s", ttl="5s")
-    run = stage.run(["ask"], ["spin", 3.0], ["call", "wire", 1])
+    run = stage.run(["ask"], ["spin", 1.8], ["call", "wire", 1])
     assert stage.until_rest(run) == "TERMINAL"
     assert len(stage.watch.of("lease_granted", run)) == 1
 

@@ -227,7 +227,7 @@ def test_samples_are_drawn_once(stage: Stage, point: str, narrow: dict[str, Any]
     [
         ("timer.set", 1, 0.3),
         ("timer.set", 2, 0.3),
-        ("lease.granted", 2, 3.0),  # long enough for the run to give its lease back in any case
+        ("lease.granted", 2, 1.5),  # long enough for the run to give its lease back in any case
         ("effect.acted", 1, 0.3),
         ("run.ending", 1, 0.3),
     ],

@@ -63,13 +63,14 @@ def test_others_are_driven_while_one_is_alone(open_stage: Opener) -> None:
     stage = open_stage(workers=2, concurrency=4, spare=0)
     alone = stage.run(["ask"], ["die"], ["call", "wire", 1])
     stage.until_event("lease_granted", alone, alone=True)
-    stage.upstreams.bank.set_faults([{"kind": "slow", "delay": "4s", "collection": "wire"}])
+    stage.order("step", alone, to="at:before-act")
     (stage.logs / "mercy").touch()
-    stage.until_event("effect_begun", alone)
+    stage.until_event("point_reached", alone, point="at:before-act")
     others = [stage.run(["ask"], ["call", "put", n], ["ask"]) for n in range(3)]
     for other in others:
         assert stage.until_rest(other) == "TERMINAL"
     assert stage.status(alone) == "RUNNING"
+    stage.order("step", alone, go=True)
     assert stage.until_rest(alone) == "TERMINAL"
 
 

@@ -61,6 +61,11 @@ def scripts(chance: random.Random) -> list[list[Any]]:
     return steps
 
 
+@pytest.fixture
+def nursery() -> None:
+    """Kills hit those that are being born, too: agents start as they do for a user."""
+
+
 class Storm:
     """Kills until enough are dead, keeps a number of runs under way, and helps what only a person can."""
 

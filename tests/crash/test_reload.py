@@ -17,6 +17,11 @@ Opener = Callable[..., Stage]
 WHY = "the code has changed"
 
 
+@pytest.fixture
+def nursery() -> None:
+    """What loads the code anew is born anew."""
+
+
 def deaths(stage: Stage) -> list[str]:
     return [event.how for event in stage.watch.of("worker_died")]
 

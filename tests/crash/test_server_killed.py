@@ -22,7 +22,8 @@ from tape.core.config import load_config
 from tape.core.server.orders import Order, place
 from tests.crash import checker
 from tests.crash.checker import Evidence, Promise
-from tests.crash.stage import DEADLINE_SECONDS, REST, Upstreams, lay_out, surroundings
+from tests.crash.layout import Upstreams, lay_out, surroundings
+from tests.crash.stage import DEADLINE_SECONDS, REST
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -22,7 +22,8 @@ from tape.core.server.orders import Order, place
 from tape.lab.upstream import parse_options, start_upstream
 from tests.crash import checker, tally
 from tests.crash.checker import Evidence, Promise, Witnesses
-from tests.crash.stage import DEADLINE_SECONDS, Upstreams, lay_out, surroundings
+from tests.crash.layout import Upstreams, lay_out, surroundings
+from tests.crash.stage import DEADLINE_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 ERRANDS = Path(__file__).with_name("agents") / "errands.py"

@@ -24,18 +24,21 @@ from urllib.parse import quote, urlsplit
 
 import tape
 
-LOGS = Path(os.environ["CRASH_LOGS"])
-JOURNAL = os.environ["CRASH_JOURNAL"]
 SETTLE = float(os.environ.get("CRASH_SETTLE", "0.05"))
 BANK = "TAPE_UPSTREAM_BANK"  # ignores keys
 MINT = "TAPE_UPSTREAM_MINT"  # honours them
 BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+def logs() -> Path:
+    """Not a constant: agents of many stages are forked from one that has imported this once."""
+    return Path(os.environ["CRASH_LOGS"])
+
+
 def note(file: str, **fields: Any) -> None:
     """One line, on disk when this returns. A kill may tear it (at a page's border): the next one starts afresh."""
     line = "\n" + json.dumps({**fields, "pid": os.getpid(), "at_us": time.time_ns() // 1000}) + "\n"
-    fd = os.open(LOGS / file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    fd = os.open(logs() / file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         os.write(fd, line.encode())
         os.fsync(fd)
@@ -70,7 +73,7 @@ def acts_of(upstream: str, collection: str, key: str) -> list[Any]:
 
 def durable(key: str, number: int) -> bool:
     """Whether the journal on disk holds the intent and this attempt, open."""
-    with closing(sqlite3.connect(f"file:{JOURNAL}?mode=ro", uri=True, timeout=10)) as journal:
+    with closing(sqlite3.connect(f"file:{os.environ['CRASH_JOURNAL']}?mode=ro", uri=True, timeout=10)) as journal:
         found = journal.execute(
             "SELECT count(*) FROM attempt JOIN effect USING (run_no, key) "
             "WHERE key = ? AND what = 'body' AND number = ? AND how = ''",
@@ -213,7 +216,7 @@ def brood_body(n: int, own_session: bool) -> dict[str, Any]:
             "import sys, time; sys.path.insert(0, sys.argv[1]); import crew; time.sleep(float(sys.argv[2])); "
             "crew.send(crew.BANK, 'POST', '/late', sys.argv[3], 0, {'n': 0}); crew.note('children.jsonl', what='acted')"
         )
-        pause = "0" if (LOGS / "at-once").exists() else "1.5"
+        pause = "0" if (logs() / "at-once").exists() else "1.5"
         child = subprocess.Popen(
             [sys.executable, "-c", code, os.path.dirname(os.path.abspath(__file__)), pause, effect.key],
             start_new_session=own_session,
@@ -233,7 +236,7 @@ def brood(n: int, own_session: bool) -> dict[str, Any]:
 def poison(n: int) -> dict[str, Any]:
     """A body that ends its own process, until a file says mercy."""
     with inside(tape.current_effect()):
-        if not (LOGS / "mercy").exists():
+        if not (logs() / "mercy").exists():
             os.kill(os.getpid(), signal.SIGKILL)
         send(MINT, "POST", "/poison", tape.idempotency_key(), 0, {"n": n})
     return {"n": n}
@@ -242,7 +245,7 @@ def poison(n: int) -> dict[str, Any]:
 @tape.tool(semantics="idempotent", dispatch="outbox")
 def mail_poison(n: int) -> dict[str, Any]:
     with inside(tape.current_effect()):
-        if not (LOGS / "mercy").exists():
+        if not (logs() / "mercy").exists():
             os.kill(os.getpid(), signal.SIGKILL)
         send(MINT, "POST", "/mail_poison", tape.idempotency_key(), 0, {"n": n})
     return {"n": n}
@@ -297,7 +300,7 @@ async def script(run: tape.Run, steps: list[list[Any]]) -> list[Any]:
         elif what == "spin":
             await spin(rest[0])
         elif what == "die":
-            if not (LOGS / "mercy").exists():
+            if not (logs() / "mercy").exists():
                 os.kill(os.getpid(), signal.SIGKILL)
         elif what == "fail":
             raise RuntimeError("as the script says")
@@ -326,7 +329,7 @@ async def spin(seconds: float) -> None:
 
 def stall(seconds: float) -> None:
     """Holds the event loop up, once."""
-    mark = LOGS / "stalled"
+    mark = logs() / "stalled"
     if not mark.exists():
         mark.touch()
         time.sleep(seconds)
