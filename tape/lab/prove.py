@@ -279,9 +279,11 @@ class Prover:
     # --- cells ------------------------------------------------------------------------------------------------
 
     def _cells(self, good: Good) -> Iterator[Cell]:
+        crowded = among_bodies(good.places)
         for place in good.places:
             for death in deaths_at(place):
-                yield Cell(next(self._numbers), place, death)
+                if death is not Death.STOP or place not in crowded:
+                    yield Cell(next(self._numbers), place, death)
 
     def _pairs(self, afters: Iterable[tuple[Cell, tuple[Place, ...]]]) -> Iterator[Cell]:
         for cell, places in sorted(afters, key=lambda item: item[0].number):
@@ -348,6 +350,27 @@ def _after_first(second: Place, first: Place) -> Place:
     """The second place as its arm counts it: the pass at which the first one strikes does not count for it."""
     same = replace(second, nth=first.nth) == first
     return replace(second, nth=second.nth - 1) if same and second.nth > first.nth else second
+
+
+def among_bodies(places: tuple[Place, ...]) -> frozenset[Place]:
+    """Places where the body of another effect is open, or may be: who of a batch is quicker differs from run to run.
+    There nobody is frozen: a body must not outlive its lease."""
+    inline = {place.tool for place in places if place.point == "effect.acted"}
+    found: set[Place] = set()
+    bodies = 0
+    batch = False
+    for place in places:
+        if place.stage is Stage.HOOK:
+            continue  # a hook worker passes it
+        ends = place.point in ("effect.acted", "effect.ended")
+        if place.point == "effect.acted":
+            bodies -= 1
+        if bodies > 0 or (batch and ends):
+            found.add(place)
+        batch = bodies > 0 or (batch and ends)
+        if place.point == "effect.begun" and place.tool in inline:
+            bodies += 1
+    return frozenset(found)
 
 
 def deaths_at(place: Place) -> tuple[Death, ...]:

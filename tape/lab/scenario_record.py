@@ -64,6 +64,8 @@ def scenario_of(config: Config, dump: RunDump) -> Scenario:
     orders = tuple(script.orders)
     if any(kill.signal is Death.STOP for kill in script.kills):
         orders = (ScriptedOrder("point_reached", Verb.ADVANCE, by_us=over), *orders)
+        if any(isinstance(entry.event, WriteRefused) for entry in dump.entries):
+            orders = (*orders, ScriptedOrder(status, Verb.THAW))
     return Scenario(
         name=f"what happened to {dump.run.id}",
         about=script.about(),

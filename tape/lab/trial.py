@@ -227,18 +227,16 @@ class Trial:
         return f"{self._run_id} did not come to rest {limit}: it is {self._status}{words}{last}"
 
     def _unreached(self) -> tuple[int, ...]:
-        """What is armed for a run goes with its end, so its passes tell: each deals one death, to the first in line."""
-        arms = [kill.arm(self._run_id) for kill in self._scenario.kill]
-        counts = [0] * len(arms)
-        for passed in self._passes:
-            for number, arm in enumerate(arms):
-                here = arm.point.name == passed.point
-                if counts[number] == arm.nth or not here:
-                    continue
-                counts[number] += arm.matches(passed.run_id, passed.tool, passed.decision_index)
-                if counts[number] == arm.nth:
-                    break
-        return tuple(number for number, arm in enumerate(arms) if counts[number] < arm.nth)
+        """The kills that were not dealt. What is armed for a run goes with its end, so the journal tells."""
+        self._drain()
+        reached = [entry.event for entry in self._entries if isinstance(entry.event, PointReached)]
+        dealt = Counter((event.point, event.death) for event in reached)
+        found: list[int] = []
+        for number, kill in enumerate(self._scenario.kill):
+            dealt[kill.at, kill.signal] -= 1
+            if dealt[kill.at, kill.signal] < 0:
+                found.append(number)
+        return tuple(found)
 
     # --- orders -----------------------------------------------------------------------------------------------
 

@@ -52,7 +52,10 @@ def test_a_damaged_ledger_is_refused(tmp_path: Path) -> None:
         assert post(bank, "k")[0] == 201
 
 
-@pytest.mark.parametrize("last_words", [b'{"ledger": ', b'{"ledger": "LEDGER", "options": {}}\n'], ids=["half", "whole"])
+ORDER = b'{"ledger": "LEDGER", "options": {}}\n'
+
+
+@pytest.mark.parametrize("last_words", [ORDER[:11], ORDER], ids=["half", "whole"])
 def test_it_ends_with_a_parent_that_dies_in_the_middle_of_an_order(tmp_path: Path, last_words: bytes) -> None:
     with start_upstream("bank", tmp_path / "a.jsonl") as bank:
         process = bank._process

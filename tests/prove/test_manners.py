@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 
 def test_several_tools_at_a_time(prove: Prove) -> None:
     """Two of them send no key and are open at the same time, at the same collection."""
-    assert_acquitted(prove("manners", "crowd")["crowd"], batches=True)
+    assert_acquitted(prove("manners", "crowd")["crowd"])
 
 
 def test_outbox_with_a_second_death(prove: Prove) -> None:

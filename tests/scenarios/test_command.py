@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -92,7 +93,7 @@ def test_what_is_wrong_is_told_with_its_line_and_kept(project: Project, tmp_path
     assert f"  {place}: upstream.bank.wires: expected 2, found 1" in done.stdout.splitlines()
     opened = [line.removeprefix("  journal: ") for line in done.stdout.splitlines() if "journal: " in line]
     assert len(set(opened)) == 2, "two files of one name do not share a journal"
-    tape = f'tape() {{ {" ".join(map(_quoted, TAPE))} "$@"; }}; '
+    tape = f'tape() {{ {shlex.join(TAPE)} "$@"; }}; '
     for command in opened:
         shell = [
             "bash",
@@ -102,12 +103,6 @@ def test_what_is_wrong_is_told_with_its_line_and_kept(project: Project, tmp_path
         seen = subprocess.run(shell, cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, check=False)
         assert seen.returncode == 0, seen.stderr
     assert len(list(ElementTree.fromstring(xml.read_text()).iter("failure"))) == 2
-
-
-def _quoted(word: str) -> str:
-    import shlex
-
-    return shlex.quote(word)
 
 
 def test_what_never_comes_is_told_at_once(project: Project) -> None:

@@ -109,6 +109,22 @@ def test_a_redrive(ready: Project) -> None:
     assert told.expect.leases.holds(3)
 
 
+def test_a_freeze_and_a_thaw(ready: Project) -> None:
+    ready.edit("tape.yaml", ("{ttl: 15s, heartbeat: 5s, stall: 60s}", "{ttl: 1s, heartbeat: 200ms, stall: 60s}"))
+    ready.server()
+    ordered(ready, "kill", "--at", "effect.acted", "--signal", "STOP")
+    run_id = ready.start_run()
+    ready.await_status(run_id)
+    ordered(ready, "thaw")
+    wait_until(lambda: "write_refused" in ready.kinds(run_id), "the late write is refused")
+    told = recorded(ready, run_id)
+    assert [(order.on, order.do) for order in told.orders] == [
+        ("point_reached", Verb.ADVANCE),
+        ("TERMINAL", Verb.THAW),
+    ]
+    assert not told.expect.refused.holds(0)
+
+
 def test_a_run_without_a_death(ready: Project) -> None:
     ready.server()
     run_id = ready.start_run()
