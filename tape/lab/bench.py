@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from tape.core.config import Config
@@ -52,7 +53,9 @@ class Bench:
             if ForkServer.available():
                 targets = {name: str(target) for name, target in self.config.agents.items()}
                 servers = [ForkServer(self.config.root, targets, self.surroundings()) for _ in range(LIVES)]
-                self.forks = Turns([stack.enter_context(server) for server in servers])
+                with ThreadPoolExecutor(LIVES) as together:
+                    together.map(ForkServer.start, servers)
+                self.forks = Turns([stack.enter_context(closing(server)) for server in servers])
             self._stack = stack.pop_all()
         return self
 

@@ -8,7 +8,6 @@ death is a trial of its own; with `pairs` a second death strikes on the way back
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -31,6 +30,7 @@ from tape.lab.proof import DEATHS, Cause, Cell, Mark, Mistake, Place, Proof, Res
 from tape.lab.recorded import STAND_IN, Recorded
 from tape.lab.scenario import Count, Expect, Scenario, ScriptedOrder, Timers, Verb
 from tape.lab.scenario_file import write_scenario
+from tape.lab.scratch import scratch
 from tape.lab.trial import Trial
 
 KEPT = ".tape/prove"
@@ -202,8 +202,8 @@ class Prover:
         shutil.rmtree(self._kept, ignore_errors=True)
         if self._wanted.recorded is not None:
             self._wanted.recorded.write(self._kept / RECORDED)
-        with tempfile.TemporaryDirectory(prefix="tape-prove-") as scratch, crew(play, self._jobs) as hands:
-            folder = Path(scratch)
+        with scratch("tape-prove-") as place, crew(play, self._jobs) as hands:
+            folder = Path(place)
             outcomes = [self._outcome_of(answer) for _, answer in hands.answers(self._good_tasks(folder))]
             about = about_good(outcomes[0])
             if any(cause.mistake is Mistake.NO_GOOD_RUN for cause in about):
