@@ -160,6 +160,13 @@ def _ran_again(effect: EffectView, where: ToolActs, same: int) -> Cause:
             f"honour the key: {count}; declare it non_idempotent with a look-up",
             effect.tool,
         )
+    if not where.keyed:
+        return Cause(
+            Mistake.NO_KEY,
+            f"{effect.tool} ran again although it had acted: {count}; it sends no idempotency key, and its look-up did "
+            "not find the act: send tape.idempotency_key() with the request, and look for that",
+            effect.tool,
+        )
     return Cause(
         Mistake.DOUBLED, f"{effect.tool} ran again although it had acted: {count}, the journal allows 1", effect.tool
     )

@@ -114,6 +114,8 @@ _MASKS = [
     (r"\bpid N on \S+", "pid N on HOST"),
     (r"/\S*/treasury\b", "/.../treasury"),
     (r" \d+(s|m|h)$", " AGE"),
+    (r"\bin \d+(\.\d+)? m?s:", "in N s:"),
+    (r" \d+\.\d$", " N.N"),
     (r"SQLite \d+\.\d+\.\d+", "SQLite N"),
     (r" {2,}", "  "),
 ]
@@ -141,6 +143,10 @@ def same(shown: list[str], real: list[str], *, whole: bool) -> bool:
         left = left[1:]
         skip = not whole
     return skip or not left
+
+
+PROGRESS = re.compile(r"(prove|scenarios): \d+ of \d+ \(")
+"""What a terminal would have wiped out again."""
 
 
 class Shell:
@@ -176,10 +182,10 @@ class Shell:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=60,
+            timeout=110,
             check=False,
         )
-        lines = done.stdout.splitlines()
+        lines = [line for line in done.stdout.splitlines() if not PROGRESS.match(line)]
         ids = re.findall(r"\br-[0-9a-z]{12}\b", done.stdout)
         self.run_id = ids[0] if ids else self.run_id
         return lines
