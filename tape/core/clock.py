@@ -14,9 +14,13 @@ from typing import Protocol
 
 class Clock(Protocol):
     """Times are integer microseconds. `wall` is for people and durable timers; `boot` is monotonic, counts suspend,
-    is the same in all processes of one boot, and is what leases, claims and back-off are measured with."""
+    is the same in all processes of one boot, and is what leases, claims and back-off are measured with. `skew_us` is
+    by how much both were put forward on purpose."""
 
     boot_id: str
+
+    @property
+    def skew_us(self) -> int: ...
 
     def wall_us(self) -> int: ...
     def boot_us(self) -> int: ...
@@ -46,6 +50,7 @@ class SystemClock:
     def __init__(self) -> None:
         self.boot_id = read_boot_id()
         self._boot_ns = _boot_ns()
+        self.skew_us = 0
 
     def wall_us(self) -> int:
         return time.time_ns() // 1000
@@ -66,9 +71,9 @@ class SystemClock:
 class SkewedClock(SystemClock):
     """The real clock, put forward on purpose: timers and leases of hours are over in a moment. From any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, skew_us: int = 0) -> None:
         super().__init__()
-        self.skew_us = 0
+        self.skew_us = skew_us
 
     def wall_us(self) -> int:
         return super().wall_us() + self.skew_us
@@ -87,6 +92,7 @@ class ManualClock:
     wall: int = 1_800_000_000_000_000
     boot: int = 1_000_000_000
     boot_id: str = "boot-manual"
+    skew_us: int = 0
     drawn: int = 0
     sleeps: list[float] = field(default_factory=lambda: [])
 

@@ -19,7 +19,7 @@ from tape.core.agent.hooks import run_hook
 from tape.core.agent.loop import IdleSelector, new_loop
 from tape.core.agent.manifest import manifest_of
 from tape.core.agent.project import load_agents
-from tape.core.clock import Clock, SystemClock
+from tape.core.clock import Clock, SkewedClock, SystemClock
 from tape.core.kernel import errors
 from tape.core.kernel.errors import ServerUnavailable, TapeError, one_line
 from tape.core.sdk.client import Link, end_own_group
@@ -145,7 +145,8 @@ class Worker:
         """Takes a run up, at once: whatever is pushed to it from now on finds it."""
         run_id, epoch = frame["run"], frame["epoch"]
         tape = self.tapes.pop((run_id, epoch), Tape())
-        context = RunContext(self.link, {**frame, "armed": frame["armed"] or self.armed}, tape, self.clock)
+        clock = SkewedClock(frame["skew_us"]) if frame.get("skew_us") else self.clock
+        context = RunContext(self.link, {**frame, "armed": frame["armed"] or self.armed}, tape, clock)
         context.stubborn = self.cancelled_calls.get(run_id, (0, 0)) >= (tape.whole_to, CANCELLED_CALLS_LIMIT)
         self.drives[run_id] = context
         agent = self.agents.get(frame["agent"])

@@ -113,7 +113,8 @@ class Drives:
         whole: list[Any] = drive.pop("records")
         for start in range(0, len(whole), TAPE_CHUNK_RECORDS):
             _send_tape(peer, head, whole[start : start + TAPE_CHUNK_RECORDS])
-        peer.send({"t": "drive", **head, **drive, "armed": self._server.points.waits()})
+        skew = self._server.clock.skew_us
+        peer.send({"t": "drive", **head, **drive, "armed": self._server.points.waits(), "skew_us": skew})
 
     def compare(self, peer: WorkerPeer, in_hand: dict[str, int]) -> None:
         """After a lost connection: what was on its way in either direction, and is no boundary, is made up for.
