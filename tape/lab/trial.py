@@ -7,7 +7,6 @@ command line's. Nothing is judged here: what came of it is an `Outcome`.
 from __future__ import annotations
 
 import contextlib
-import queue
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -20,20 +19,21 @@ from tape.core.journal.audit_facts import Severity
 from tape.core.journal.dump import RunDump
 from tape.core.journal.shapes import Need
 from tape.core.journal.views import JournalMissing, open_reader
-from tape.core.kernel.errors import NotFound, TapeError, UsageError, one_line
-from tape.core.kernel.events import Entry, LeaseGranted, PointReached, RunMoved, RunStarted, WorkerDied, WorkerStarted
+from tape.core.kernel.errors import NotFound, UsageError
+from tape.core.kernel.events import PointReached
 from tape.core.kernel.lifecycle import RUN_ENDS, RunStatus, TimerStatus
-from tape.core.kernel.points import Arm, Death, Pass
+from tape.core.kernel.points import Arm, Pass
 from tape.core.server.orders import Order
 from tape.core.server.supervisor import carriers
 from tape.lab.bench import Bench
 from tape.lab.contract_count import ContractCount, ContractLine
+from tape.lab.hearing import Hearing
 from tape.lab.outcome import Outcome
 from tape.lab.probe import FalseAbsent, ask_again, false_absents, us_of
 from tape.lab.scenario import How, Moment, Scenario, ScriptedOrder, Timers, Verb
 from tape.lab.upstream import environment_variable, parse_options, read_ledger
 from tape.lab.upstream_ledger import Act
-from tape.reactors.host import Host, Voice
+from tape.reactors.host import Host
 
 ACTOR = "scenario"
 POLL_SECONDS = 0.02
@@ -42,7 +42,6 @@ ZOMBIE_US = 1_000_000
 BURIAL_US = 5_000_000
 QUIET_US = 1_500_000
 """After so long without any news from a run that rests, what an order waits for will not come."""
-SAID_LINES = 40
 REHEARSAL_VARIABLE = "TAPE_REHEARSAL"
 """Where the agent's process finds the recorded run that plays its models and tools."""
 
@@ -80,23 +79,14 @@ class Trial:
         self._person = prover is not None
         self._absents: list[FalseAbsent] = []
         self._clock = SkewedClock()
-        self._news: queue.SimpleQueue[list[Entry]] = queue.SimpleQueue()
-        self._entries: list[Entry] = []
-        self._said: list[str] = []
+        self._heard = Hearing(self._real_us)
         self._passes: list[Pass] = []
-        self._seen: Counter[str] = Counter()
-        """By an entry's kind, or a run's status: how often it came."""
-        self._points: Counter[str] = Counter()
-        self._status = RunStatus.RUNNABLE
         self._waiting = list(scenario.orders)
         self._as_person: list[ScriptedOrder] = []
-        self._nonces: set[str] = set()
-        self._open_deaths: set[int] = set()
         self._ledgers: dict[str, Path] = {}
         self._advances: list[tuple[str, int]] = []
         """When the clock was put forward, by the stand-ins' clock, and by how much in all."""
         self._run_id = ""
-        self._news_us = 0
 
     def run(self) -> Outcome:
         """Raises UsageError for wrong options of a stand-in, a project that cannot be loaded, or an input or agent
@@ -111,7 +101,7 @@ class Trial:
             self._probe(host)
             unreached = self._unreached()
         taken_us = self._clock.boot_us() - self._clock.skew_us - started_us
-        self._drain()
+        self._heard.drain()
         return self._outcome(late, unreached, taken_us / 1_000_000)
 
     # --- the start --------------------------------------------------------------------------------------------
@@ -126,15 +116,15 @@ class Trial:
         environment |= self._scenario.environment
         if (recorded := self._scenario.rehearsal()) is not None:
             environment[REHEARSAL_VARIABLE] = str(recorded)
-        voice = Voice(entries=self._news.put, agent_said=lambda pid, line: self._hear(line), trouble=self._hear)
         # No spare: a trial waits for its own processes only, and a fork is as quick as a handover.
         return Host(
-            self._config, clock=self._clock, voice=voice, environment=environment, spare=0, forks=self._bench.forks
+            self._config,
+            clock=self._clock,
+            voice=self._heard.voice(),
+            environment=environment,
+            spare=0,
+            forks=self._bench.forks,
         )
-
-    def _hear(self, line: str) -> None:
-        if len(self._said) < SAID_LINES:
-            self._said.append(line)
 
     def _start_order(self) -> Order:
         scenario = self._scenario
@@ -153,7 +143,7 @@ class Trial:
         while not self._at_rest(host):
             if self._real_us() > deadline:
                 return self._lateness(host)
-            self._take(POLL_SECONDS)
+            self._heard.take(POLL_SECONDS)
             host.check()
             self._place_due(host)
         self._bury(host)
@@ -162,74 +152,39 @@ class Trial:
     def _real_us(self) -> int:
         return self._clock.boot_us() - self._clock.skew_us
 
-    def _take(self, seconds: float) -> None:
-        """The next news, or none within so many seconds."""
-        with contextlib.suppress(queue.Empty):
-            for entry in self._news.get(timeout=seconds):
-                self._note(entry)
-            self._news_us = self._real_us()
-
-    def _drain(self) -> None:
-        while not self._news.empty():
-            self._take(0)
-
-    def _note(self, entry: Entry) -> None:
-        self._entries.append(entry)
-        event = entry.event
-        self._seen[event.kind] += 1
-        if isinstance(event, WorkerStarted):
-            self._nonces.add(event.nonce)
-        elif isinstance(event, WorkerDied):
-            self._open_deaths.discard(event.pid)
-        elif isinstance(event, PointReached):
-            if event.death in (Death.KILL, Death.TERM):
-                self._open_deaths.add(event.pid)
-            if event.death == Death.HOLD:
-                self._points[event.point] += 1
-        elif isinstance(event, RunStarted):
-            self._seen[RunStatus.RUNNABLE] += 1
-        elif isinstance(event, LeaseGranted):
-            self._move(RunStatus.RUNNING)
-        elif isinstance(event, RunMoved):
-            self._move(RunStatus(event.status))
-
-    def _move(self, status: RunStatus) -> None:
-        self._status = status
-        self._seen[status] += 1
-
     def _at_rest(self, host: Host) -> bool:
         """Nothing moves any more, and nothing is to be ordered; or what an order waits for will not come."""
-        if not self._news.empty() or not self._rests(host):
+        if not self._heard.silent or not self._rests(host):
             return False
-        return not (self._waiting and self._strict) or self._real_us() - self._news_us > QUIET_US
+        return not (self._waiting and self._strict) or self._real_us() - self._heard.latest_us > QUIET_US
 
     def _rests(self, host: Host) -> bool:
         """The run moves no more, unless somebody orders it."""
-        if self._status in RUN_ENDS:
+        if self._heard.status in RUN_ENDS:
             return True
-        if self._status is RunStatus.STUCK and not self._person:
+        if self._heard.status is RunStatus.STUCK and not self._person:
             return True
         wanted = self._scenario.expect.status
-        return self._status is RunStatus.WAITING and wanted is RunStatus.WAITING and not host.arms()
+        return self._heard.status is RunStatus.WAITING and wanted is RunStatus.WAITING and not host.arms()
 
     def _bury(self, host: Host) -> None:
         """The run is at its end: whoever was killed there is dead, whatever point is there has been passed."""
         deadline = self._real_us() + BURIAL_US
         host.server.do(lambda: None)  # what the server does after its last commit is done
-        self._drain()
-        while self._open_deaths and self._real_us() < deadline:
-            self._take(POLL_SECONDS)
+        self._heard.drain()
+        while self._heard.dying and self._real_us() < deadline:
+            self._heard.take(POLL_SECONDS)
 
     def _lateness(self, host: Host) -> str:
         limit = f"within {self._scenario.within_us / 1_000_000:g} s"
         words = f"; {host.broken}" if host.broken else ""
-        last = f"; the last that it said: {self._said[-1]}" if self._said else ""
-        return f"{self._run_id} did not come to rest {limit}: it is {self._status}{words}{last}"
+        last = f"; the last that it said: {self._heard.said[-1]}" if self._heard.said else ""
+        return f"{self._run_id} did not come to rest {limit}: it is {self._heard.status}{words}{last}"
 
     def _unreached(self) -> tuple[int, ...]:
         """The kills that were not dealt. What is armed for a run goes with its end, so the journal tells."""
-        self._drain()
-        reached = [entry.event for entry in self._entries if isinstance(entry.event, PointReached)]
+        self._heard.drain()
+        reached = [entry.event for entry in self._heard.entries if isinstance(entry.event, PointReached)]
         dealt = Counter((event.point, event.death) for event in reached)
         found: list[int] = []
         for number, kill in enumerate(self._scenario.kill):
@@ -243,17 +198,17 @@ class Trial:
     def _place_due(self, host: Host) -> None:
         while self._waiting and self._is_due(self._waiting[0]) and self._may(host, self._waiting[0]):
             self._place(host, self._waiting.pop(0))
-        if not self._news.empty():
+        if not self._heard.silent:
             return
-        if self._person and self._status is RunStatus.STUCK and not (self._waiting and self._strict):
+        if self._person and self._heard.status is RunStatus.STUCK and not (self._waiting and self._strict):
             self._decide(host)
-        if self._scenario.timers is Timers.SKIPPED and self._status is RunStatus.WAITING:
+        if self._scenario.timers is Timers.SKIPPED and self._heard.status is RunStatus.WAITING:
             self._skip_timer(host)
 
     def _is_due(self, order: ScriptedOrder) -> bool:
         if order.moment is Moment.POINT:
-            return self._points[order.on] > 0
-        return self._seen[order.on] >= order.nth
+            return self._heard.held[order.on] > 0
+        return self._heard.seen[order.on] >= order.nth
 
     def _may(self, host: Host, order: ScriptedOrder) -> bool:
         """Time is put forward only while nobody awake drives the run: it would lose its lease for nothing."""
@@ -263,7 +218,7 @@ class Trial:
         return not any((peer.drives or peer.hooks) and not peer.frozen for peer in peers)
 
     def _place(self, host: Host, order: ScriptedOrder) -> None:
-        self._news_us = self._real_us()
+        self._heard.latest_us = self._real_us()
         if order.do is Verb.ADVANCE:
             assert order.by_us is not None
             self._advance(host, order.by_us)
@@ -278,7 +233,7 @@ class Trial:
         else:
             host.order(Order(str(order.do), self._run_id, {}, ACTOR, order.reason))
         if order.moment is Moment.POINT:
-            self._points[order.on] -= 1
+            self._heard.held[order.on] -= 1
             steps = host.server.points.steps
             host.server.do(lambda: steps.go(self._run_id))
 
@@ -304,9 +259,9 @@ class Trial:
 
     def _await_zombie(self) -> None:
         """A thawed worker writes on, and is refused; one that had nothing to write says nothing."""
-        refused, deadline = self._seen["write_refused"], self._real_us() + ZOMBIE_US
-        while self._seen["write_refused"] == refused and self._real_us() < deadline:
-            self._take(POLL_SECONDS)
+        refused, deadline = self._heard.seen["write_refused"], self._real_us() + ZOMBIE_US
+        while self._heard.seen["write_refused"] == refused and self._real_us() < deadline:
+            self._heard.take(POLL_SECONDS)
 
     def _decide(self, host: Host) -> None:
         assert self._prover is not None
@@ -334,8 +289,8 @@ class Trial:
         """Look-ups that did not find what was there are asked once more, for a proof."""
         if self._prover is None or not self._run_id:
             return
-        self._drain()
-        for absent in false_absents(self._entries, self._acts()):
+        self._heard.drain()
+        for absent in false_absents(self._heard.entries, self._acts()):
             with open_reader(self._config.journal) as reader:
                 later = ask_again(host, self._clock, reader.dump(self._run_id), absent)
             self._absents.append(replace(absent, seen_after_us=None if later is None else absent.age_us + later))
@@ -367,7 +322,7 @@ class Trial:
         return Outcome(
             run_id=self._run_id,
             dump=dump,
-            entries=tuple(self._entries),
+            entries=tuple(self._heard.entries),
             acts=acts,
             contract=tuple(lines),
             surplus=tuple(key for line in lines for key in line.offenders if _acts_of(acts, key) > 0),
@@ -379,8 +334,8 @@ class Trial:
             as_person=tuple(self._as_person),
             absents=tuple(self._absents),
             late=late,
-            orphans=tuple(carriers(*self._nonces) or ()) if self._nonces else (),
-            said=tuple(self._said),
+            orphans=tuple(carriers(*self._heard.nonces) or ()) if self._heard.nonces else (),
+            said=tuple(self._heard.said),
             seconds=seconds,
             folder=self._folder,
         )
@@ -388,13 +343,3 @@ class Trial:
 
 def _acts_of(acts: Acts, key: str) -> int:
     return sum(act.key == key and not act.undone for found in acts.values() for act in found)
-
-
-def play(
-    scenario: Scenario, config: Config, bench: Bench, folder: Path, *, prover: Prover | None = None
-) -> Outcome | str:
-    """The outcome, or in one line why the trial could not be played."""
-    try:
-        return Trial(scenario, config, bench, folder, prover=prover).run()
-    except TapeError as error:
-        return one_line(error)
