@@ -11,6 +11,8 @@ import getpass
 import os
 import re
 import socket
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -185,6 +187,12 @@ async def draw(folder: Path, private: tuple[str, ...]) -> None:
         await asyncio.to_thread(live.stop, drain=False)
 
 
+def prove(project: Path) -> None:
+    """The matrix of the scaffold's agent."""
+    command = [sys.executable, "-c", "from tape.cli import main; main()", "prove", "--input", '"pay invoice 7"']
+    subprocess.run([*command, "--svg", TARGET / "matrix.svg"], cwd=project, check=True, capture_output=True)
+
+
 def main() -> None:
     TARGET.mkdir(exist_ok=True)
     for old in TARGET.glob("*.svg"):
@@ -199,6 +207,7 @@ def main() -> None:
         for name in ("NO_COLOR", "XDG_CONFIG_HOME"):
             os.environ.pop(name, None)
         asyncio.run(draw(Path(folder), (folder, *private)))
+        prove(create_project("prover", Path(folder)))
     print(f"{len(list(TARGET.glob('*.svg')))} pictures in {TARGET}")
 
 
