@@ -79,7 +79,7 @@ def causes(outcome: Outcome, good: Good) -> tuple[Cause, ...]:
     if outcome.late or dump is None:
         late = _bare(outcome.late, outcome) or "there is no run"
         return (Cause(Mistake.NEVER_ENDS, f"after the kill {late}"),)
-    told = list(_unique(_wrong_acts(outcome, good)))
+    told = _unique(_wrong_acts(outcome, good)) or _by_contract(outcome, good)
     if dump.run.status == RunStatus.STUCK:
         told += _stuck(outcome)
     elif not told:
@@ -138,6 +138,20 @@ def _wrong_acts(outcome: Outcome, good: Good) -> Iterator[Cause]:
         elif effect.status == EffectStatus.CONFIRMED and not mine and effect.resolution != Resolution.DECIDED:
             yield _never_acted(outcome, effect, where)
     yield from _by_count(outcome, good)
+
+
+def _by_contract(outcome: Outcome, good: Good) -> list[Cause]:
+    """The net under the rest: the contract, key by key, as the console counts it."""
+    if not good.keeps_contract:
+        return []
+    return [
+        Cause(
+            Mistake.DOUBLED if line.acts > line.confirmed else Mistake.LOST,
+            f"{line.name} does not hold what the journal says: {line.text()}",
+        )
+        for line in outcome.contract
+        if line.holds is False
+    ]
 
 
 def _twice(where: ToolActs) -> bool:
@@ -329,8 +343,8 @@ def _asked_again(outcome: Outcome) -> list[Cause]:
     ]
 
 
-def _unique(causes: Iterable[Cause]) -> Iterable[Cause]:
-    return dict.fromkeys(causes)
+def _unique(causes: Iterable[Cause]) -> list[Cause]:
+    return list(dict.fromkeys(causes))
 
 
 def _bare(text: str, outcome: Outcome) -> str:

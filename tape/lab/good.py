@@ -71,6 +71,7 @@ class Good:
     standing: Mapping[tuple[str, str], int]
     tools: Mapping[str, ToolActs]
     timers: int
+    keeps_contract: bool
 
     @property
     def status(self) -> str:
@@ -103,6 +104,7 @@ def good_of(one: Outcome, other: Outcome | None) -> Good:
         standing=standing_of(one.acts),
         tools=_tools(dump, one.acts),
         timers=len(dump.timers),
+        keeps_contract=all(line.holds is not False for line in one.contract),
     )
 
 

@@ -18,6 +18,9 @@ DEATHS = (Death.KILL, Death.TERM, Death.STOP, Death.LOST)
 """The columns of the matrix. What a second death adds stands in the row of its own place."""
 
 
+LONGEST_SLUG = 120
+
+
 class Mark(StrEnum):
     """How a cell came out. PERSON holds too: what only a person can know was asked of one, as the tool declares."""
 
@@ -115,8 +118,9 @@ class Cell:
 
     @property
     def slug(self) -> str:
-        """A file's name."""
-        return "".join(char if char.isalnum() or char in ".-_" else "-" for char in self.label).replace(",", "")
+        """A file's name; a long one ends with the cell's number."""
+        name = "".join(char if char.isalnum() or char in ".-_" else "-" for char in self.label.replace(",", ""))
+        return name if len(name) <= LONGEST_SLUG else f"{name[:LONGEST_SLUG]}-{self.number}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,22 +16,19 @@ from typing import Any, Protocol
 
 from tape.core.clock import Clock, SystemClock
 from tape.core.config import Config
-from tape.core.kernel.errors import TapeError, UsageError, one_line
-from tape.core.kernel.events import EffectEnded, PointReached
+from tape.core.kernel.errors import UsageError
 from tape.core.kernel.lifecycle import RunStatus
-from tape.core.kernel.points import Death, Stage
-from tape.core.kernel.policy import AskPolicy, Backoff, RecoveryPolicy
-from tape.lab.convict import about_good, causes
-from tape.lab.crew import bench_of, crew, usual_jobs
-from tape.lab.good import Good, good_of, places_of, standing_of
+from tape.core.kernel.points import Death
+from tape.lab.convict import about_good
+from tape.lab.crew import crew, usual_jobs
+from tape.lab.good import Good, good_of
 from tape.lab.outcome import Outcome
-from tape.lab.person import Person
-from tape.lab.proof import DEATHS, Cause, Cell, Mark, Mistake, Place, Proof, Result
+from tape.lab.proof import Cause, Cell, Mark, Mistake, Place, Proof, Result
+from tape.lab.prove_cell import QUICK, Answer, Task, play
+from tape.lab.prove_plan import among_bodies, deaths_at
 from tape.lab.recorded import STAND_IN, Recorded
 from tape.lab.scenario import Count, Expect, Scenario, ScriptedOrder, Timers, Verb
-from tape.lab.scenario_file import write_scenario
 from tape.lab.scratch import scratch
-from tape.lab.trial import Trial
 
 KEPT = ".tape/prove"
 RECORDED = "recorded.json"
@@ -40,16 +37,6 @@ GOOD_WITHIN_US = 60_000_000
 LEAST_WITHIN_US = 15_000_000
 ENDLESS_LIMIT = 6
 """After so many trials that did not end nothing more is to be learned."""
-
-RECOVERY_PASSES = 4
-"""How many passes after a death count as its recovery."""
-
-QUICK = RecoveryPolicy(
-    max_crashes=5,
-    backoff=Backoff(10_000, 100_000),
-    asks=AskPolicy(backoff=Backoff(20_000, 200_000), max_asks=5),
-)
-"""In a drill nobody needs to be spared: deaths and look-ups are followed up at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,104 +67,6 @@ class Nobody:
     def good(self, good: Good, seconds: float) -> None: ...
     def plan(self, agent: str, places: tuple[Place, ...], cells: tuple[Cell, ...], jobs: int) -> None: ...
     def result(self, result: Result) -> None: ...
-
-
-# --- one trial, in a process of the crew --------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One trial: of a cell, or (None) a good run. `keep` is where a journal stays that is worth it."""
-
-    cell: Cell | None
-    scenario: Scenario
-    config: Config
-    environment: Mapping[str, str]
-    folder: Path
-    keep: Path
-    good: Good | None
-    keep_all: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """`outcome` of a good run, `result` of a cell; `after`: the places passed after the death, for the pairs."""
-
-    outcome: Outcome | None = None
-    result: Result | None = None
-    after: tuple[Place, ...] = ()
-    error: str = ""
-
-
-def play(task: Task) -> Answer:
-    """Plays one trial on this process's bench and judges it."""
-    try:
-        bench = bench_of(task.config, task.environment)
-        trial = Trial(task.scenario, task.config, bench, task.folder, prover=Person(task.good), strict=False)
-        outcome = trial.run()
-    except TapeError as error:
-        shutil.rmtree(task.folder, ignore_errors=True)
-        return Answer(error=one_line(error))
-    if task.cell is None or task.good is None:
-        shutil.rmtree(task.folder, ignore_errors=True)
-        return Answer(outcome=outcome)
-    result = judged(task.cell, outcome, task.good)
-    return Answer(result=_keep(task, result), after=_after(task.cell, outcome))
-
-
-def judged(cell: Cell, outcome: Outcome, good: Good) -> Result:
-    """The verdict on one cell."""
-    found = causes(outcome, good)
-    mark = Mark.WRONG if found else Mark.PERSON if outcome.as_person else Mark.HOLDS
-    if not found and outcome.unreached:
-        mark = Mark.MISSED
-    dump = outcome.dump
-    return Result(
-        cell=cell,
-        mark=mark,
-        causes=found,
-        status=outcome.status,
-        resolutions=tuple(_resolutions(outcome)),
-        acts=sum(standing_of(outcome.acts).values()),
-        kills=sum(isinstance(entry.event, PointReached) for entry in outcome.of_run),
-        seconds=outcome.seconds,
-        run_id=outcome.run_id if dump is not None else "",
-    )
-
-
-def _resolutions(outcome: Outcome) -> Iterator[str]:
-    for entry in outcome.of_run:
-        if isinstance(entry.event, EffectEnded) and entry.event.resolution != "returned":
-            yield entry.event.resolution
-
-
-def _keep(task: Task, result: Result) -> Result:
-    """What is wrong stays, with a scenario that plays it again."""
-    if result.mark is not Mark.WRONG and not task.keep_all:
-        shutil.rmtree(task.folder, ignore_errors=True)
-        return result
-    task.keep.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    shutil.rmtree(task.keep, ignore_errors=True)
-    shutil.move(task.folder, task.keep)
-    journal = task.keep / "journal.db"
-    if result.mark is not Mark.WRONG:
-        return replace(result, journal=journal)
-    file = task.keep.with_suffix(".yaml") if not task.keep.suffix else task.keep.parent / f"{task.keep.name}.yaml"
-    why = "; ".join(cause.sentence for cause in result.causes)
-    file.write_text(write_scenario(replace(task.scenario, about=why)))
-    return replace(result, journal=journal, scenario=file)
-
-
-def _after(cell: Cell, outcome: Outcome) -> tuple[Place, ...]:
-    """The passes of the recovery: those that came right after the death."""
-    places = places_of(outcome.passes)
-    if cell.death is not Death.KILL or cell.second is not None or cell.place not in places:
-        return ()
-    first = places.index(cell.place) + 1
-    return places[first : first + RECOVERY_PASSES]
-
-
-# --- the whole ----------------------------------------------------------------------------------------------------
 
 
 class Prover:
@@ -350,35 +239,6 @@ def _after_first(second: Place, first: Place) -> Place:
     """The second place as its arm counts it: the pass at which the first one strikes does not count for it."""
     same = replace(second, nth=first.nth) == first
     return replace(second, nth=second.nth - 1) if same and second.nth > first.nth else second
-
-
-def among_bodies(places: tuple[Place, ...]) -> frozenset[Place]:
-    """Places where the body of another effect is open, or may be: who of a batch is quicker differs from run to run.
-    There nobody is frozen: a body must not outlive its lease."""
-    inline = {place.tool for place in places if place.point == "effect.acted"}
-    found: set[Place] = set()
-    bodies = 0
-    batch = False
-    for place in places:
-        if place.stage is Stage.HOOK:
-            continue  # a hook worker passes it
-        ends = place.point in ("effect.acted", "effect.ended")
-        if place.point == "effect.acted":
-            bodies -= 1
-        if bodies > 0 or (batch and ends):
-            found.add(place)
-        batch = bodies > 0 or (batch and ends)
-        if place.point == "effect.begun" and place.tool in inline:
-            bodies += 1
-    return frozenset(found)
-
-
-def deaths_at(place: Place) -> tuple[Death, ...]:
-    """What can be done at a place: a hook worker drives no run and is killed; at an author's own point there is no
-    reply to withhold or to lose."""
-    if place.stage is Stage.HOOK:
-        return (Death.KILL,)
-    return (Death.KILL, Death.TERM) if place.stage is Stage.OWN else DEATHS
 
 
 def _agent(config: Config, wanted: str | None) -> str:

@@ -10,7 +10,7 @@ from tape.core.config import suggest
 from tape.core.kernel.errors import UsageError
 from tape.core.kernel.points import Death, Stage, find_point
 from tape.lab.proof import DEATHS, Place
-from tape.lab.prove import deaths_at
+from tape.lab.prove_plan import deaths_at
 from tape.lab.pytest_result import RunResult, UpstreamActs
 from tape.lab.pytest_stage import Crash, plainly, refuse
 from tape.lab.pytest_stage import Stage as TestStage

@@ -24,7 +24,7 @@ from tape.core.kernel.errors import TapeError, UsageError, one_line
 from tape.core.kernel.points import Death
 from tape.lab.good import places_of
 from tape.lab.proof import DEATHS, Cell, Place, cell_from, cell_json
-from tape.lab.prove import RECOVERY_PASSES, deaths_at
+from tape.lab.prove_plan import RECOVERY_PASSES, deaths_at
 from tape.lab.pytest_play import Setup, agent_of, good_run, play, project_at
 from tape.lab.pytest_stage import GOOD_RUNS, Planned
 from tape.lab.scenario import Timers

@@ -19,7 +19,7 @@ from tape.lab.good import Good, good_of
 from tape.lab.outcome import Outcome
 from tape.lab.person import Person
 from tape.lab.proof import Mistake
-from tape.lab.prove import QUICK
+from tape.lab.prove_cell import QUICK
 from tape.lab.scenario import DEFAULT_WITHIN_US, Kill, Scenario, ScriptedOrder, Timers, Verb
 from tape.lab.trial import Trial
 

@@ -7,7 +7,7 @@ import pytest
 from tape.core.kernel.points import Death, Pass
 from tape.lab.good import places_of
 from tape.lab.proof import Place
-from tape.lab.prove import among_bodies, deaths_at
+from tape.lab.prove_plan import among_bodies, deaths_at
 
 
 def test_passes_are_numbered_among_their_like() -> None:

@@ -1,0 +1,127 @@
+"""One trial of a proof: played on this process's bench, judged, and kept if something is wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tape.core.config import Config
+from tape.core.kernel.errors import TapeError, UsageError, one_line
+from tape.core.kernel.events import EffectEnded, PointReached
+from tape.core.kernel.points import Death
+from tape.core.kernel.policy import AskPolicy, Backoff, RecoveryPolicy
+from tape.lab.convict import causes
+from tape.lab.crew import bench_of
+from tape.lab.good import Good, places_of, standing_of
+from tape.lab.outcome import Outcome
+from tape.lab.person import Person
+from tape.lab.proof import Cell, Mark, Place, Result
+from tape.lab.prove_plan import RECOVERY_PASSES
+from tape.lab.scenario import Scenario
+from tape.lab.scenario_file import write_scenario
+from tape.lab.trial import Trial
+
+QUICK = RecoveryPolicy(
+    max_crashes=5,
+    backoff=Backoff(10_000, 100_000),
+    asks=AskPolicy(backoff=Backoff(20_000, 200_000), max_asks=5),
+)
+"""In a drill nobody needs to be spared: deaths and look-ups are followed up at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One trial: of a cell, or (None) a good run. `keep` is where a journal stays that is worth it."""
+
+    cell: Cell | None
+    scenario: Scenario
+    config: Config
+    environment: Mapping[str, str]
+    folder: Path
+    keep: Path
+    good: Good | None
+    keep_all: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`outcome` of a good run, `result` of a cell; `after`: the places passed after the death, for the pairs."""
+
+    outcome: Outcome | None = None
+    result: Result | None = None
+    after: tuple[Place, ...] = ()
+    error: str = ""
+
+
+def play(task: Task) -> Answer:
+    """Plays one trial on this process's bench and judges it."""
+    try:
+        bench = bench_of(task.config, task.environment)
+        trial = Trial(task.scenario, task.config, bench, task.folder, prover=Person(task.good), strict=False)
+        outcome = trial.run()
+    except TapeError as error:
+        shutil.rmtree(task.folder, ignore_errors=True)
+        return Answer(error=one_line(error))
+    if task.cell is None or task.good is None:
+        shutil.rmtree(task.folder, ignore_errors=True)
+        return Answer(outcome=outcome)
+    result = judged(task.cell, outcome, task.good)
+    return Answer(result=_keep(task, result), after=_after(task.cell, outcome))
+
+
+def judged(cell: Cell, outcome: Outcome, good: Good) -> Result:
+    """The verdict on one cell."""
+    found = causes(outcome, good)
+    mark = Mark.WRONG if found else Mark.PERSON if outcome.as_person else Mark.HOLDS
+    if not found and outcome.unreached:
+        mark = Mark.MISSED
+    dump = outcome.dump
+    return Result(
+        cell=cell,
+        mark=mark,
+        causes=found,
+        status=outcome.status,
+        resolutions=tuple(_resolutions(outcome)),
+        acts=sum(standing_of(outcome.acts).values()),
+        kills=sum(isinstance(entry.event, PointReached) for entry in outcome.of_run),
+        seconds=outcome.seconds,
+        run_id=outcome.run_id if dump is not None else "",
+    )
+
+
+def _resolutions(outcome: Outcome) -> Iterator[str]:
+    for entry in outcome.of_run:
+        if isinstance(entry.event, EffectEnded) and entry.event.resolution != "returned":
+            yield entry.event.resolution
+
+
+def _keep(task: Task, result: Result) -> Result:
+    """What is wrong stays, with a scenario that plays it again."""
+    if result.mark is not Mark.WRONG and not task.keep_all:
+        shutil.rmtree(task.folder, ignore_errors=True)
+        return result
+    task.keep.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    shutil.rmtree(task.keep, ignore_errors=True)
+    shutil.move(task.folder, task.keep)
+    journal = task.keep / "journal.db"
+    if result.mark is not Mark.WRONG:
+        return replace(result, journal=journal)
+    file = task.keep.with_suffix(".yaml") if not task.keep.suffix else task.keep.parent / f"{task.keep.name}.yaml"
+    why = "; ".join(cause.sentence for cause in result.causes)
+    result = replace(result, journal=journal)
+    with contextlib.suppress(UsageError):  # an input that no file can hold
+        file.write_text(write_scenario(replace(task.scenario, about=why)))
+        result = replace(result, scenario=file)
+    return result
+
+
+def _after(cell: Cell, outcome: Outcome) -> tuple[Place, ...]:
+    """The passes of the recovery: those that came right after the death."""
+    places = places_of(outcome.passes)
+    if cell.death is not Death.KILL or cell.second is not None or cell.place not in places:
+        return ()
+    first = places.index(cell.place) + 1
+    return places[first : first + RECOVERY_PASSES]
