@@ -211,7 +211,11 @@ def scenario_run(
     ] = None,
     jobs: Jobs = 0,
     junit: Junit = None,
+    keep: Annotated[
+        Keep, typer.Option("--keep", help="Which journals stay in .tape/scenarios: those that are wrong, or all.")
+    ] = Keep.WRONG,
     as_json: AsJson = False,
+    events: Annotated[bool, typer.Option("--events", hidden=True, help="Print JSON lines as it goes.")] = False,
 ) -> None:
     """Play scenario files with real processes, and judge what came of them. Exit 1 if one does not hold.
 
@@ -226,13 +230,15 @@ def scenario_run(
     from tape.lab.scenario_file import find_scenarios
     from tape.lab.scenario_run import run_scenarios
 
+    if events:
+        raise typer.Exit(_scenarios_with_events(paths or [Path("scenarios")], jobs, keep))
     _check_targets(junit)
     files = find_scenarios(paths or [Path("scenarios")])
     clock = SystemClock()
     since_us = clock.boot_us()
     with Progress(len(files), clock, sys.stderr, "scenarios") as progress:
         try:
-            results = run_scenarios(files, jobs, progress.tick)
+            results = run_scenarios(files, jobs, lambda _, result: progress.tick(result), keep_all=keep is Keep.ALL)
         except UsageError as error:  # all mistakes of all files, a line for each
             progress.close()
             for line in str(error).splitlines():
@@ -252,6 +258,26 @@ def scenario_run(
 
         print_scenarios(output(), results, seconds=seconds)
     raise typer.Exit(0 if all(result.ok for result in results) else FAILED)
+
+
+def _scenarios_with_events(paths: list[Path], jobs: int, keep: Keep) -> int:
+    """The same for a program that watches: JSON lines, each file as it ends, an error among them. `number` is the
+    file's place among those that were found."""
+    from tape.lab.proof_events import tell
+    from tape.lab.scenario_file import find_scenarios
+    from tape.lab.scenario_result import ScenarioResult, scenario_json
+    from tape.lab.scenario_run import run_scenarios
+
+    def tick(number: int, result: ScenarioResult) -> None:
+        tell({"result": {"number": number, **scenario_json(result)}})
+
+    try:
+        results = run_scenarios(find_scenarios(paths), jobs, tick, keep_all=keep is Keep.ALL)
+    except TapeError as error:
+        tell({"error": str(error)})
+        raise
+    tell({"done": len(results)})
+    return 0 if all(result.ok for result in results) else FAILED
 
 
 @scenario_app.command("record")

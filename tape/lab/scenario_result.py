@@ -48,6 +48,21 @@ class ScenarioResult:
         return told or (() if self.ok else (f"{self.shown}: it did not hold",))
 
 
+def scenario_from(given: Json) -> ScenarioResult:
+    """What `scenario_json` has made. Raises KeyError, TypeError or ValueError if it is something else."""
+    return ScenarioResult(
+        name=str(given["name"]),
+        shown=str(given["file"]),
+        ok=bool(given["ok"]),
+        misses=tuple(Miss(str(miss["where"]), str(miss["expected"]), str(miss["found"])) for miss in given["misses"]),
+        trouble=str(given["trouble"]),
+        seconds=float(given["seconds"]),
+        kills=int(given["kills"]),
+        run_id=str(given["run"]),
+        journal=None if given["journal"] is None else Path(given["journal"]),
+    )
+
+
 def scenario_json(result: ScenarioResult) -> Json:
     return {
         "name": result.name,

@@ -26,13 +26,14 @@ KEPT = ".tape/scenarios"
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One scenario, read and checked. `keep` is where its journal stays if something is wrong."""
+    """One scenario, read and checked. `keep` is where its journal stays if something is wrong, or `keep_all`."""
 
     number: int
     scenario: Scenario
     config: Config
     folder: Path
     keep: Path
+    keep_all: bool = False
 
 
 def load(path: Path) -> tuple[Scenario, Config]:
@@ -44,20 +45,25 @@ def load(path: Path) -> tuple[Scenario, Config]:
 
 
 def run_scenarios(
-    files: Sequence[Path], jobs: int, tick: Callable[[ScenarioResult], None] = lambda result: None
+    files: Sequence[Path],
+    jobs: int,
+    tick: Callable[[int, ScenarioResult], None] = lambda number, result: None,
+    *,
+    keep_all: bool = False,
 ) -> list[ScenarioResult]:
-    """In the order of the files. Raises UsageError, before anything is played, if a file cannot be read."""
+    """In the order of the files; `tick` is told each as it ends, with its place in this order. Raises UsageError,
+    before anything is played, if a file cannot be read."""
     loaded = _load_all(files)
     with tempfile.TemporaryDirectory(prefix="tape-scenario-") as scratch:
         tasks = [
-            Task(number, scenario, config, Path(scratch, str(number)), config.root / KEPT / name)
+            Task(number, scenario, config, Path(scratch, str(number)), config.root / KEPT / name, keep_all)
             for number, ((scenario, config), name) in enumerate(zip(loaded, _names(files), strict=True))
         ]
         results: dict[int, ScenarioResult] = {}
         with crew(play, min(jobs or usual_jobs(), len(tasks))) as hands:
             for task, result in hands.answers(tasks):
                 results[task.number] = result
-                tick(result)
+                tick(task.number, result)
     return [results[number] for number in sorted(results)]
 
 
@@ -96,7 +102,7 @@ def play(task: Task) -> ScenarioResult:
         return ScenarioResult(scenario.name, scenario.shown, ok=False, trouble=one_line(error))
     result = judged(scenario, outcome)
     shutil.rmtree(task.keep, ignore_errors=True)
-    if result.ok:
+    if result.ok and not task.keep_all:
         shutil.rmtree(task.folder, ignore_errors=True)
         return result
     task.keep.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

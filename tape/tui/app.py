@@ -17,7 +17,7 @@ from textual.driver import Driver
 from tape.core.clock import Clock
 from tape.tui.backstage import Backstage
 from tape.tui.choices import Choices
-from tape.tui.messages import ActDone, Ended, ProofEnded, ProofTold, Said, SceneReady
+from tape.tui.messages import ActDone, Ended, PlayEnded, PlayTold, ProofEnded, ProofTold, Said, SceneReady
 from tape.tui.report import write_report
 from tape.tui.scene import Scene
 from tape.tui.screens.main import MainScreen
@@ -104,6 +104,12 @@ class Console(App[int]):
 
     def on_proof_ended(self, message: ProofEnded) -> None:
         self.main.proof_ended(message)
+
+    def on_play_told(self, message: PlayTold) -> None:
+        self.main.play_told(message)
+
+    def on_play_ended(self, message: PlayEnded) -> None:
+        self.main.play_ended(message)
 
     def on_said(self, message: Said) -> None:
         self.main.say(message.text, wrong=message.wrong)

@@ -30,6 +30,7 @@ class Group:
 _GROUPS: Mapping[str, tuple[str, ...]] = {
     "run and kill": (
         "trigger", "repeat", "arm", "run-to", "step", "continue", "kill", "death", "thaw", "interrupt", "prove",
+        "scenarios", "record",
     ),
     "decide": (
         "inbox", "settle", "cancel", "redrive",

@@ -13,7 +13,7 @@ from tape.core.kernel.errors import EnvironmentTrouble, TapeError, one_line
 from tape.core.marks import Style
 from tape.tui.backstage import Post
 from tape.tui.choices import Choices
-from tape.tui.messages import Act, ActDone, Ended, ProofWanted, Said
+from tape.tui.messages import Act, ActDone, Ended, PlayWanted, ProofWanted, Said
 from tape.tui.scene import Phase, Scene, Source, View
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tape.lab.service import Service
     from tape.reactors.host import Host
     from tape.tui.feed.feed import Feed
-    from tape.tui.proving import Proving
+    from tape.tui.proving import Playing, Proving
 
 SAME_TROUBLE_US = 10_000_000
 DRAIN_SECONDS = 5.0
@@ -47,11 +47,16 @@ class Live:
         self._last_trouble = ("", -SAME_TROUBLE_US)
         self._stopping = False
         self._proving: Proving | None = None
+        self._playing: Playing | None = None
         self.own_points: tuple[str, ...] = ()
         self.start_error: TapeError | None = None
         self._thread = threading.Thread(target=self._run, name="service", daemon=True)
 
     # --- from the screen's thread -------------------------------------------------------------------------------
+
+    @property
+    def config(self) -> Config:
+        return self._config
 
     def start(self, post: Post) -> None:
         self._post = post
@@ -76,6 +81,17 @@ class Live:
         if self._proving is not None:
             self._proving.stop()
 
+    def play(self, wanted: PlayWanted) -> None:
+        from tape.tui.proving import Playing, play_command
+
+        self.stop_play()
+        self._playing = Playing(wanted.number, play_command(wanted), self._config.root, self._post)
+        self._playing.start()
+
+    def stop_play(self) -> None:
+        if self._playing is not None:
+            self._playing.stop()
+
     def living(self) -> int:
         host = self.host
         return sum(1 for peer in list(host.server.peers.values()) if peer.drives) if host is not None else 0
@@ -83,13 +99,15 @@ class Live:
     def stop(self, *, drain: bool) -> None:
         self._stopping = True
         self.stop_proof()
+        self.stop_play()
         if self._thread.is_alive():
             if drain and self.host is not None:
                 self.host.drain(DRAIN_SECONDS)
             self._jobs.put(None)
             self._thread.join()
-        if self._proving is not None:
-            self._proving.join()
+        for child in (self._proving, self._playing):
+            if child is not None:
+                child.join()
 
     # --- what the feed asks -------------------------------------------------------------------------------------
 

@@ -80,6 +80,30 @@ class ProofEnded(Message):
         super().__init__()
 
 
+@dataclass(frozen=True, slots=True)
+class PlayWanted:
+    """Scenario files to be played, by their paths from the project's folder. `number` tells it from other times."""
+
+    number: int
+    files: tuple[str, ...]
+
+
+class PlayTold(Message):
+    """A line of `tape scenario run --events`."""
+
+    def __init__(self, number: int, line: str) -> None:
+        self.number, self.line = number, line
+        super().__init__()
+
+
+class PlayEnded(Message):
+    """Its process is gone. `last_words` is the last line of its standard error, safe or not."""
+
+    def __init__(self, number: int, code: int, last_words: str) -> None:
+        self.number, self.code, self.last_words = number, code, last_words
+        super().__init__()
+
+
 class Said(Message):
     """A word in the last line: the code was reloaded, a file was written."""
 

@@ -1,7 +1,8 @@
-"""`tape prove` as a child process of the console: its lines come as messages, and it ends with the console.
+"""`tape prove` and `tape scenario run` as child processes of the console: their lines come as messages, and they end
+with the console.
 
-The proof runs agents, stand-ins and journals of its own. None of that may be in the console's process, which has to
-stay fluid.
+They run agents, stand-ins and journals of their own. None of that may be in the console's process, which has to stay
+fluid.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from textual.message import Message
 
 from tape.core.kernel.errors import EnvironmentTrouble, one_line
 from tape.tui.backstage import Post
-from tape.tui.messages import ProofEnded, ProofTold, ProofWanted
+from tape.tui.messages import PlayEnded, PlayTold, PlayWanted, ProofEnded, ProofTold, ProofWanted
 
 OBEYS_SECONDS = 3.0
-"""For how long a proof that is told to stop may take to end its own processes; then it is killed."""
+"""For how long a child that is told to stop may take to end its own processes; then it is killed."""
 _CHILD = """
 import ctypes, os, signal, sys
 console = int(sys.argv.pop(1))
@@ -38,9 +41,14 @@ sys.exit(main())
 dies, however it dies, this ends. (1 is PR_SET_PDEATHSIG; the console may be gone before it is set.)"""
 
 
+def child_command(*arguments: str) -> list[str]:
+    """The command line with these arguments, as a child. `-P` keeps a project's own files from standing in for
+    modules."""
+    return [sys.executable, "-P", "-c", _CHILD, str(os.getpid()), *arguments]
+
+
 def prove_command(wanted: ProofWanted) -> list[str]:
-    """The child's command. `-P` keeps a project's own files from standing in for modules."""
-    command = [sys.executable, "-P", "-c", _CHILD, str(os.getpid()), "prove", "--events", "--keep", "all"]
+    command = child_command("prove", "--events", "--keep", "all")
     if wanted.pairs:
         command.append("--pairs")
     if wanted.value is not None:
@@ -48,8 +56,16 @@ def prove_command(wanted: ProofWanted) -> list[str]:
     return [*command, *(["--", wanted.agent] if wanted.agent is not None else [])]
 
 
+def play_command(wanted: PlayWanted) -> list[str]:
+    return child_command("scenario", "run", "--events", "--keep", "all", "--", *wanted.files)
+
+
 class Proving:
-    """One proof. `ProofTold` for each line, then one `ProofEnded`; both carry `number`."""
+    """One child. `told` for each line, then one `ended`; both carry `number`."""
+
+    says = "tape prove"
+    told: Callable[[int, str], Message] = ProofTold
+    ended: Callable[[int, int, str], Message] = ProofEnded
 
     def __init__(self, number: int, command: Sequence[str], folder: Path, post: Post) -> None:
         self._number = number
@@ -60,7 +76,7 @@ class Proving:
         self._stopping = False
         self._lock = threading.Lock()
         # The kernel ends the child when the thread that started it ends, so it is started where its end is waited for.
-        self._thread = threading.Thread(target=self._run, name="proof", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=self.says, daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -101,8 +117,8 @@ class Proving:
                 start_new_session=True,
             )
         except OSError as error:
-            trouble = EnvironmentTrouble(f"`tape prove` cannot be started: {error.strerror}")
-            self._post(ProofEnded(self._number, 127, one_line(trouble)))
+            trouble = EnvironmentTrouble(f"`{self.says}` cannot be started: {error.strerror}")
+            self._post(self.ended(self._number, 127, one_line(trouble)))
             return
         with self._lock:
             self._process = process
@@ -110,15 +126,23 @@ class Proving:
         if stopping:
             self._terminate(process)
         last_words: deque[str] = deque(maxlen=1)
-        ear = threading.Thread(target=_hear, args=(process, last_words), name="proof errors", daemon=True)
+        ear = threading.Thread(target=_hear, args=(process, last_words), name=f"{self.says} errors", daemon=True)
         ear.start()
         assert process.stdout is not None
         with process.stdout as lines:
             for line in lines:
-                self._post(ProofTold(self._number, line.decode("utf-8", "replace").rstrip("\n")))
+                self._post(self.told(self._number, line.decode("utf-8", "replace").rstrip("\n")))
         code = process.wait()
         ear.join(OBEYS_SECONDS)  # what the child has left behind may hold its standard error open
-        self._post(ProofEnded(self._number, code, last_words[0] if last_words else ""))
+        self._post(self.ended(self._number, code, last_words[0] if last_words else ""))
+
+
+class Playing(Proving):
+    """The same for scenario files."""
+
+    says = "tape scenario run"
+    told = PlayTold
+    ended = PlayEnded
 
 
 def _hear(process: subprocess.Popen[bytes], last_words: deque[str]) -> None:

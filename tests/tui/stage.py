@@ -32,9 +32,9 @@ from tape.reactors.host import ReactorState
 from tape.tui.app import Console
 from tape.tui.choices import Choices
 from tape.tui.feed.feed import Feed
-from tape.tui.messages import Act, ActDone, ProofWanted, SceneReady
+from tape.tui.messages import Act, ActDone, PlayWanted, ProofWanted, SceneReady
 from tape.tui.pane import Pane
-from tape.tui.proving import Proving
+from tape.tui.proving import Playing, Proving
 from tape.tui.scene import Phase, Scene, Source, Strip, View
 from tape.tui.screens.main import MainScreen
 from tests.tui.stories import Stories
@@ -121,6 +121,9 @@ class Stage:
         self.proofs: list[ProofWanted] = []
         self.proof_lines: list[str] = []
         self.provings: list[Proving] = []
+        self.plays: list[PlayWanted] = []
+        self.play_lines: list[str] = []
+        self.playings: list[Playing] = []
         self.words: list[dict[str, Any]] = []
         self.edit: Edit = lambda scene: scene
         self.first = Scene(
@@ -172,12 +175,25 @@ class Stage:
     def prove(self, wanted: ProofWanted) -> None:
         """A child that says `proof_lines` (proof_child.py)."""
         self.proofs.append(wanted)
-        lines = self.folder / f"proof-{wanted.number}"
-        lines.write_text("\n".join(self.proof_lines), "utf-8")
-        child = str(Path(__file__).parent / "proof_child.py")
-        command = [sys.executable, "-I", "-S", child, str(lines)]
+        command = self._child(f"proof-{wanted.number}", self.proof_lines)
         self.provings.append(Proving(wanted.number, command, self.folder, self._post))
         self.provings[-1].start()
+
+    def play(self, wanted: PlayWanted) -> None:
+        """A child that says `play_lines`."""
+        self.plays.append(wanted)
+        command = self._child(f"play-{wanted.number}", self.play_lines)
+        self.playings.append(Playing(wanted.number, command, self.folder, self._post))
+        self.playings[-1].start()
+
+    def stop_play(self) -> None:
+        if self.playings:
+            self.playings[-1].stop()
+
+    def _child(self, name: str, said: list[str]) -> list[str]:
+        lines = self.folder / name
+        lines.write_text("\n".join(said), "utf-8")
+        return [sys.executable, "-I", "-S", str(Path(__file__).parent / "proof_child.py"), str(lines)]
 
     def stop_proof(self) -> None:
         if self.provings:
@@ -188,9 +204,9 @@ class Stage:
 
     def stop(self, *, drain: bool) -> None:
         del drain
-        for proving in self.provings:
-            proving.stop()
-            proving.join()
+        for child in (*self.provings, *self.playings):
+            child.stop()
+            child.join()
 
     # --- what a test does ---------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The story of one cell of a proof, read from the journal that was kept of it."""
+"""The story of one cell of a proof, or of a scenario, read from the journal that was kept of it."""
 
 from __future__ import annotations
 
@@ -24,6 +24,27 @@ if TYPE_CHECKING:
     from tape.core.story import TapeLine
     from tape.core.verdict import Verdict
     from tape.lab.proof import Result
+    from tape.lab.scenario_result import ScenarioResult
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a kept journal is the story of: its name, its sign, and what was found wrong. Texts may be foreign."""
+
+    title: str
+    sign: str
+    wrong: tuple[str, ...]
+    journal: Path
+    run_id: str
+
+
+def of_cell(result: Result, journal: Path) -> Kept:
+    wrong = tuple(cause.sentence for cause in result.causes)
+    return Kept(result.cell.label, result.mark.glyph, wrong, journal, result.run_id)
+
+
+def of_scenario(result: ScenarioResult, journal: Path) -> Kept:
+    return Kept(result.name, "✓" if result.ok else "✗", result.sentences, journal, result.run_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +100,9 @@ class StoryPane(Pane):
 
     name_shown = "Story"
 
-    def __init__(self, result: Result, *, id: str) -> None:
+    def __init__(self, kept: Kept, *, id: str) -> None:
         super().__init__(id=id)
-        self._result = result
+        self._kept = kept
         self._story: CellStory | None = None
         self._trouble = ""
         self._sentences: tuple[int, list[Row]] = (-1, [])
@@ -96,8 +117,7 @@ class StoryPane(Pane):
         self.redraw()
 
     def title(self) -> str:
-        mark = self._result.mark.glyph
-        return f"Story {mark} {show(self._result.cell.label, 120)}"
+        return f"Story {self._kept.sign} {show(self._kept.title, 120)}"
 
     def info(self) -> Row:
         return (("esc", Ink.KEY), (" back", Ink.MUTED))
@@ -116,7 +136,7 @@ class StoryPane(Pane):
         return tape_row(self._lines[index - len(above)], here=self.points_at(index), width=width)
 
     def _above(self, width: int) -> list[Row]:
-        """How the story ends, before it is told: what became of each death, and what the proof found wrong."""
+        """How the story ends, before it is told: what became of each death, and what was found wrong."""
         if self._story is None:
             return []
         if self._sentences[0] != width:
@@ -124,8 +144,8 @@ class StoryPane(Pane):
             for text, good in self._story.verdicts:
                 ink = Ink.PLAIN if good is None else Ink.SUCCESS if good else Ink.ALARM
                 rows += _hung("verdict", text, ink, width)
-            for cause in self._result.causes:
-                rows += _hung(f"{self._result.mark.glyph} wrong", cause.sentence, Ink.ERROR, width)
+            for sentence in self._kept.wrong:
+                rows += _hung(f"{self._kept.sign} wrong", sentence, Ink.ERROR, width)
             self._sentences = (width, [*rows, (), tape_head(width)])
         return self._sentences[1]
 
@@ -144,13 +164,11 @@ def _hung(name: str, text: str, ink: Ink, width: int) -> list[Row]:
 class CellStoryScreen(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "dismiss", "back", show=False)]
 
-    def __init__(
-        self, result: Result, *, plain_glyphs: bool, read: Callable[[Path, str], CellStory] = read_story
-    ) -> None:
+    def __init__(self, kept: Kept, *, plain_glyphs: bool, read: Callable[[Path, str], CellStory] = read_story) -> None:
         super().__init__()
-        self._result = result
+        self._kept = kept
         self._read = read
-        self.pane = StoryPane(result, id="story")
+        self.pane = StoryPane(kept, id="story")
         self.pane.plain_glyphs = plain_glyphs
 
     def compose(self) -> ComposeResult:
@@ -162,10 +180,9 @@ class CellStoryScreen(ModalScreen[None]):
 
     async def _load(self) -> None:
         """Off the screen's thread: a journal may be large."""
-        path = self._result.journal
-        assert path is not None
+        path = self._kept.journal
         try:
-            story = await asyncio.to_thread(self._read, path, self._result.run_id)
+            story = await asyncio.to_thread(self._read, path, self._kept.run_id)
         except TapeError as error:
             self.pane.fail(one_line(error))
         except (OSError, ValueError) as error:  # a name that nothing can be called, in what the child has said

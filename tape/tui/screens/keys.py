@@ -43,6 +43,8 @@ BINDINGS: tuple[Binding, ...] = (
     _key("T", "thaw", "thaw frozen agents", "thaw"),
     _key("R", "repeat", "the same again on a fresh run", "repeat"),
     _key("a", "prove", "prove: kill this agent at every boundary", "prove"),
+    _key("p", "scenarios", "play scenarios", "scenarios"),
+    _key("W", "record", "record this run as a scenario", "record"),
     _key("question_mark,f1", "help", "keys, signs, tour", "help"),
     _key("equals_sign", "compare", "compare two runs", "compare"),
     _key("y", "copy", "copy to the terminal's clipboard", "copy"),

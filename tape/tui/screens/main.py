@@ -35,6 +35,7 @@ from tape.tui.screens.asking import Asking
 from tape.tui.screens.helping import Helping
 from tape.tui.screens.keys import BINDINGS, keys_for
 from tape.tui.screens.looking import Looking
+from tape.tui.screens.plays import Plays
 from tape.tui.screens.proofs import Proofs
 from tape.tui.screens.text_field import TextField
 
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 TWICE_WITHIN_US = 2_000_000
 
 
-class MainScreen(Asking, Helping, Looking, Proofs, Screen[None]):
+class MainScreen(Asking, Helping, Looking, Plays, Proofs, Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [*cast("list[BindingType]", BINDINGS)]
 
     def __init__(self, backstage: Backstage, clock: Clock, scene: Scene, choices: Choices) -> None:

@@ -185,6 +185,7 @@ class CellPane(Pane):
     def on_resize(self) -> None:
         self._fit()
         super().on_resize()
+        self.refresh()  # it may have been drawn in its new size already, with the lines of the old one
 
     def title(self) -> str:
         return show(self._name, 160)
@@ -275,7 +276,7 @@ class MatrixScreen(ModalScreen[None]):
 
     def on_pane_opened(self) -> None:
         """Enter: the story of the cell."""
-        from tape.tui.screens.cell_story import CellStoryScreen
+        from tape.tui.screens.cell_story import CellStoryScreen, of_cell
 
         cell = self.pane.cell
         result = self.state.results.get(cell.number) if cell is not None else None
@@ -286,7 +287,7 @@ class MatrixScreen(ModalScreen[None]):
         elif result.journal is None:
             self.say("no journal was kept of it", wrong=True)
         else:
-            self.app.push_screen(CellStoryScreen(result, plain_glyphs=self._plain_glyphs))  # pyright: ignore[reportUnknownMemberType]
+            self.app.push_screen(CellStoryScreen(of_cell(result, result.journal), plain_glyphs=self._plain_glyphs))  # pyright: ignore[reportUnknownMemberType]
 
     def action_scenario(self) -> None:
         cell = self.pane.cell
