@@ -49,7 +49,7 @@ def test_the_scaffold_holds(project: Project) -> None:
     assert {result["status"] for result in proof["results"]} == {"TERMINAL"}
     assert {result["acts"] for result in proof["results"]} == {1}
     suite = ElementTree.parse(project.folder / "proof.xml").getroot()
-    assert len(list(suite.iter("testcase"))) == 61
+    assert len(list(suite.iter("testcase"))) == 60
     assert list(suite.iter("failure")) == []
     assert ElementTree.parse(project.folder / "proof.svg").getroot().tag.endswith("svg")
     assert not (project.folder / ".tape" / "prove").exists()

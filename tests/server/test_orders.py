@@ -116,13 +116,27 @@ def test_one_writer_per_journal(tmp_path: Path) -> None:
     assert first.take() and first.held
     assert not second.take() and not second.held
     assert second.holder() == str(os.getpid())
-    assert not second.take_patiently(ManualClock(), 0.1)
+    assert not second.take_patiently(ManualClock())
     first.release()
     first.release()
     assert second.take_patiently(ManualClock())
     second.release()
     assert not journal.exists(), "the database is never touched for it"
     assert stat.S_IMODE(journal.parent.stat().st_mode) == 0o700
+
+
+def test_a_command_that_writes_is_waited_for_longer_than_a_server(tmp_path: Path) -> None:
+    taken: dict[bool, int] = {}
+    for brief in (False, True):
+        clock = ManualClock()
+        holder, waiting = Lock(tmp_path / "dev.db", brief=brief), Lock(tmp_path / "dev.db")
+        assert holder.take()
+        before = clock.boot_us()
+        assert not waiting.take_patiently(clock)
+        taken[brief] = clock.boot_us() - before
+        holder.release()
+    assert taken[False] < 600_000
+    assert taken[True] > 9_000_000
 
 
 def test_the_lock_dies_with_its_process(tmp_path: Path) -> None:

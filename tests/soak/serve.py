@@ -11,9 +11,7 @@ import sys
 from pathlib import Path
 
 from tape.core.config import load_config
-from tape.core.journal import settling
 from tape.core.kernel.points import Arm, Death, find_point
-from tape.core.kernel.policy import AskPolicy, Backoff
 from tape.reactors.host import Host, Voice
 
 MOST_ARMED = 4
@@ -24,7 +22,6 @@ def tell(line: str) -> None:
 
 
 def main() -> None:
-    settling.ASKS = AskPolicy(backoff=Backoff(first_us=20_000, cap_us=200_000), max_asks=8)
     voice = Voice(trouble=tell, agent_said=lambda pid, line: tell(f"agent {pid}: {line}"))
     with Host(load_config(Path(sys.argv[1]), {}), voice=voice) as host:
         host.wait_ready()

@@ -79,11 +79,18 @@ def socket_path(journal: Path) -> str:
     return str(folder / f"{digest}.sock")
 
 
-class Lock:
-    """The right to write one journal: an flock on `<journal>.lock`, never on the database. Context manager."""
+SERVER_PATIENCE_US = 500_000
+COMMAND_PATIENCE_US = 10_000_000
+UNKNOWN = "unknown"
 
-    def __init__(self, journal: Path) -> None:
+
+class Lock:
+    """The right to write one journal: an flock on `<journal>.lock`, never on the database. Context manager. `brief`: a
+    command's, which has written in an instant."""
+
+    def __init__(self, journal: Path, *, brief: bool = False) -> None:
         self.path = lock_path(journal)
+        self._brief = brief
         self._fd: int | None = None
 
     def take(self) -> bool:
@@ -101,15 +108,17 @@ class Lock:
             os.close(fd)
             return False
         os.ftruncate(fd, 0)
-        os.pwrite(fd, str(os.getpid()).encode(), 0)
+        os.pwrite(fd, b"" if self._brief else str(os.getpid()).encode(), 0)
         self._fd = fd
         return True
 
-    def take_patiently(self, clock: Clock, seconds: float = 0.5) -> bool:
-        """The same, but a command that holds it for an instant is waited for."""
-        deadline = clock.boot_us() + int(seconds * 1_000_000)
+    def take_patiently(self, clock: Clock) -> bool:
+        """The same, but a command that holds it for an instant is waited for, for longer on a machine that is busy; a
+        server that is about to end only for a moment."""
+        started = clock.boot_us()
         while not self.take():
-            if clock.boot_us() > deadline:
+            patience_us = SERVER_PATIENCE_US if self.holder() != UNKNOWN else COMMAND_PATIENCE_US
+            if clock.boot_us() - started > patience_us:
                 return False
             clock.sleep(0.02)
         return True
@@ -121,9 +130,9 @@ class Lock:
     def holder(self) -> str:
         """The pid of who holds it, as written there."""
         try:
-            return self.path.read_text("ascii").strip() or "unknown"
+            return self.path.read_text("ascii").strip() or UNKNOWN
         except OSError:
-            return "unknown"
+            return UNKNOWN
 
     def release(self) -> None:
         if self._fd is not None:
@@ -133,7 +142,7 @@ class Lock:
 
 def place(config: Config, order: Order) -> Placed:
     """Has the order done. Raises the error of the verb, or ServerUnavailable where only a server can do it."""
-    lock = Lock(config.journal)
+    lock = Lock(config.journal, brief=True)
     for pause in (*[PAUSE_SECONDS] * PATIENCE, 0):
         if lock.take():
             break
