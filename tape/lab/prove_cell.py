@@ -18,7 +18,7 @@ from tape.lab.crew import bench_of
 from tape.lab.good import Good, places_of, standing_of
 from tape.lab.outcome import Outcome
 from tape.lab.person import Person
-from tape.lab.proof import Cell, Mark, Place, Result
+from tape.lab.proof import Cause, Cell, Mark, Mistake, Place, Result
 from tape.lab.prove_plan import RECOVERY_PASSES
 from tape.lab.scenario import Scenario
 from tape.lab.scenario_file import write_scenario
@@ -30,6 +30,9 @@ QUICK = RecoveryPolicy(
     asks=AskPolicy(backoff=Backoff(20_000, 200_000), max_asks=5),
 )
 """In a drill nobody needs to be spared: deaths and look-ups are followed up at once."""
+
+
+NOT_PASSED = Cause(Mistake.NOT_PASSED, "this time the run did not come there: it takes another way than the good run")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ def judged(cell: Cell, outcome: Outcome, good: Good) -> Result:
     found = causes(outcome, good)
     mark = Mark.WRONG if found else Mark.PERSON if outcome.as_person else Mark.HOLDS
     if not found and outcome.unreached:
-        mark = Mark.MISSED
+        mark, found = Mark.MISSED, (NOT_PASSED,)
     dump = outcome.dump
     return Result(
         cell=cell,
