@@ -67,8 +67,12 @@ def prove(
         ),
     ] = None,
     keys: Annotated[
-        Keys, typer.Option("--keys", help="With --from: what the stand-in does with idempotency keys.")
-    ] = Keys.HONOURED,
+        Keys | None,
+        typer.Option("--keys", help="With --from: what the stand-in does with idempotency keys (default: honoured)."),
+    ] = None,
+    within: Annotated[
+        str, typer.Option("--within", metavar="TIME", help="How long the good run may take, such as 5m.")
+    ] = "60s",
     keep: Annotated[
         Keep, typer.Option("--keep", help="Which journals stay in .tape/prove: those that are wrong, or all.")
     ] = Keep.WRONG,
@@ -90,7 +94,12 @@ def prove(
     from tape.lab.prove import Prover, Wanted
 
     config = project()
-    wanted = Wanted(agent=agent, pairs=pairs, jobs=jobs, keep_all=keep is Keep.ALL)
+    from tape.lab.upstream_options import parse_duration
+
+    if keys is not None and from_run is None:
+        raise UsageError("--keys is about the stand-in of a recorded run: add --from RUN")
+    within_us = int(parse_duration(within, "--within") * 1_000_000)
+    wanted = Wanted(agent=agent, pairs=pairs, jobs=jobs, keep_all=keep is Keep.ALL, within_us=within_us)
     if from_run is not None:
         wanted = _from_run(wanted, config, from_run, input, keys)
     else:
@@ -170,7 +179,7 @@ def _save(file: Path, text: str) -> None:
         raise UsageError(f"{file} cannot be written: {error.strerror}") from None
 
 
-def _from_run(wanted: Wanted, config: Config, run_id: str, given: str | None, keys: Keys) -> Wanted:
+def _from_run(wanted: Wanted, config: Config, run_id: str, given: str | None, keys: Keys | None) -> Wanted:
     """A recorded run knows its agent and its input. Raises UsageError if another one is asked for."""
     from tape.lab.recorded import recorded_run
 
@@ -184,7 +193,7 @@ def _from_run(wanted: Wanted, config: Config, run_id: str, given: str | None, ke
         agent=recorded.agent,
         input=recorded.input,
         recorded=recorded,
-        keys_honoured=keys is Keys.HONOURED,
+        keys_honoured=keys is not Keys.IGNORED,
     )
 
 

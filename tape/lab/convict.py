@@ -10,11 +10,22 @@ from itertools import zip_longest
 
 from tape.core.journal.dump import EffectView, RunDump
 from tape.core.journal.needs import sides
-from tape.core.kernel.events import ModelAsked, Observed, PointReached, RunMoved
-from tape.core.kernel.lifecycle import EffectStatus, RunStatus
+from tape.core.kernel.events import AttemptEnded, ModelAsked, Observed, PointReached, RunMoved
+from tape.core.kernel.lifecycle import EffectStatus, ObligationStatus, RunStatus
 from tape.core.kernel.resolution import Answer, Resolution, Semantics
 from tape.core.text import show
-from tape.lab.good import Good, Line, ToolActs, acts_of_effect, place_of, standing_of, tape_of, told_apart
+from tape.lab.good import (
+    Good,
+    Line,
+    ToolActs,
+    acts_of_effect,
+    nobody_s,
+    place_of,
+    shape_of,
+    standing_of,
+    tape_of,
+    told_apart,
+)
 from tape.lab.outcome import Outcome
 from tape.lab.proof import Cause, Mistake
 
@@ -27,18 +38,20 @@ UNCERTAIN = frozenset({Resolution.COMPENSATED, Resolution.DECIDED})
 
 def about_good(outcome: Outcome) -> tuple[Cause, ...]:
     """What is wrong with the run although nothing was killed."""
-    return tuple(_unique(_of_good(outcome)))
+    told = _unique(_of_good(outcome))
+    return tuple(told or (_by_contract(outcome) if outcome.dump is not None else ()))
 
 
 def _of_good(outcome: Outcome) -> Iterator[Cause]:
     dump = outcome.dump
     if outcome.late or dump is None:
         late = _bare(outcome.late, outcome)
-        yield Cause(Mistake.NO_GOOD_RUN, f"the run does not end although nothing is killed: {late}")
+        hint = "; if it only takes longer, say so with --within"
+        yield Cause(Mistake.NO_GOOD_RUN, f"the run does not end although nothing is killed: {late}{hint}")
         return
     if dump.run.status == RunStatus.STUCK:
         said = f"; the last that it said: {_text(outcome.said[-1])}" if outcome.said else ""
-        why = _text(_bare(_why_stuck(outcome), outcome))
+        why = _text(_bare(_why_stuck(outcome), outcome)) + _raised(outcome)
         yield Cause(Mistake.NO_GOOD_RUN, f"the run is STUCK although nothing is killed: {why}{said}")
         return
     for effect in dump.effects:
@@ -50,7 +63,44 @@ def _of_good(outcome: Outcome) -> Iterator[Cause]:
                 effect.tool,
             )
         yield from _two_acts(effect, outcome)
+        yield from _reads_and_acts(effect, outcome)
+    yield from _outside(outcome)
     yield from _of_journal(outcome)
+
+
+def _reads_and_acts(effect: EffectView, outcome: Outcome) -> Iterator[Cause]:
+    assert outcome.dump is not None
+    if effect.semantics == Semantics.READ_ONLY and (mine := acts_of_effect(effect, outcome.dump, outcome.acts)):
+        yield Cause(
+            Mistake.READ_ONLY_ACTS,
+            f"{effect.tool} is declared read_only, but {mine[0][0]} holds an act of it: whenever its answer is lost it "
+            "acts again; declare what it does",
+            effect.tool,
+        )
+
+
+def _outside(outcome: Outcome) -> Iterator[Cause]:
+    """Acts in the ledgers that no tool has made: a crash repeats them, and nobody can tell."""
+    assert outcome.dump is not None
+    if outcome.dump.obligations:
+        return  # an undo may act in its own way
+    for name, acts in outcome.acts.items():
+        found = [act for act in acts if not act.undone and nobody_s(act, outcome.dump)]
+        if found:
+            yield Cause(
+                Mistake.ACTS_OUTSIDE,
+                f"{name} holds acts that no tool has made ({found[0].collection}): whatever else the agent's code or a "
+                "model does is done again after each crash; put it into a tool",
+            )
+
+
+def _raised(outcome: Outcome) -> str:
+    """What a body raised last."""
+    for entry in reversed(outcome.of_run):
+        if isinstance(entry.event, AttemptEnded) and entry.event.error:
+            error: dict[str, str] = entry.event.error
+            return _text(f"; a body raised {error.get('type')}: {error.get('message')}")
+    return ""
 
 
 def _two_acts(effect: EffectView, outcome: Outcome) -> Iterator[Cause]:
@@ -79,7 +129,7 @@ def causes(outcome: Outcome, good: Good) -> tuple[Cause, ...]:
     if outcome.late or dump is None:
         late = _bare(outcome.late, outcome) or "there is no run"
         return (Cause(Mistake.NEVER_ENDS, f"after the kill {late}"),)
-    told = _unique(_wrong_acts(outcome, good)) or _by_contract(outcome, good)
+    told = _unique(_wrong_acts(outcome, good)) or (_by_contract(outcome) if good.keeps_contract else [])
     if dump.run.status == RunStatus.STUCK:
         told += _stuck(outcome)
     elif not told:
@@ -140,17 +190,29 @@ def _wrong_acts(outcome: Outcome, good: Good) -> Iterator[Cause]:
     yield from _by_count(outcome, good)
 
 
-def _by_contract(outcome: Outcome, good: Good) -> list[Cause]:
+def _by_contract(outcome: Outcome) -> list[Cause]:
     """The net under the rest: the contract, key by key, as the console counts it."""
-    if not good.keeps_contract:
-        return []
-    return [
+    assert outcome.dump is not None
+    own = {effect.key for effect in outcome.dump.effects}  # a key that a tool has made from its own is its affair
+    undone = [duty.effect_key for duty in outcome.dump.obligations if duty.status == ObligationStatus.DONE]
+    told = [
+        Cause(
+            Mistake.NOT_UNDONE,
+            f"the compensation of {tool} has run, but {line.name} still holds the act: it does not undo what the tool "
+            "does",
+            tool,
+        )
+        for line in outcome.contract
+        for key in line.offenders
+        if key in undone and (tool := key.rpartition("/")[2])
+    ]
+    return told or [
         Cause(
             Mistake.DOUBLED if line.acts > line.confirmed else Mistake.LOST,
             f"{line.name} does not hold what the journal says: {line.text()}",
         )
         for line in outcome.contract
-        if line.holds is False
+        if any(key in own for key in line.offenders)
     ]
 
 
@@ -285,6 +347,9 @@ def _other_tape(lines: Iterable[Line], good: Iterable[Line], dump: RunDump) -> I
                     "agent's code depends on more than its tape",
                 )
             return
+        if effect is not None and effect.resolution == Resolution.OBSERVED and _another_shape(line, same):
+            yield _other_look_up(line, same, effect)
+            return
         if line.value is None or same.value is None:
             free = free or not line.what.startswith("timer_fired")
         elif line.value != same.value:
@@ -301,6 +366,10 @@ def _other_tape(lines: Iterable[Line], good: Iterable[Line], dump: RunDump) -> I
                 return
 
 
+def _another_shape(line: Line, same: Line) -> bool:
+    return same.shape is not None and shape_of(line.value) not in (None, same.shape)
+
+
 def _answered_otherwise(now: str, was: str, what: str) -> bool:
     """A sample's value, or a model's answer to the same question."""
     if what.startswith("sample "):
@@ -312,7 +381,7 @@ def _other_look_up(line: Line, same: Line, effect: EffectView) -> Cause:
     return Cause(
         Mistake.OTHER_RESULT,
         f"the look-up of {effect.tool} finds another result than the body returns: {_text(line.value)} instead of "
-        f"{_text(same.value)}; it must be exactly what the body would have returned",
+        f"{_text(same.value or same.shape)}; it must be exactly what the body would have returned",
         effect.tool,
     )
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import multiprocessing
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -44,10 +46,18 @@ def close_benches() -> None:
         _benches.popitem()[1][0].close()
 
 
+def _interrupt(number: int, frame: object) -> None:
+    """Told to end, a parent of a crew ends it first, as after Ctrl-C."""
+    raise KeyboardInterrupt
+
+
 def _begin(scratch: str) -> None:
     tempfile.tempdir = scratch  # what a crew that is killed leaves behind goes with it
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the parent's business
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
     gc.freeze()  # what was loaded before the fork stays for good: no need to look through it again and again
     util.Finalize(None, close_benches, exitpriority=10)
 
@@ -104,6 +114,8 @@ class Crew(Generic[Task, Answer]):
 @contextmanager
 def crew(work: Callable[[Task], Answer], jobs: int) -> Generator[Crew[Task, Answer]]:
     """A crew for a while; an error or Ctrl-C in between ends it at once."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     made = Crew(work, jobs)
     try:
         yield made

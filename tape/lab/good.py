@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from tape.core.clock import format_us
 from tape.core.journal.dump import EffectView, RunDump
@@ -40,10 +40,12 @@ DRAWN = frozenset({"now", "uuid", "random"})
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One record of a tape without what may differ: `what` it is, and its `value` as text (None: not compared)."""
+    """One record of a tape without what may differ: `what` it is, and its `value` as text (None: not compared, but for
+    its `shape`, if that is known)."""
 
     what: str
     value: str | None
+    shape: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ def good_of(one: Outcome, other: Outcome | None) -> Good:
         standing=standing_of(one.acts),
         tools=_tools(dump, one.acts),
         timers=len(dump.timers),
-        keeps_contract=all(line.holds is not False for line in one.contract),
+        keeps_contract=all(line.holds is not False for line in one.contract) and not _reading_acts(dump, one.acts),
     )
 
 
@@ -185,8 +187,27 @@ def _common(one: tuple[Line, ...], other: tuple[Line, ...]) -> tuple[tuple[Line,
     """Values that differ between two good runs are not compared with a third; False if not even the shapes agree."""
     if [line.what for line in one] != [line.what for line in other]:
         return one, False
-    pairs = zip(one, other, strict=True)
-    return tuple(line if line.value == twin.value else replace(line, value=None) for line, twin in pairs), True
+    return tuple(_in_common(line, twin) for line, twin in zip(one, other, strict=True)), True
+
+
+def _in_common(line: Line, twin: Line) -> Line:
+    if line.value == twin.value:
+        return line
+    shape = shape_of(line.value)
+    return Line(line.what, None, shape if shape == shape_of(twin.value) else None)
+
+
+def shape_of(value: str | None) -> str | None:
+    """What a value looks like, whatever it says: the keys of its objects, the kinds of what is in them."""
+    return None if value is None else json.dumps(_shape(json.loads(value)), sort_keys=True)
+
+
+def _shape(value: Json) -> Json:
+    if isinstance(value, dict):
+        return {key: _shape(inner) for key, inner in cast("dict[str, Json]", value).items()}
+    if isinstance(value, list):
+        return [_shape(inner) for inner in cast("list[Json]", value)]
+    return "number" if isinstance(value, int | float) and not isinstance(value, bool) else type(value).__name__
 
 
 # --- acts ---------------------------------------------------------------------------------------------------------
@@ -226,6 +247,17 @@ def _rivals(effect: EffectView, dump: RunDump, everything: list[tuple[str, Act]]
         for other in dump.effects
         if other.key != effect.key and _acts(other) and not any(key.startswith(other.key) for key in keys)
     ]
+
+
+def nobody_s(act: Act, dump: RunDump) -> bool:
+    """Whether the act is of no effect: it carries no key of the run, and happened while nothing was open."""
+    if (act.key or "").startswith(f"{dump.run.id}/"):
+        return False
+    return not any(begun <= act.at <= ended for begun, ended in map(_window, dump.effects))
+
+
+def _reading_acts(dump: RunDump, acts: Acts) -> bool:
+    return any(not _acts(effect) and acts_of_effect(effect, dump, acts) for effect in dump.effects)
 
 
 def _acts(effect: EffectView) -> bool:

@@ -19,6 +19,7 @@ from tape.core.config import Config
 from tape.core.kernel.errors import UsageError
 from tape.core.kernel.lifecycle import RunStatus
 from tape.core.kernel.points import Death
+from tape.core.text import show
 from tape.lab.convict import about_good
 from tape.lab.crew import crew, usual_jobs
 from tape.lab.good import Good, good_of
@@ -43,7 +44,7 @@ ENDLESS_LIMIT = 6
 class Wanted:
     """What is to be proven. `keep_all`: every cell's journal stays, not only those that are wrong. `environment` is
     the agents'. `recorded`: a run that plays the models and tools; then `keys_honoured` says what the stand-in in the
-    place of all upstreams does with keys."""
+    place of all upstreams does with keys. `within_us`: how long a good run may take."""
 
     agent: str | None = None
     input: Any = None
@@ -53,6 +54,7 @@ class Wanted:
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     recorded: Recorded | None = None
     keys_honoured: bool = True
+    within_us: int = GOOD_WITHIN_US
 
 
 class Audience(Protocol):
@@ -134,7 +136,7 @@ class Prover:
                 "the good run",
                 agent=self._agent,
                 input=self._wanted.input,
-                within_us=GOOD_WITHIN_US,
+                within_us=self._wanted.within_us,
                 timers=Timers.SKIPPED,
             )
             yield self._task(None, self._told(scenario), folder / f"good-{number}", None)
@@ -225,6 +227,9 @@ class Prover:
                 f"no stand-in saw an act of {names}: nothing outside the journal judges it; name its upstream in "
                 "tape.yaml, or prove a recorded run with --from RUN"
             )
+        if good.status != RunStatus.TERMINAL:
+            error = f" ({show(good.dump.run.error, 120)})" if good.dump.run.error else ""
+            notes.append(f"the good run itself ends {good.status}{error}: proven is that it always does")
         if not good.fixed:
             notes.append("two good runs were not alike, so tapes were not compared: only ledgers and journals judge")
         if self._endless >= ENDLESS_LIMIT:
@@ -247,5 +252,7 @@ def _agent(config: Config, wanted: str | None) -> str:
     if wanted not in config.agents:
         from tape.core.config import suggest
 
-        raise UsageError(f"the project has no agent {wanted!r}; {suggest(wanted, names)}")
+        near = suggest(wanted, names)
+        hint = f"did you mean {near}?" if near else f"there are: {', '.join(names)}"
+        raise UsageError(f"the project has no agent {show(wanted, 40)!r}; {hint}")
     return wanted

@@ -25,7 +25,15 @@ def proof_figures(folder: Path, rounds: int) -> list[Figure]:
         taken.append((time.perf_counter() - begun) * 1000)
     assert proof["holds"] and len(proof["boundaries"]) == BOUNDARIES
     note = f"{proof['cells']} trials with {proof['kills']} deaths"
-    return [Figure("prove, 40 boundaries x each death, command to end, p50", median(taken), limit=10_000, rounds=rounds, note=note)]
+    return [
+        Figure(
+            "prove, 40 boundaries x each death, command to end, p50",
+            median(taken),
+            limit=10_000,
+            rounds=rounds,
+            note=note,
+        )
+    ]
 
 
 def _prove(project: Path) -> dict:

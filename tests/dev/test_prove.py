@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -133,26 +134,42 @@ def test_events_are_json_lines_for_whoever_watches(project: Project) -> None:
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_everything(project: Project) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_told_to_end_it_ends_everything(project: Project, number: signal.Signals) -> None:
     server = project.server("prove", *TASK, ready=False)
     server.await_line(r"^prove: .*%")
-    os.killpg(server.process.pid, signal.SIGINT)
+    if number is signal.SIGINT:
+        os.killpg(server.process.pid, number)  # as a terminal does
+    else:
+        server.send(number)
     assert server.wait() == 130
     assert not any("Traceback" in line for line in [*server.err, *server.out])
     wait_until(lambda: not processes_of(project.folder), "no process is left")
 
 
+@pytest.mark.slow
+def test_killed_hard_it_leaves_no_process(project: Project) -> None:
+    server = project.server("prove", *TASK, ready=False)
+    server.await_line(r"^prove: .*%")
+    server.kill()
+    wait_until(lambda: not processes_of(project.folder), "no process is left")
+    for left in project.folder.glob("tmp/tape-*"):
+        shutil.rmtree(left)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("nobody",), "no agent 'nobody'"),
-        (("treasurer",), "treasury"),
+        (("nobody",), "no agent 'nobody'; there are: treasury"),
+        (("treasurer",), "did you mean treasury?"),
         (("--input", "pay"), "--input is not JSON"),
         (("--from", "r-000000000000"), "no journal"),
         (("--from", "r-000000000000", "--input", "1"), "leave --input out"),
         (("--junit", "nowhere/proof.xml"), "no folder nowhere"),
         (("--jobs", "1000"), "--jobs"),
         (("--keys", "maybe"), "--keys"),
+        (("--keys", "ignored"), "add --from RUN"),
+        (("--within", "soon"), "--within"),
     ],
 )
 def test_wrong_use_is_one_line(project: Project, arguments: tuple[str, ...], words: str) -> None:

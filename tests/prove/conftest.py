@@ -78,6 +78,6 @@ def assert_acquitted(proof: Any) -> None:
     assert isinstance(proof, dict), proof
     assert proof["holds"], [cause["sentence"] for cause in proof["causes"]]
     assert proof["marks"]["missed"] == 0
-    assert proof["notes"] == []
+    assert len(proof["notes"]) == (proof["status"] != "TERMINAL"), proof["notes"]
     assert proof["cells"] > 20
     assert [result["label"] for result in proof["results"] if not result["kills"]] == []

@@ -34,10 +34,11 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=0)
     parser.add_argument("--patience", type=float, help="seconds after which a run counts as endless")
     given = parser.parse_args()
+    within_us = engine.GOOD_WITHIN_US
     if given.patience is not None:
-        engine.GOOD_WITHIN_US = engine.LEAST_WITHIN_US = int(given.patience * 1_000_000)
+        within_us = engine.LEAST_WITHIN_US = int(given.patience * 1_000_000)
     proofs = {
-        agent: prove(given.folder, Wanted(agent, given.input, pairs=given.pairs, jobs=given.jobs))
+        agent: prove(given.folder, Wanted(agent, given.input, pairs=given.pairs, jobs=given.jobs, within_us=within_us))
         for agent in given.agents
     }
     json.dump(proofs, sys.stdout)

@@ -93,4 +93,17 @@ def test_chance_in_the_path(prove: Prove) -> None:
     proof = prove("chance", "by_dice")["by_dice"]
     mistakes = {mistake for mistake, _ in sentences(proof)}
     assert "diverged-on-replay" in mistakes
-    assert mistakes <= {"diverged-on-replay", "other-tape"}
+    assert mistakes <= {"diverged-on-replay", "other-tape", "not-passed"}
+
+
+def test_acts_that_no_declaration_covers(prove: Prove) -> None:
+    proofs = prove("outside", "hasty", "forgetful", "tidy", input="Rome")
+    told = sentences(proofs["hasty"])
+    assert "rail holds acts that no tool has made (mails)" in told["acts-outside-tools", ""]
+    assert "peek is declared read_only, but rail holds an act of it" in told["read-only-acts", "peek"]
+    assert "finds another result than the body returns" in told["other-result", "book"]
+    assert set(told) == {("acts-outside-tools", ""), ("read-only-acts", "peek"), ("other-result", "book")}
+    told = sentences(proofs["forgetful"])
+    assert set(told) == {("not-undone", "hire")}
+    assert "the compensation of hire has run, but rail still holds the act" in told["not-undone", "hire"]
+    assert_acquitted(proofs["tidy"])
