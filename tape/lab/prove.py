@@ -26,7 +26,7 @@ from tape.lab.good import Good, good_of
 from tape.lab.outcome import Outcome
 from tape.lab.proof import Cause, Cell, Mark, Mistake, Place, Proof, Result
 from tape.lab.prove_cell import QUICK, Answer, Task, play
-from tape.lab.prove_plan import among_bodies, deaths_at
+from tape.lab.prove_plan import agent_of, among_bodies, deaths_at
 from tape.lab.recorded import STAND_IN, Recorded
 from tape.lab.scenario import Count, Expect, Scenario, ScriptedOrder, Timers, Verb
 from tape.lab.scratch import scratch
@@ -81,7 +81,7 @@ class Prover:
         self._wanted = wanted
         self._audience = audience or Nobody()
         self._clock = clock or SystemClock()
-        self._agent = _agent(config, wanted.agent)
+        self._agent = agent_of(config, wanted.agent)
         self._jobs = wanted.jobs or usual_jobs()
         self._numbers = count(1)
         self._kept = config.root / KEPT
@@ -241,18 +241,3 @@ def _after_first(second: Place, first: Place) -> Place:
     """The second place as its arm counts it: the pass at which the first one strikes does not count for it."""
     same = replace(second, nth=first.nth) == first
     return replace(second, nth=second.nth - 1) if same and second.nth > first.nth else second
-
-
-def _agent(config: Config, wanted: str | None) -> str:
-    names = list(config.agents)
-    if wanted is None and len(names) == 1:
-        return names[0]
-    if wanted is None:
-        raise UsageError(f"the project has several agents: name one of {', '.join(names)}")
-    if wanted not in config.agents:
-        from tape.core.config import suggest
-
-        near = suggest(wanted, names)
-        hint = f"did you mean {near}?" if near else f"there are: {', '.join(names)}"
-        raise UsageError(f"the project has no agent {show(wanted, 40)!r}; {hint}")
-    return wanted

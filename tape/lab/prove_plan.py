@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from tape.core.config import Config, suggest
+from tape.core.kernel.errors import UsageError
 from tape.core.kernel.points import Death, Stage
+from tape.core.text import show
 from tape.lab.proof import DEATHS, Place
+
+SAY_AGENT = "say agent=, one of"
+"""How a test names an agent."""
 
 RECOVERY_PASSES = 4
 """How many passes after a death count as its recovery."""
@@ -36,3 +42,18 @@ def deaths_at(place: Place) -> tuple[Death, ...]:
     if place.stage is Stage.HOOK:
         return (Death.KILL,)
     return (Death.KILL, Death.TERM) if place.stage is Stage.OWN else DEATHS
+
+
+def agent_of(config: Config, wanted: str | None, say: str = "name one of") -> str:
+    """The agent that is meant; `say` is how one says it. Raises UsageError for one that the project does not have, or
+    if several could be meant."""
+    names = list(config.agents)
+    if wanted is None and len(names) == 1:
+        return names[0]
+    if wanted is None:
+        raise UsageError(f"the project has several agents: {say} {', '.join(names)}")
+    if wanted not in config.agents:
+        near = suggest(wanted, names)
+        hint = f"did you mean {near}?" if near else f"there are: {', '.join(names)}"
+        raise UsageError(f"the project has no agent {show(wanted, 40)!r}; {hint}")
+    return wanted

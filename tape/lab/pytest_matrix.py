@@ -24,8 +24,8 @@ from tape.core.kernel.errors import TapeError, UsageError, one_line
 from tape.core.kernel.points import Death
 from tape.lab.good import places_of
 from tape.lab.proof import DEATHS, Cell, Place, cell_from, cell_json
-from tape.lab.prove_plan import RECOVERY_PASSES, deaths_at
-from tape.lab.pytest_play import Setup, agent_of, good_run, play, project_at
+from tape.lab.prove_plan import RECOVERY_PASSES, SAY_AGENT, agent_of, deaths_at
+from tape.lab.pytest_play import Setup, good_run, play, project_at
 from tape.lab.pytest_stage import GOOD_RUNS, Planned
 from tape.lab.scenario import Timers
 
@@ -54,7 +54,7 @@ def expand(metafunc: pytest.Metafunc, mark: pytest.Mark, starts: tuple[Path, ...
         if "tape_run" not in metafunc.fixturenames:
             raise UsageError("take the fixture tape_run, and call it")
         config = project_at(*starts)
-        agent = agent_of(config, every.agent)
+        agent = agent_of(config, every.agent, SAY_AGENT)
         cells = tuple(_cells(config, agent, every, shared))
     except TapeError as error:
         raise pytest.Collector.CollectError(f"{name}: tape_every_crash_point: {one_line(error)}") from None

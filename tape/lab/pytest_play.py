@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tape.core.config import Config, load_config, suggest
+from tape.core.config import Config, load_config
 from tape.core.kernel.errors import UsageError
 from tape.core.kernel.points import Death
 from tape.core.kernel.policy import SECOND_US
@@ -64,20 +64,6 @@ def project_at(*starts: Path) -> Config:
             recovery = replace(config.recovery, backoff=QUICK.backoff, asks=asks)
             return replace(config, recovery=recovery, workers=1, concurrency=1)
     raise errors[0]
-
-
-def agent_of(config: Config, wanted: str | None) -> str:
-    """Raises UsageError for an agent that the project does not have, or if several could be meant."""
-    names = list(config.agents)
-    if wanted is None and len(names) == 1:
-        return names[0]
-    if wanted is None:
-        raise UsageError(f"the project has several agents: say agent=, one of {', '.join(names)}")
-    if wanted not in config.agents:
-        near = suggest(wanted, names)
-        hint = f"did you mean {near}?" if near else f"it has {', '.join(names)}"
-        raise UsageError(f"the project has no agent {wanted!r}; {hint}")
-    return wanted
 
 
 def play(setup: Setup, folder: Path, kills: Sequence[Kill] = (), good: Good | None = None) -> Outcome:

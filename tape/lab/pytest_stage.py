@@ -20,8 +20,9 @@ from tape.core.text import show
 from tape.lab.good import Good
 from tape.lab.outcome import Outcome
 from tape.lab.proof import Cell, Place
+from tape.lab.prove_plan import SAY_AGENT, agent_of
 from tape.lab.pytest_judge import faults_of
-from tape.lab.pytest_play import Setup, agent_of, good_run, play, project_at
+from tape.lab.pytest_play import Setup, good_run, play, project_at
 from tape.lab.pytest_result import RunResult, result_of
 from tape.lab.scenario import Kill, Timers
 
@@ -159,7 +160,7 @@ class Stage:
             raise UsageError(f"tape_run: the input is not JSON: {error}") from None
         return Setup(
             config=self.config,
-            agent=agent_of(self.config, agent),
+            agent=agent_of(self.config, agent, SAY_AGENT),
             input=value,
             upstream={name: dict(options) for name, options in self.upstream.items()},
             within_us=within_us,
