@@ -41,6 +41,7 @@ __all__ = [
     "Mark",
     "Style",
     "age",
+    "amount",
     "call",
     "cells",
     "count",
@@ -147,6 +148,38 @@ def _timer_set(event: events.TimerSet) -> Shown:
 def _timer_fired(event: events.TimerFired) -> Shown:
     late = f"  {duration(event.late_us)} late" if event.late_us else ""
     return Mark("●", Style.PRIMARY), f"timer_fired {event.ordinal}{late}"
+
+
+def _gate_opened(event: events.GateOpened) -> Shown:
+    bound = f"  for {call(event.approves['tool'], event.approves['args'])}" if event.approves else ""
+    return Mark("◇", Style.WARNING), f"gate_opened  {event.name} {event.ordinal}  {' | '.join(event.options)}{bound}"
+
+
+def _gate_answered(event: events.GateAnswered) -> Shown:
+    head = f"gate_answered  {event.name} {event.ordinal}"
+    if event.timed_out:
+        return Mark("◇", Style.WARNING), f"{head}  timed out{f': {event.answer}' if event.answer else ''}"
+    reason = f": {event.reason}" if event.reason else ""
+    void = "  (approves nothing here)" if event.void else ""
+    return Mark("●", Style.PRIMARY), f"{head}  {event.answer} by {event.actor}{reason}{void}"
+
+
+def _child_started(event: events.ChildStarted) -> Shown:
+    return Mark("→", Style.PRIMARY), (
+        f"child_started {event.ordinal}  {event.child}  {event.agent}  {short_json(event.input)}"
+    )
+
+
+def _child_ended(event: events.ChildEnded) -> Shown:
+    tail = fault(event.error) if event.error is not None else short_json(event.result)
+    return RUN_MARKS[event.status], f"child_ended {event.ordinal}  {event.child}  {event.status}  {tail}"
+
+
+def _budget_refused(event: events.BudgetRefused) -> Shown:
+    place = event.place if event.place.startswith("decision ") else short_key(event.place)
+    held = f"{amount(event.unit, event.spent)} spent, {amount(event.unit, event.reserved)} reserved"
+    text = f"{amount(event.unit, event.asked)} for {place}, with {held} of {amount(event.unit, event.cap)}"
+    return Mark("⊘", Style.WARNING), f"budget_refused  {text}"
 
 
 def _run_ended(event: events.RunEnded) -> Shown:
@@ -260,6 +293,58 @@ def _conflict_opened(event: events.ConflictOpened) -> Shown:
     return Mark("!", Style.ALARM), f"conflict_opened  {short_key(event.key)}: {event.why}  {short_json(event.evidence)}"
 
 
+def _conflict_closed(event: events.ConflictClosed) -> Shown:
+    reason = f": {event.reason}" if event.reason else ""
+    return Mark("✓", Style.SUCCESS), f"conflict_closed  {short_key(event.key)} by {event.actor}{reason}"
+
+
+def _early_answer(event: events.EarlyAnswer) -> Shown:
+    reason = f": {event.reason}" if event.reason else ""
+    text = f"early_answer  {event.name} {event.ordinal}  {event.answer} by {event.actor}{reason}"
+    return Mark("●", Style.PRIMARY), text
+
+
+def _answer_refused(event: events.AnswerRefused) -> Shown:
+    text = f"answer_refused  {event.name} {event.ordinal}  {event.answer} by {event.actor}: {event.why}"
+    return Mark("⊘", Style.WARNING), text
+
+
+def _approval_refused(event: events.ApprovalRefused) -> Shown:
+    return Mark("⊘", Style.WARNING), f"approval_refused  {event.tool} #{event.args_hash[:8]}: {event.why}"
+
+
+def _budget_lost(event: events.BudgetLost) -> Shown:
+    place = event.place if event.place.startswith("decision ") else short_key(event.place)
+    text = f"budget_lost  {count(event.tokens, 'token')}  {money(event.usd_micro)}  for a reply of {place} nobody saw"
+    return Mark("!", Style.WARNING), text
+
+
+def _budget_overrun(event: events.BudgetOverrun) -> Shown:
+    place = event.place if event.place.startswith("decision ") else short_key(event.place)
+    return Mark("!", Style.ALARM), f"budget_overrun  {amount(event.unit, event.by)} above the cap, by {place}"
+
+
+def _budget_raised(event: events.BudgetRaised) -> Shown:
+    now = "no cap" if event.cap is None else amount(event.unit, event.cap)
+    was = "no cap" if event.was is None else amount(event.unit, event.was)
+    reason = f": {event.reason}" if event.reason else ""
+    return Mark("→", Style.ACCENT), f"budget_raised  {now}, was {was}, by {event.actor}{reason}"
+
+
+def _fork_promoted(event: events.ForkPromoted) -> Shown:
+    reason = f": {event.reason}" if event.reason else ""
+    return Mark("→", Style.ACCENT), f"fork_promoted  {event.run} from seq {event.source_seq} by {event.actor}{reason}"
+
+
+def amount(unit: str, number: int) -> str:
+    """So much of a budget's unit, for people."""
+    if unit == "usd_micro":
+        return money(number)
+    if unit == "tokens":
+        return count(number, "token")
+    return count(number, f"call of {unit.removeprefix('calls:')}", f"calls of {unit.removeprefix('calls:')}")
+
+
 def _order_placed(event: events.OrderPlaced) -> Shown:
     args = f"  {short_json(given(event.args))}" if event.args else ""
     reason = f": {event.reason}" if event.reason else ""
@@ -287,6 +372,11 @@ _TELLERS: Mapping[type[Event], Callable[[Any], Shown]] = {
     events.Sample: _sample,
     events.TimerSet: _timer_set,
     events.TimerFired: _timer_fired,
+    events.GateOpened: _gate_opened,
+    events.GateAnswered: _gate_answered,
+    events.ChildStarted: _child_started,
+    events.ChildEnded: _child_ended,
+    events.BudgetRefused: _budget_refused,
     events.RunEnded: _run_ended,
     events.ServerStarted: _server_started,
     events.WorkerStarted: _worker_started,
@@ -306,6 +396,14 @@ _TELLERS: Mapping[type[Event], Callable[[Any], Shown]] = {
     events.ObligationMoved: _obligation_moved,
     events.WriteRefused: _write_refused,
     events.ConflictOpened: _conflict_opened,
+    events.ConflictClosed: _conflict_closed,
+    events.EarlyAnswer: _early_answer,
+    events.AnswerRefused: _answer_refused,
+    events.ApprovalRefused: _approval_refused,
+    events.BudgetLost: _budget_lost,
+    events.BudgetOverrun: _budget_overrun,
+    events.BudgetRaised: _budget_raised,
+    events.ForkPromoted: _fork_promoted,
     events.OrderPlaced: _order_placed,
     events.PointReached: _point_reached,
 }

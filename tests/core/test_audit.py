@@ -329,10 +329,10 @@ def test_kinds_of_a_later_release_are_a_note(journal: Journal) -> None:
     tamper(
         journal.path,
         "INSERT INTO entry (run_no, seq, kind, epoch, at_us, body, hash) "
-        "VALUES (1, NULL, 'gate_opened', 0, 0, '{}', x'00')",
+        "VALUES (1, NULL, 'moon_landed', 0, 0, '{}', x'00')",
     )
     notes = findings(journal.path, Severity.NOTE)
-    assert [finding.what for finding in notes] == ["holds entries that are not known here: gate_opened"]
+    assert [finding.what for finding in notes] == ["holds entries that are not known here: moon_landed"]
 
 
 def test_a_journal_that_cannot_be_opened_is_a_finding(tmp_path: Path, journal: Journal) -> None:

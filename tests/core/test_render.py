@@ -229,6 +229,35 @@ LINES: list[tuple[Event, str]] = [
     (events.Sample(index=0, name="now", fingerprint="f", value=5), "· sample 0  now  5"),
     (events.TimerSet(ordinal=0, seconds=90, fire_at_us=0, fingerprint="f"), "◇ timer_set 0  in 1 m 30 s"),
     (events.TimerFired(ordinal=0, late_us=31_000), "● timer_fired 0  31 ms late"),
+    (
+        events.GateOpened(
+            name="pay",
+            ordinal=0,
+            prompt="pay?",
+            options=["approve", "deny"],
+            fingerprint="f",
+            approves={"tool": "wire_money", "args": {"to": "ACME"}, "args_hash": "h"},
+        ),
+        '◇ gate_opened  pay 0  approve | deny  for wire_money(to="ACME")',
+    ),
+    (
+        events.GateAnswered(name="pay", ordinal=0, answer="approve", actor="me@here", reason="fine"),
+        "● gate_answered  pay 0  approve by me@here: fine",
+    ),
+    (
+        events.ChildStarted(ordinal=0, child="r-1", agent="payer", input="a", fingerprint="f"),
+        '→ child_started 0  r-1  payer  "a"',
+    ),
+    (
+        events.ChildEnded(ordinal=0, child="r-1", status="TERMINAL", result=[1]),
+        "✓ child_ended 0  r-1  TERMINAL  [1]",
+    ),
+    (
+        events.BudgetRefused(
+            place="decision 3", ordinal=0, unit="tokens", asked=500, cap=900, spent=400, reserved=100, run="r-1"
+        ),
+        "⊘ budget_refused  500 tokens for decision 3, with 400 tokens spent, 100 tokens reserved of 900 tokens",
+    ),
     (events.RunEnded(outcome="TERMINAL", result="paid"), '✓ run_ended  TERMINAL  "paid"'),
     (events.RunEnded(outcome="FAILED", error=ERROR), "✗ run_ended  FAILED  ValueError: no"),
     (events.RunEnded(outcome="CANCELLED", writer="operator"), "⊘ run_ended  CANCELLED  null  by operator"),
@@ -304,6 +333,38 @@ LINES: list[tuple[Event, str]] = [
     (
         events.ConflictOpened(key=KEY, why="a surplus act", evidence=[1]),
         "! conflict_opened  1/0/wire_money: a surplus act  [1]",
+    ),
+    (
+        events.ConflictClosed(key=KEY, actor="me@here", reason="seen"),
+        "✓ conflict_closed  1/0/wire_money by me@here: seen",
+    ),
+    (
+        events.EarlyAnswer(name="pay", ordinal=0, answer="approve", actor="me@here"),
+        "● early_answer  pay 0  approve by me@here",
+    ),
+    (
+        events.AnswerRefused(name="pay", ordinal=0, answer="deny", actor="you@here", why="answered already"),
+        "⊘ answer_refused  pay 0  deny by you@here: answered already",
+    ),
+    (
+        events.ApprovalRefused(tool="wire_money", args_hash="0123456789abcdef", why="approved were other arguments"),
+        "⊘ approval_refused  wire_money #01234567: approved were other arguments",
+    ),
+    (
+        events.BudgetLost(place="decision 1", tokens=500, usd_micro=50_000),
+        "! budget_lost  500 tokens  $0.05  for a reply of decision 1 nobody saw",
+    ),
+    (
+        events.BudgetOverrun(place=KEY, unit="usd_micro", by=10_000),
+        "! budget_overrun  $0.01 above the cap, by 1/0/wire_money",
+    ),
+    (
+        events.BudgetRaised(unit="calls:wire_money", was=1, cap=2, actor="me@here", reason="one more"),
+        "→ budget_raised  2 calls of wire_money, was 1 call of wire_money, by me@here: one more",
+    ),
+    (
+        events.ForkPromoted(run="r-1", source_seq=4, actor="me@here"),
+        "→ fork_promoted  r-1 from seq 4 by me@here",
     ),
     (
         events.OrderPlaced(order=1, verb="kill", args={"at": "effect.acted"}, actor="me@here", reason="a drill"),

@@ -327,7 +327,15 @@ def test_json_has_times_and_no_microseconds(journal: Journal) -> None:
         "epoch": 0,
         "at": "2027-01-15T08:00:00.001000Z",
         "kind": "run_started",
-        "body": {"agent": "treasury", "input": "pay invoice 7", "start_key": None, "actor": "me@here"},
+        "body": {
+            "agent": "treasury",
+            "input": "pay invoice 7",
+            "start_key": None,
+            "actor": "me@here",
+            "parent": None,
+            "source": None,
+            "source_seq": 0,
+        },
     }
     assert not [
         name
@@ -369,7 +377,7 @@ def test_a_newer_journal_is_refused_and_not_touched(journal: Journal) -> None:
     journal.close()
     tamper(journal.path, "PRAGMA user_version = 99")
     before = journal.path.read_bytes()
-    with pytest.raises(SchemaTooNew, match=r"has schema 99, this release knows 1: upgrade tape-agents.*not touched"):
+    with pytest.raises(SchemaTooNew, match=r"has schema 99, this release knows 2: upgrade tape-agents.*not touched"):
         open_reader(journal.path)
     assert journal.path.read_bytes() == before
 

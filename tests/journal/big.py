@@ -180,6 +180,12 @@ def _run(run: Made) -> dict[str, Any]:
         "start_key": None,
         "created_us": run.at_us,
         "updated_us": run.at_us + 500_000,
+        "parent_no": None,
+        "parent_ordinal": 0,
+        "depth": 0,
+        "source_id": None,
+        "source_seq": 0,
+        "quarantine": 0,
     }
 
 
@@ -222,6 +228,8 @@ def _effect(run: Made, begun_id: int) -> dict[str, Any]:
         "claim_by": "",
         "claim_until_boot_us": 0,
         "hook_crashes": 0,
+        "awaited": 1,
+        "inherited": 0,
     }
 
 

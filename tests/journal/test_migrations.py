@@ -17,6 +17,8 @@ from tape.core.journal.writer import Writer
 from tape.core.kernel.errors import JournalUnavailable, SchemaTooNew
 from tests.journal.book import Book
 
+GOLDEN = Path(__file__).with_name("golden")
+
 
 def add_column(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE run ADD COLUMN later INTEGER NOT NULL DEFAULT 0")
@@ -70,8 +72,8 @@ def test_an_older_journal_is_migrated_after_a_backup(tmp_path: Path, monkeypatch
     opened = Writer(path, ManualClock())
     assert opened.connection.execute("SELECT id, later FROM run").fetchone()[:] == (run_id, 0)
     opened.close()
-    assert logical(path)[0] == 2
-    (kept,) = tmp_path.glob("dev.db.v1-*.backup")
+    assert logical(path)[0] == SCHEMA_VERSION + 1
+    (kept,) = tmp_path.glob("dev.db.v2-*.backup")
     assert logical(kept) == before
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     Writer(path, ManualClock()).close()
@@ -113,6 +115,26 @@ def test_every_statement_of_a_migration_may_be_the_last(tmp_path: Path, monkeypa
         assert logical(path)[0] == SCHEMA_VERSION
 
 
+def test_a_migrated_journal_has_what_a_fresh_one_has(tmp_path: Path) -> None:
+    """Tables, columns with their types, and indexes, for every version that a release left behind."""
+
+    def shape(path: Path) -> dict[str, list[tuple[object, ...]]]:
+        with closing(sqlite3.connect(path)) as connection:
+            names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            found = {name: connection.execute(f'PRAGMA table_info("{name}")').fetchall() for name in names}
+            columns = {name: sorted((row[1], row[2], row[3], row[5]) for row in rows) for name, rows in found.items()}
+            indexes = connection.execute("SELECT tbl_name, name FROM sqlite_master WHERE type = 'index' ORDER BY name")
+            return {**columns, "indexes": indexes.fetchall()}
+
+    Writer(tmp_path / "fresh.db", ManualClock()).close()
+    for old in range(1, SCHEMA_VERSION):
+        path = tmp_path / f"v{old}.db"
+        with closing(sqlite3.connect(path)) as connection:
+            connection.executescript((GOLDEN / f"v{old}.sql").read_text())
+        Writer(path, ManualClock()).close()
+        assert shape(path) == shape(tmp_path / "fresh.db")
+
+
 def test_two_starts_migrate_once(tmp_path: Path) -> None:
     path = tmp_path / "dev.db"
     journal(path)
@@ -124,8 +146,8 @@ def test_two_starts_migrate_once(tmp_path: Path) -> None:
 
     with closing(dialect.connect(path)) as one, closing(dialect.connect(path)) as other:
         clock = ManualClock()
-        assert migrate(one, path, clock, (*MIGRATIONS, counted)) == 1
-        assert migrate(other, path, clock, (*MIGRATIONS, counted)) == 2
+        assert migrate(one, path, clock, (*MIGRATIONS, counted)) == SCHEMA_VERSION
+        assert migrate(other, path, clock, (*MIGRATIONS, counted)) == SCHEMA_VERSION + 1
     assert calls == [1]
 
 

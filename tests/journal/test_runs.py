@@ -17,7 +17,9 @@ def test_a_run_starts_with_its_first_record(book: Book) -> None:
     run_id = book.start({"n": 1}, actor="me", caps={"tokens": 100})
     row = book.run(run_id)
     assert (row["status"], row["seq"], row["epoch"], row["drive"], row["crashes"]) == ("RUNNABLE", 1, 0, 0, 0)
-    assert book.bodies("run_started") == [{"agent": "agent", "input": {"n": 1}, "start_key": None, "actor": "me"}]
+    (started,) = book.bodies("run_started")
+    assert (started["agent"], started["input"], started["start_key"]) == ("agent", {"n": 1}, None)
+    assert (started["actor"], started["parent"], started["source"]) == ("me", None, None)
     assert {row["unit"]: row["cap"] for row in book.rows("SELECT * FROM budget")} == {"tokens": 100, "usd_micro": None}
 
 

@@ -136,6 +136,8 @@ def begin_effect(tx: Tx, run_id: str, epoch: int, call: Call, fingerprint: str) 
             "writer": "",
             "begun_id": begun_id,
             "ended_id": None,
+            "awaited": 1,
+            "inherited": 0,
             **_columns(tx, policy),
             **live,
         },

@@ -11,7 +11,7 @@ from pathlib import Path
 from tape.core.clock import Clock
 from tape.core.journal import dialect
 from tape.core.journal.schema import APPLICATION_ID, SCHEMA_VERSION
-from tape.core.journal.tables import TABLES
+from tape.core.journal.tables import TABLES, BlobRow, GateRow, ReservationRow
 from tape.core.kernel.errors import JournalUnavailable, SchemaTooNew
 
 Migration = Callable[[sqlite3.Connection], None]
@@ -23,8 +23,33 @@ def _create(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
 
 
-MIGRATIONS: tuple[Migration, ...] = (_create,)
-"""MIGRATIONS[n] takes a journal from version n to n + 1."""
+def _from_1_to_2(connection: sqlite3.Connection) -> None:
+    """Gates, budgets that hold, child runs, forks, values by hash. No release of version 1 wrote a gate."""
+    for statement in _TO_2:
+        connection.execute(statement)
+    connection.execute("DROP TABLE gate")
+    for statement in dialect.create_statements((GateRow, ReservationRow, BlobRow)):
+        connection.execute(statement)
+
+
+_TO_2 = (
+    "ALTER TABLE run ADD COLUMN parent_no INTEGER",
+    "ALTER TABLE run ADD COLUMN parent_ordinal INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE run ADD COLUMN depth INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE run ADD COLUMN source_id VARCHAR",
+    "ALTER TABLE run ADD COLUMN source_seq INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE run ADD COLUMN quarantine INTEGER NOT NULL DEFAULT 0",
+    "CREATE INDEX run_parent ON run (parent_no) WHERE parent_no IS NOT NULL",
+    "ALTER TABLE effect ADD COLUMN awaited INTEGER NOT NULL DEFAULT 1",
+    "ALTER TABLE effect ADD COLUMN inherited INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE budget ADD COLUMN lost INTEGER NOT NULL DEFAULT 0",
+)
+
+MIGRATIONS: tuple[Migration, ...] = (_create, _from_1_to_2)
+"""MIGRATIONS[n] takes a journal from version n to n + 1; the first one makes a fresh file as the newest version has it,
+and the others are for what older releases left behind."""
+
+_NEWEST = len(MIGRATIONS)
 
 
 def check_version(path: Path, version: int) -> None:
@@ -68,7 +93,11 @@ def migrate(connection: sqlite3.Connection, path: Path, clock: Clock, migrations
         found = _version(connection)  # again: another process may have migrated it before this one got the lock
         if found > len(migrations):
             raise SchemaTooNew(f"the journal {path} has schema {found}, this release knows {len(migrations)}")
-        for migration in migrations[found:]:
+        done = found
+        if not found:
+            migrations[0](connection)
+            done = _NEWEST
+        for migration in migrations[done:]:
             migration(connection)
         connection.execute(f"PRAGMA user_version = {len(migrations)}")
         connection.execute("COMMIT")

@@ -68,10 +68,18 @@ def start_run(
             "start_key": start_key,
             "created_us": tx.wall_us,
             "updated_us": tx.wall_us,
+            "parent_no": None,
+            "parent_ordinal": 0,
+            "depth": 0,
+            "source_id": None,
+            "source_seq": 0,
+            "quarantine": 0,
         },
     )
     for unit in ("tokens", "usd_micro"):
-        tx.insert(BudgetRow, {"run_no": number, "unit": unit, "cap": caps.get(unit), "reserved": 0, "spent": 0})
+        tx.insert(
+            BudgetRow, {"run_no": number, "unit": unit, "cap": caps.get(unit), "reserved": 0, "spent": 0, "lost": 0}
+        )
     run = edit_run(tx, run_id)
     run.record(RunStarted(agent=agent, input=input, start_key=start_key, actor=actor))
     run.save()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """The `user_version` of a journal that this release writes."""
 
 APPLICATION_ID = 0x54415045  # "TAPE"

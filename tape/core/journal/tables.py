@@ -61,7 +61,9 @@ class EntryRow(SQLModel, table=True):
 
 
 class RunRow(SQLModel, table=True):
-    """`lease_until_boot_us` is 0 without a lease; `next_boot_us` is the end of a back-off."""
+    """`lease_until_boot_us` is 0 without a lease; `next_boot_us` is the end of a back-off. `parent_no` and
+    `parent_ordinal`: the run that started this one, and which of its children it is. `source_id` and `source_seq`: the
+    run that it was forked from; `quarantine`: its new effects touch nothing outside."""
 
     __tablename__ = "run"
     __table_args__ = (
@@ -73,6 +75,7 @@ class RunRow(SQLModel, table=True):
             "no",
             sqlite_where=text("status NOT IN ('TERMINAL', 'FAILED', 'CANCELLED')"),
         ),
+        Index("run_parent", "parent_no", sqlite_where=text("parent_no IS NOT NULL")),
     )
     no: int | None = Field(default=None, primary_key=True)
     id: str = Field(unique=True)
@@ -96,6 +99,12 @@ class RunRow(SQLModel, table=True):
     start_key: str | None = Field(unique=True)
     created_us: int
     updated_us: int
+    parent_no: int | None
+    parent_ordinal: int
+    depth: int
+    source_id: str | None
+    source_seq: int
+    quarantine: int
 
 
 class _Settling(SQLModel):
@@ -135,7 +144,8 @@ def _settling_checks() -> tuple[CheckConstraint, ...]:
 
 
 class EffectRow(_Settling, table=True):
-    """`clean`: every earlier attempt is known not to have acted. `step` is empty while a live body runs."""
+    """`clean`: every earlier attempt is known not to have acted. `step` is empty while a live body runs. `awaited`: the
+    run waits for its end. `inherited`: it was taken over, settled, with the tape that this run was forked from."""
 
     __tablename__ = "effect"
     __table_args__ = (
@@ -161,6 +171,8 @@ class EffectRow(_Settling, table=True):
     writer: str
     begun_id: int
     ended_id: int | None
+    awaited: int
+    inherited: int
 
 
 class ObligationRow(_Settling, table=True):
@@ -219,7 +231,8 @@ class LeaseRow(SQLModel, table=True):
 
 
 class BudgetRow(SQLModel, table=True):
-    """`unit`: tokens, usd_micro, or `calls:<tool>`."""
+    """`unit`: tokens, usd_micro, or `calls:<tool>`. `lost` is the part of `spent` that was reserved for bills that
+    nobody has seen."""
 
     __tablename__ = "budget"
     __table_args__ = ({"sqlite_with_rowid": False},)
@@ -228,6 +241,19 @@ class BudgetRow(SQLModel, table=True):
     cap: int | None
     reserved: int
     spent: int
+    lost: int
+
+
+class ReservationRow(SQLModel, table=True):
+    """What is held back for one ask or act, in the run's own purse and in every ancestor's. `place`: `decision 3` or
+    an effect's key."""
+
+    __tablename__ = "reservation"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    run_no: int = Field(primary_key=True)
+    place: str = Field(primary_key=True)
+    unit: str = Field(primary_key=True)
+    amount: int
 
 
 class TimerRow(SQLModel, table=True):
@@ -244,16 +270,39 @@ class TimerRow(SQLModel, table=True):
 
 
 class GateRow(SQLModel, table=True):
+    """`options` is a JSON list of texts; `approves` the JSON of the call that the answer is bound to, or empty, and
+    `used_by` the key of the effect that used it up. EARLY: answered before the run came to it."""
+
     __tablename__ = "gate"
-    __table_args__ = (_enum("status", GateStatus), {"sqlite_with_rowid": False})
+    __table_args__ = (
+        _enum("status", GateStatus),
+        Index("gate_due", "deadline_us", sqlite_where=text("status = 'OPEN' AND deadline_us IS NOT NULL")),
+        {"sqlite_with_rowid": False},
+    )
     run_no: int = Field(primary_key=True)
     name: str = Field(primary_key=True)
     ordinal: int = Field(primary_key=True)
     status: str
     prompt: str
     options: str
+    approves: str
     answer: str | None
+    actor: str
+    reason: str
+    on_timeout: str | None
+    opened_us: int | None
     deadline_us: int | None
+    answered_us: int | None
+    used_by: str
+
+
+class BlobRow(SQLModel, table=True):
+    """A value that entries refer to by the hash of its canonical JSON: each once per journal."""
+
+    __tablename__ = "blob"
+    __table_args__ = ({"sqlite_with_rowid": False},)
+    hash: str = Field(primary_key=True)
+    body: str
 
 
 class ConflictRow(SQLModel, table=True):
@@ -308,8 +357,10 @@ TABLES = (
     AttemptRow,
     LeaseRow,
     BudgetRow,
+    ReservationRow,
     TimerRow,
     GateRow,
+    BlobRow,
     ConflictRow,
     OrderRow,
     WorkerRow,

@@ -84,7 +84,19 @@ class SampleFailed(TapeError):
 
 
 class BudgetExceeded(TapeError):
-    """A budget's cap is used up."""
+    """A budget's cap is in the way: the model was not asked, or the tool not entered. The same on replay."""
+
+
+class NotApproved(TapeError):
+    """The call needs an approval, and none is bound to exactly these arguments. The same on replay."""
+
+
+class GateTimeout(TapeError):
+    """Nobody answered a gate in time. The same on replay."""
+
+
+class ChildFailed(TapeError):
+    """A child run ended FAILED or CANCELLED. The same on replay."""
 
 
 class RunInterrupted(BaseException):

@@ -26,16 +26,22 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted(Event):
+    """`parent`: the run that started this one; `source`: the run that it was forked from, up to `source_seq`."""
+
     kind: ClassVar[str] = "run_started"
     agent: str
     input: Json
     start_key: str | None = None
     actor: str = ""
+    parent: str | None = None
+    source: str | None = None
+    source_seq: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision(Event):
-    """One recorded reply of the model, or the error it raised (`{"type", "message"}`)."""
+    """One recorded reply of the model, or the error it raised (`{"type", "message"}`). `code` and `tools` are hashes
+    of the project's code and of its tools' declarations when it was recorded."""
 
     kind: ClassVar[str] = "decision"
     index: int
@@ -44,6 +50,8 @@ class Decision(Event):
     request: Json
     reply: Json = None
     error: Json = None
+    code: str = ""
+    tools: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +67,9 @@ class Charge(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EffectBegun(Event):
+    """The intent. `awaited`: the run waits for its end (an outbox effect may be left to itself); `approval`: the gate,
+    as `name ordinal`, whose answer it uses up; `quarantined`: nothing outside is touched, its body is not entered."""
+
     kind: ClassVar[str] = "effect_begun"
     key: str
     decision_index: int | None
@@ -72,6 +83,9 @@ class EffectBegun(Event):
     look_up: bool = False
     compensable: bool = False
     business_key: str | None = None
+    awaited: bool = True
+    approval: str | None = None
+    quarantined: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +129,72 @@ class TimerFired(Event):
     kind: ClassVar[str] = "timer_fired"
     ordinal: int
     late_us: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateOpened(Event):
+    """A named pause. `approves` is the call that the answer is bound to: `{"tool", "args", "args_hash"}`."""
+
+    kind: ClassVar[str] = "gate_opened"
+    name: str
+    ordinal: int
+    prompt: str
+    options: list[str]
+    fingerprint: str
+    deadline_us: int | None = None
+    on_timeout: str | None = None
+    approves: Json = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateAnswered(Event):
+    """The answer that counts: a person's, a program's, or what the time-out gives (`timed_out`). `void`: it was taken
+    over from another run, and approves nothing."""
+
+    kind: ClassVar[str] = "gate_answered"
+    name: str
+    ordinal: int
+    answer: str | None
+    actor: str = ""
+    reason: str = ""
+    timed_out: bool = False
+    void: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildStarted(Event):
+    kind: ClassVar[str] = "child_started"
+    ordinal: int
+    child: str
+    agent: str
+    input: Json
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildEnded(Event):
+    kind: ClassVar[str] = "child_ended"
+    ordinal: int
+    child: str
+    status: str
+    result: Json = None
+    error: Json = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetRefused(Event):
+    """A cap was in the way. `place` is `decision 3` or an effect's key; `ordinal` counts refusals at that place; `run`
+    is whose purse it was: this run's, or an ancestor's."""
+
+    kind: ClassVar[str] = "budget_refused"
+    place: str
+    ordinal: int
+    unit: str
+    asked: int
+    cap: int
+    spent: int
+    reserved: int
+    run: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +292,7 @@ class ModelAsked(Event):
     index: int
     name: str
     asks: int = 1
+    reserved: Json = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -320,6 +401,89 @@ class ConflictOpened(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConflictClosed(Event):
+    kind: ClassVar[str] = "conflict_closed"
+    key: str
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlyAnswer(Event):
+    """A gate was answered before the run came to it."""
+
+    kind: ClassVar[str] = "early_answer"
+    name: str
+    ordinal: int
+    answer: str
+    actor: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerRefused(Event):
+    """A further answer to a gate: it changes nothing."""
+
+    kind: ClassVar[str] = "answer_refused"
+    name: str
+    ordinal: int
+    answer: str
+    actor: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalRefused(Event):
+    """A call that needs an approval has none that fits: its body was not entered."""
+
+    kind: ClassVar[str] = "approval_refused"
+    tool: str
+    args_hash: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetLost(Event):
+    """An ask or an act whose bill nobody has seen, taken as its reserved maximum: the reply was lost in a crash."""
+
+    kind: ClassVar[str] = "budget_lost"
+    place: str
+    tokens: int = 0
+    usd_micro: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetOverrun(Event):
+    """A bill was higher than what was reserved for it, and passed the cap by so much."""
+
+    kind: ClassVar[str] = "budget_overrun"
+    place: str
+    unit: str
+    by: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetRaised(Event):
+    kind: ClassVar[str] = "budget_raised"
+    unit: str
+    was: int | None
+    cap: int | None
+    actor: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForkPromoted(Event):
+    """What a fork did in quarantine is done for good by `run`, which goes on from `source_seq`."""
+
+    kind: ClassVar[str] = "fork_promoted"
+    run: str
+    source_seq: int
+    actor: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderPlaced(Event):
     kind: ClassVar[str] = "order_placed"
     order: int
@@ -350,6 +514,11 @@ TAPE_EVENTS: tuple[type[Event], ...] = (
     Sample,
     TimerSet,
     TimerFired,
+    GateOpened,
+    GateAnswered,
+    ChildStarted,
+    ChildEnded,
+    BudgetRefused,
     RunEnded,
 )
 STORY_EVENTS: tuple[type[Event], ...] = (
@@ -371,6 +540,14 @@ STORY_EVENTS: tuple[type[Event], ...] = (
     ObligationMoved,
     WriteRefused,
     ConflictOpened,
+    ConflictClosed,
+    EarlyAnswer,
+    AnswerRefused,
+    ApprovalRefused,
+    BudgetLost,
+    BudgetOverrun,
+    BudgetRaised,
+    ForkPromoted,
     OrderPlaced,
     PointReached,
 )

@@ -92,12 +92,14 @@ class TimerTrigger(StrEnum):
 
 
 class GateStatus(StrEnum):
+    EARLY = "EARLY"
     OPEN = "OPEN"
     ANSWERED = "ANSWERED"
     DROPPED = "DROPPED"
 
 
 class GateTrigger(StrEnum):
+    OPEN = "open"
     ANSWER = "answer"
     DROP = "drop"
 
@@ -176,6 +178,8 @@ TIMER: Mapping[tuple[TimerStatus, TimerTrigger], TimerStatus] = {
 }
 
 GATE: Mapping[tuple[GateStatus, GateTrigger], GateStatus] = {
+    (GateStatus.EARLY, GateTrigger.OPEN): GateStatus.ANSWERED,
+    (GateStatus.EARLY, GateTrigger.DROP): GateStatus.DROPPED,
     (GateStatus.OPEN, GateTrigger.ANSWER): GateStatus.ANSWERED,
     (GateStatus.OPEN, GateTrigger.DROP): GateStatus.DROPPED,
 }

@@ -160,6 +160,7 @@ _VERBS: dict[str, Callable[[Frame, str, int, RecoveryPolicy], Verb]] = {
     "diverge": _diverge,
     "finish": _finish,
 }
+BOUNDARIES = frozenset(_VERBS)
 
 
 def refusal(error: TapeError) -> Body:

@@ -21,10 +21,6 @@ from tape.core.wire import Frame
 if TYPE_CHECKING:
     from tape.core.server.server import Server
 
-BOUNDARIES = frozenset(
-    ("ask", "decision", "sample", "timer", "attach", "begin", "attempt", "end", "park", "diverge", "finish")
-)
-
 
 @dataclass(slots=True)
 class Boundary:

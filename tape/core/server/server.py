@@ -22,10 +22,10 @@ from tape.core.kernel.events import Entry
 from tape.core.kernel.lifecycle import WorkerTrigger
 from tape.core.kernel.points import Arm, Stop
 from tape.core.kernel.policy import LeasePolicy, RecoveryPolicy
-from tape.core.server.boundaries import Verb
+from tape.core.server.boundaries import BOUNDARIES, Verb
 from tape.core.server.choosing import Choosing
 from tape.core.server.drives import Drives
-from tape.core.server.exchange import BOUNDARIES, Boundary, Exchange
+from tape.core.server.exchange import Boundary, Exchange
 from tape.core.server.hooks import Hooks
 from tape.core.server.manifest import declared_by
 from tape.core.server.peers import Connection, WorkerPeer
