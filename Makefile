@@ -1,7 +1,7 @@
 # Everything starts from here: each target makes its own environment. `make` alone shows the targets.
 
 PYTHON ?= python3
-JOBS ?= 2
+JOBS ?= 3
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 INSTALLED := $(VENV)/.installed

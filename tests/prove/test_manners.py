@@ -15,12 +15,13 @@ def test_several_tools_at_a_time(prove: Prove) -> None:
 
 
 def test_outbox_with_a_second_death(prove: Prove) -> None:
-    """Who of agent and outbox comes first differs from run to run, so a second place may not be passed again."""
+    """Who of agent and outbox comes first differs from run to run: the run that waits is granted a second lease, the
+    one that need not wait is not, and a second place may not be passed again."""
     proof = prove("manners", "post_office", pairs=True)["post_office"]
     assert proof["holds"], proof["causes"]
     assert proof["marks"]["holds"] > 50
     missed = [result["cell"] for result in proof["results"] if result["mark"] == "missed"]
-    assert all(cell["second"] is not None for cell in missed)
+    assert all(cell["second"] is not None or cell["place"]["point"] == "lease.granted" for cell in missed), missed
     second = {result["cell"]["second"]["point"] for result in proof["results"] if result["cell"]["second"]}
     assert {"dispatch.started", "dispatch.acted"} <= second | {place["point"] for place in proof["boundaries"]}
 
