@@ -77,7 +77,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"name": 7}, "a tool cannot be called 7"),
     ({"name": "x" * 300}, "a name without slashes, please"),
     ({"cost": 1}, "cost= is not in this release"),
-    ({"needs_approval": True}, "needs_approval= is not in this release"),
+    ({"needs_approval": "yes"}, "needs_approval is 'yes'"),
     ({"redact": ("to",)}, "redact= is not in this release"),
     ({"retry": 3, "semantic": "idempotent"}, "tool body has no option retry, semantic"),
 ]

@@ -55,6 +55,15 @@ class DueTimer:
     ordinal: int
 
 
+@dataclass(frozen=True, slots=True)
+class DueGate:
+    """A gate that nobody has answered in time."""
+
+    run_no: int
+    name: str
+    ordinal: int
+
+
 _OPEN_RUNS = "run INDEXED BY run_open CROSS JOIN"
 # Every text walks the index of open runs and says its condition word for word: an idle journal costs the same however
 # many runs have ended.
@@ -111,6 +120,10 @@ WHERE {OPEN} AND status = 'RUNNING' AND lease_until_boot_us <= :now AND worker_n
 _TIMERS = """
 SELECT run_no, ordinal FROM timer WHERE status = 'SET' AND fire_us <= :now ORDER BY fire_us LIMIT :most
 """
+_GATES = """
+SELECT run_no, name, ordinal FROM gate INDEXED BY gate_due
+WHERE status = 'OPEN' AND deadline_us IS NOT NULL AND deadline_us <= :now ORDER BY deadline_us LIMIT :most
+"""
 _UNDONE = f"""
 SELECT run.id FROM run INDEXED BY run_open WHERE {OPEN} AND run.status = 'COMPENSATING' AND NOT EXISTS (
   SELECT 1 FROM obligation WHERE obligation.run_no = run.no AND obligation.status IN ('DUE', 'CLAIMED'))
@@ -122,7 +135,19 @@ WHERE {OPEN} AND run.status IN ('RUNNABLE', 'WAITING', 'STUCK') AND effect.statu
   AND effect.first_us + effect.key_lifetime_us < :now
 """
 _LIVE_WORKERS = "SELECT no, nonce, pid, host FROM worker WHERE status <> 'DEAD'"
-STATEMENTS = (_LOOK_UPS, _DISPATCHES, _DUTIES, _STALE, _RUNNABLE, _LATE, _TIMERS, _UNDONE, _OUTLIVED, _LIVE_WORKERS)
+STATEMENTS = (
+    _LOOK_UPS,
+    _DISPATCHES,
+    _DUTIES,
+    _STALE,
+    _RUNNABLE,
+    _LATE,
+    _TIMERS,
+    _GATES,
+    _UNDONE,
+    _OUTLIVED,
+    _LIVE_WORKERS,
+)
 
 
 class Work:
@@ -159,6 +184,10 @@ class Work:
 
     def timers(self, wall_us: int, most: int) -> list[DueTimer]:
         return [DueTimer(row["run_no"], row["ordinal"]) for row in self._rows(_TIMERS, now=wall_us, most=most)]
+
+    def gates(self, wall_us: int, most: int) -> list[DueGate]:
+        rows = self._rows(_GATES, now=wall_us, most=most)
+        return [DueGate(row["run_no"], row["name"], row["ordinal"]) for row in rows]
 
     def undone(self) -> list[str]:
         """Compensating runs in which nothing is due or claimed any more."""
