@@ -156,7 +156,7 @@ class FakeServer:
         instance = gate["name"], gate["ordinal"]
         if instance not in self.early:
             return {}
-        return {"ended": self.answered(*instance, self.early.pop(instance))[2]}
+        return {"ended": self.answered(*instance, self.early.pop(instance), timed_out=False)[2]}
 
     def answered(self, name: str, ordinal: int, answer: str | None, **more: Any) -> Record:
         return self.record("gate_answered", name=name, ordinal=ordinal, answer=answer, **more)

@@ -160,9 +160,16 @@ def _bound(name: str, approves: Any) -> Body | None:
     """The exact call: its arguments as they would stand in its record, and their hash."""
     if approves is None:
         return None
-    if not isinstance(approves, tuple) or not approves or not isinstance(approves[0], Tool):
+    if not _is_bound(approves):
         raise UsageError(f"run.gate({name!r}): approves is a call as a value, such as wire_money.bind(to='ACME')")
     tool, args, kwargs = cast("BoundCall", approves)
     arguments = signature_of(tool.function).bind(args, kwargs)
     signature_of(tool.function).call_arguments(arguments)  # a call that could not be made cannot be approved
     return {"tool": tool.name, "args": arguments, "args_hash": identity.hash_json(arguments)}
+
+
+def _is_bound(approves: Any) -> bool:
+    if not isinstance(approves, tuple):
+        return False
+    parts = cast("tuple[Any, ...]", approves)
+    return len(parts) == 3 and isinstance(parts[0], Tool)
