@@ -185,8 +185,8 @@ class _Checked:
                 assert (answered["answer"], answered["actor"]) == (row["answer"], row["actor"])
                 assert answered["answer"] is None or answered["answer"] in json.loads(row["options"])
         begun = [json.loads(entry["body"]) for entry in self.entries if entry["kind"] == "effect_begun"]
-        used = {body["approval"]: body for body in begun if body["approval"]}
-        assert len(used) == sum(body["approval"] is not None for body in begun), "an approval is used once"
+        used = {body["approval"]: body for body in begun if body.get("approval")}
+        assert len(used) == sum(bool(body.get("approval")) for body in begun), "an approval is used once"
         assert {f"{row['name']} {row['ordinal']}": row["used_by"] for row in self.gates if row["used_by"]} == {
             approval: body["key"] for approval, body in used.items()
         }

@@ -64,13 +64,17 @@ class DueGate:
     ordinal: int
 
 
-_OPEN_RUNS = "run INDEXED BY run_open CROSS JOIN"
-# Every text walks the index of open runs and says its condition word for word: an idle journal costs the same however
-# many runs have ended.
+_WORK = "effect INDEXED BY effect_work CROSS JOIN run ON run.no = effect.run_no AND effect.step <> ''"
+_DUTY = (
+    "obligation INDEXED BY obligation_work CROSS JOIN run ON run.no = obligation.run_no "
+    "AND obligation.status IN ('DUE', 'CLAIMED')"
+)
+# Every text walks a partial index and says its condition word for word: an idle journal costs the same however many
+# runs have ended, and however many wait for a person or a timer.
 _EFFECT = f"""
 SELECT run.id AS run_id, effect.key, effect.tool, effect.step, effect.hook_crashes, effect.business_key,
        effect.decision_index, effect.ordinal, entry.body, entry.at_us
-FROM {_OPEN_RUNS} effect ON effect.run_no = run.no JOIN entry ON entry.id = effect.begun_id
+FROM {_WORK} CROSS JOIN entry ON entry.id = effect.begun_id
 """
 _LOOK_UPS = (
     _EFFECT
@@ -91,8 +95,7 @@ ORDER BY effect.begun_id
 _DUTIES = f"""
 SELECT run.id AS run_id, obligation.key, effect.tool, obligation.step, obligation.hook_crashes, effect.business_key,
        effect.decision_index, effect.ordinal, begun.body, begun.at_us, obligation.act, ended.body AS ended
-FROM {_OPEN_RUNS} obligation ON obligation.run_no = run.no
-JOIN effect ON effect.run_no = run.no AND effect.key = obligation.effect_key
+FROM {_DUTY} JOIN effect ON effect.run_no = run.no AND effect.key = obligation.effect_key
 JOIN entry AS begun ON begun.id = effect.begun_id LEFT JOIN entry AS ended ON ended.id = effect.ended_id
 WHERE {OPEN}
   AND obligation.status = 'DUE' AND obligation.next_boot_us <= :now
@@ -100,12 +103,12 @@ ORDER BY run.no, obligation.position DESC, obligation.key DESC
 """
 _STALE = f"""
 SELECT run.id AS run_id, effect.key, effect.claim_epoch, 0 AS duty
-FROM {_OPEN_RUNS} effect ON effect.run_no = run.no
+FROM {_WORK}
 WHERE {OPEN} AND effect.status IN ('PENDING', 'UNKNOWN')
   AND effect.claim_by <> '' AND effect.claim_until_boot_us <= :now
 UNION ALL
 SELECT run.id, obligation.key, obligation.claim_epoch, 1
-FROM {_OPEN_RUNS} obligation ON obligation.run_no = run.no
+FROM {_DUTY}
 WHERE {OPEN}
   AND obligation.status = 'CLAIMED' AND obligation.claim_until_boot_us <= :now
 """
@@ -129,7 +132,7 @@ SELECT run.id FROM run INDEXED BY run_open WHERE {OPEN} AND run.status = 'COMPEN
   SELECT 1 FROM obligation WHERE obligation.run_no = run.no AND obligation.status IN ('DUE', 'CLAIMED'))
 """
 _OUTLIVED = f"""
-SELECT DISTINCT run.id FROM {_OPEN_RUNS} effect ON effect.run_no = run.no
+SELECT DISTINCT run.id FROM {_WORK}
 WHERE {OPEN} AND run.status IN ('RUNNABLE', 'WAITING', 'STUCK') AND effect.status IN ('PENDING', 'UNKNOWN')
   AND effect.step = 'again' AND effect.attempts > 0 AND effect.claim_by = '' AND effect.semantics = 'idempotent'
   AND effect.first_us + effect.key_lifetime_us < :now
