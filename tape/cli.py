@@ -597,37 +597,6 @@ def redrive(run_id: Run, reason: Reason = "", as_json: AsJson = False) -> None:
 
 
 @app.command()
-def resolve(
-    key: Annotated[str, typer.Argument(metavar="KEY", help="The effect's or obligation's key.", show_default=False)],
-    confirm: Annotated[
-        str | None, typer.Option("--confirm", metavar="JSON", help="It happened, and this is what it returned.")
-    ] = None,
-    fail: Annotated[bool, typer.Option("--fail", help="It certainly did not happen.")] = False,
-    retry: Annotated[bool, typer.Option("--retry", help="Let the body run again, with the same key.")] = False,
-    reason: Reason = "",
-    as_json: AsJson = False,
-) -> None:
-    """Decide whether an effect happened. For what only a person can know.
-
-    \b
-    Examples:
-      tape resolve r-0123456789ab/1/0/wire_money --confirm '{"wire_id": "w-1"}' --reason "seen in the bank"
-      tape resolve r-0123456789ab/1/0/wire_money --fail --reason "the bank has no such wire"
-    """
-    chosen = [how for how, given in (("confirm", confirm is not None), ("fail", fail), ("retry", retry)) if given]
-    if len(chosen) != 1:
-        raise UsageError("say what happened with exactly one of --confirm JSON, --fail, --retry")
-    if not reason.strip():
-        raise UsageError("say why with --reason TEXT; it is recorded with your name")
-    run_id, slash, _ = key.partition("/")
-    if not slash:
-        raise UsageError(f"{key} is no key; keys look like r-0123456789ab/1/0/wire_money, `tape status RUN` shows them")
-    result = None if confirm is None else parse_json(confirm, "--confirm")
-    args = {"key": key, "how": chosen[0], "result": result}
-    _print_order("resolve", run_id, _order(project(), "resolve", run_id, args, reason), as_json)
-
-
-@app.command()
 def answer(
     run_id: Run,
     gate: Annotated[str, typer.Argument(metavar="GATE", help="The gate's name.", show_default=False)],
@@ -656,6 +625,37 @@ def answer(
     if done["status"] == "refused":
         hint(f"tape: {run_id}: {done['why']}; your answer is recorded, and changes nothing")
         raise typer.Exit(FAILED)
+
+
+@app.command()
+def resolve(
+    key: Annotated[str, typer.Argument(metavar="KEY", help="The effect's or obligation's key.", show_default=False)],
+    confirm: Annotated[
+        str | None, typer.Option("--confirm", metavar="JSON", help="It happened, and this is what it returned.")
+    ] = None,
+    fail: Annotated[bool, typer.Option("--fail", help="It certainly did not happen.")] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="Let the body run again, with the same key.")] = False,
+    reason: Reason = "",
+    as_json: AsJson = False,
+) -> None:
+    """Decide whether an effect happened. For what only a person can know.
+
+    \b
+    Examples:
+      tape resolve r-0123456789ab/1/0/wire_money --confirm '{"wire_id": "w-1"}' --reason "seen in the bank"
+      tape resolve r-0123456789ab/1/0/wire_money --fail --reason "the bank has no such wire"
+    """
+    chosen = [how for how, given in (("confirm", confirm is not None), ("fail", fail), ("retry", retry)) if given]
+    if len(chosen) != 1:
+        raise UsageError("say what happened with exactly one of --confirm JSON, --fail, --retry")
+    if not reason.strip():
+        raise UsageError("say why with --reason TEXT; it is recorded with your name")
+    run_id, slash, _ = key.partition("/")
+    if not slash:
+        raise UsageError(f"{key} is no key; keys look like r-0123456789ab/1/0/wire_money, `tape status RUN` shows them")
+    result = None if confirm is None else parse_json(confirm, "--confirm")
+    args = {"key": key, "how": chosen[0], "result": result}
+    _print_order("resolve", run_id, _order(project(), "resolve", run_id, args, reason), as_json)
 
 
 # --- proving ----------------------------------------------------------------------------------------------------
