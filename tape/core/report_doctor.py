@@ -14,6 +14,7 @@ from tape.core.journal.dump import (
     ConflictView,
     DecisionView,
     EffectView,
+    GateView,
     LeaseView,
     ObligationView,
     OrderView,
@@ -108,6 +109,7 @@ def print_dump(paper: Paper, dump: RunDump) -> None:
         for timer in dump.timers
     ]
     _section(paper, "timers", timers)
+    _section(paper, "gates", [_gate_row(gate) for gate in dump.gates])
     _section(paper, "conflicts", [_conflict_row(conflict) for conflict in dump.conflicts])
     _section(paper, "orders", [_order_row(order) for order in dump.orders])
 
@@ -118,6 +120,15 @@ def _section(paper: Paper, title: str, rows: Sequence[Cell], *, always: bool = F
         paper.say(title if rows else f"{title}: none", Style.ACCENT)
         for text, style in rows:
             paper.say(f"  {show(text, 2000)}", style)
+
+
+def _gate_row(gate: GateView) -> Cell:
+    said = {"DROPPED": "", "OPEN": f"  {' | '.join(gate.options or [])}"}.get(gate.status)
+    if said is None:
+        said = f"  {'no answer' if gate.answer is None else gate.answer}" + (f" by {gate.actor}" if gate.actor else "")
+    used = f"  used by {gate.used_by}" if gate.used_by else ""
+    times = "" if gate.deadline_us is None else f"  until {format_us(gate.deadline_us)}"
+    return f"gate {gate.name} {gate.ordinal}  {gate.status}{said}{used}{times}", Style.PLAIN
 
 
 def _entry_row(entry: Entry) -> Cell:

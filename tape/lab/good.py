@@ -19,6 +19,8 @@ from tape.core.kernel.events import (
     EffectBegun,
     EffectEnded,
     Event,
+    GateAnswered,
+    GateOpened,
     RunEnded,
     RunStarted,
     Sample,
@@ -105,7 +107,7 @@ def good_of(one: Outcome, other: Outcome | None) -> Good:
         result=result,
         standing=standing_of(one.acts),
         tools=_tools(dump, one.acts),
-        timers=len(dump.timers),
+        timers=len(dump.timers) + sum(gate.deadline_us is not None for gate in dump.gates),
         keeps_contract=all(line.holds is not False for line in one.contract) and not _reading_acts(dump, one.acts),
     )
 
@@ -178,6 +180,10 @@ def _told(event: Event) -> tuple[str, tuple[Json] | None]:
         return f"timer_set {event.ordinal}", (event.seconds,)
     if isinstance(event, TimerFired):
         return f"timer_fired {event.ordinal}", None
+    if isinstance(event, GateOpened):
+        return f"gate_opened {event.name} {event.ordinal}", ([event.options, event.approves],)
+    if isinstance(event, GateAnswered):
+        return f"gate_answered {event.name} {event.ordinal}", (event.answer,)
     if isinstance(event, RunEnded):
         return f"run_ended {event.outcome}", ([event.result, event.error],)
     return "", None

@@ -25,7 +25,11 @@ NULL_MEANS_NULL = ("result", "input")
 _RUN_ENDS = (RunStatus.TERMINAL, RunStatus.FAILED, RunStatus.CANCELLED)
 _ABOUT_TOOL = ("begin", "end")
 _ABOUT_DECISION = ("ask", "decision", "begin", "end")
-_NEEDS = {Verb.RESOLVE: ("tool", "key", "how", "result"), Verb.ADVANCE: ("by",)}
+_NEEDS = {
+    Verb.RESOLVE: ("tool", "key", "how", "result"),
+    Verb.ADVANCE: ("by",),
+    Verb.ANSWER: ("gate", "value", "ordinal"),
+}
 _AGENT_OR_OUTBOX = (Writer.AGENT, Writer.OUTBOX)
 _ENDINGS: dict[Resolution, tuple[tuple[EffectStatus, ...], tuple[Writer, ...]]] = {
     Resolution.RETURNED: ((EffectStatus.CONFIRMED,), _AGENT_OR_OUTBOX),
@@ -95,6 +99,9 @@ class OrderShape(Shape):
     how: words.HowTo | None = None
     result: words.Value = UNSET
     by: words.Duration = None
+    gate: words.Gate | None = None
+    value: words.Gate | None = None
+    ordinal: words.Index | None = None
     reason: words.Line = ""
 
     @model_validator(mode="after")
@@ -112,6 +119,8 @@ class OrderShape(Shape):
             yield "", "advance needs by, how far the clock moves; write by: 1h"
         if self.do == Verb.RESOLVE:
             yield from self._resolving()
+        if self.do == Verb.ANSWER and (self.gate is None or self.value is None):
+            yield "", "answer needs a gate and one of its options; write gate: NAME, value: approve"
         if self.on in _RUN_ENDS and self.nth > 1:
             yield "nth", f"a run comes to {self.on} once; leave nth out"
 
@@ -127,11 +136,12 @@ class OrderShape(Shape):
         if self.tool is not None and self.key is not None:
             yield "tool", "key names the tool already; keep one of them"
 
-    def value(self) -> values.ScriptedOrder:
+    def scripted(self) -> values.ScriptedOrder:
         how = None if self.how is None else How(self.how)
         return values.ScriptedOrder(
-            self.on, Verb(self.do), self.nth, self.tool, self.key, how, self.result, self.by, self.reason
-        )
+            self.on, Verb(self.do), self.nth, self.tool, self.key, how, self.result, self.by, self.reason,
+            gate=self.gate, value=self.value, ordinal=self.ordinal,
+        )  # fmt: skip
 
 
 class EffectShape(Shape):
@@ -306,7 +316,7 @@ class ScenarioShape(Shape):
             within_us=self.within,
             timers=values.Timers(self.timers),
             kill=tuple(kill.value() for kill in self.kill),
-            orders=tuple(order.value() for order in self.orders),
+            orders=tuple(order.scripted() for order in self.orders),
             expect=self.expect.value(),
         )
 

@@ -235,6 +235,7 @@ Duty: TypeAlias = Annotated[
 ]
 Key: TypeAlias = Annotated[str, AfterValidator(_matching(rf"{_PLACE}(?:/undo/[1-9][0-9]{{0,8}})?", _KEY_REMEDY))]
 Point: TypeAlias = Annotated[str, AfterValidator(_point)]
+Gate: TypeAlias = Annotated[str, AfterValidator(_line)]
 On: TypeAlias = Annotated[str, AfterValidator(_moment)]
 
 Signal: TypeAlias = Annotated[str, _word(_DEATHS, "death")]

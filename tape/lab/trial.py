@@ -17,11 +17,11 @@ from tape.core.config import Config
 from tape.core.journal.audit import examine
 from tape.core.journal.audit_facts import Severity
 from tape.core.journal.dump import RunDump
-from tape.core.journal.shapes import Need
+from tape.core.journal.shapes import Need, NeedKind
 from tape.core.journal.views import JournalMissing, open_reader
 from tape.core.kernel.errors import NotFound, UsageError
 from tape.core.kernel.events import PointReached
-from tape.core.kernel.lifecycle import RUN_ENDS, RunStatus, TimerStatus
+from tape.core.kernel.lifecycle import RUN_ENDS, GateStatus, RunStatus, TimerStatus
 from tape.core.kernel.points import Arm, Pass
 from tape.core.server.orders import Order
 from tape.core.server.supervisor import carriers
@@ -42,6 +42,7 @@ ZOMBIE_US = 1_000_000
 BURIAL_US = 5_000_000
 QUIET_US = 1_500_000
 """After so long without any news from a run that rests, what an order waits for will not come."""
+RESOLVED = (NeedKind.EFFECT, NeedKind.OBLIGATION)
 REHEARSAL_VARIABLE = "TAPE_REHEARSAL"
 """Where the agent's process finds the recorded run that plays its models and tools."""
 
@@ -230,6 +231,9 @@ class Trial:
             host.order(Order("kill", self._run_id, args, ACTOR, order.reason))
         elif order.do is Verb.RESOLVE:
             self._resolve(host, order)
+        elif order.do is Verb.ANSWER:
+            said = {"gate": order.gate, "value": order.value, "ordinal": order.ordinal}
+            host.order(Order("answer", self._run_id, said, ACTOR, order.reason))
         else:
             host.order(Order(str(order.do), self._run_id, {}, ACTOR, order.reason))
         if order.moment is Moment.POINT:
@@ -252,7 +256,7 @@ class Trial:
         if isinstance(order.key, str):
             return f"{self._run_id}/{order.key}"
         with open_reader(self._config.journal) as reader:
-            needs = [need for need in reader.needs() if need.key and need.tool == order.tool]
+            needs = [need for need in reader.needs() if need.kind in RESOLVED and need.tool == order.tool]
         if not needs:
             raise UsageError(f"nothing of {order.tool} waits for a person")
         return needs[0].key
@@ -282,6 +286,7 @@ class Trial:
         with open_reader(self._config.journal) as reader:
             dump = reader.dump(self._run_id)
         due = [timer.fire_us for timer in dump.timers if timer.status == TimerStatus.SET]
+        due += [gate.deadline_us for gate in dump.gates if gate.status == GateStatus.OPEN and gate.deadline_us]
         if due and dump.run.status == RunStatus.WAITING and all(effect.ended_us for effect in dump.effects):
             self._advance(host, max(0, min(due) - self._clock.wall_us()))
 

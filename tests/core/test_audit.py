@@ -62,6 +62,10 @@ def test_an_empty_journal_is_clean(journal: Journal) -> None:
     assert findings(journal.path) == []
 
 
+_GATE = (
+    "INSERT INTO gate (run_no, name, ordinal, status, prompt, options, approves, actor, reason, used_by) "
+    "VALUES (1, 'pay', 0, {}, '', '[]', '', '', '', {})"
+)
 # Run 1 is TERMINAL after a crash (seq 1 to 10), run 2 is RUNNING, run 3 waits for a look-up, run 4 could be undone.
 DAMAGE = {
     "a body was changed": (
@@ -212,6 +216,18 @@ DAMAGE = {
     "a duty of nothing": (
         "UPDATE obligation SET effect_key = 'other' WHERE run_no = 4",
         "/undo/1 belongs to no effect",
+    ),
+    "a gate that nobody opened": (
+        _GATE.format("'OPEN'", "''"),
+        "gate pay 0 is OPEN, its entries say nothing",
+    ),
+    "a gate that is open at the end of its run": (
+        _GATE.format("'EARLY'", "''"),
+        "gate pay 0 is EARLY, but the run has ended",
+    ),
+    "an approval that no call used": (
+        _GATE.format("'DROPPED'", "'r-1/0/0/wire'"),
+        "was used up by r-1/0/0/wire, its entries say nobody",
     ),
     "a timer that nobody set": ("INSERT INTO timer VALUES (1, 0, 0, 'SET')", "timer 0 is SET, its entries say None"),
     "an attempt of nothing": (

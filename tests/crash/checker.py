@@ -23,7 +23,7 @@ DUTY_ENDS = {"DONE", "DROPPED"}
 OWED = {"DUE", "CLAIMED", "STUCK"}
 AFTER_THE_END = {"write_refused", "conflict_opened", "point_reached", "order_placed"}
 BY_AGENT = {
-    "decision", "charge", "effect_begun", "sample", "timer_set", "attached", "model_asked",
+    "decision", "charge", "effect_begun", "sample", "timer_set", "gate_opened", "attached", "model_asked",
 }  # fmt: skip
 
 
@@ -70,6 +70,7 @@ class Story:
     attempts: list[dict[str, Any]]
     leases: list[dict[str, Any]]
     timers: list[dict[str, Any]]
+    gates: list[dict[str, Any]]
     conflicts: list[dict[str, Any]]
 
     @property
@@ -145,6 +146,7 @@ def _story(rows: Any, run: dict[str, Any]) -> Story:
         attempts=mine("attempt"),
         leases=sorted(mine("lease"), key=lambda row: row["epoch"]),
         timers=mine("timer"),
+        gates=mine("gate"),
         conflicts=mine("conflict"),
     )
 
@@ -500,11 +502,50 @@ def i12_nothing_forgotten(story: Story, seen: Witnesses, promise: Promise) -> It
             yield "STUCK without a reason or without commands that help"
     if not promise.at_rest:
         return
-    waits = status == "WAITING" and any(timer["status"] == "SET" for timer in story.timers)
+    waits = status == "WAITING" and any(row["status"] in ("SET", "OPEN") for row in (*story.timers, *story.gates))
     if status not in RUN_ENDS and status != "STUCK" and not waits:
         yield f"everything is quiet and the run is {status}, waiting on {story.row['waiting_on']!r}"
     if status in RUN_ENDS and any(timer["status"] == "SET" for timer in story.timers):
         yield "the run has ended and a timer is set"
+    if status in RUN_ENDS and any(gate["status"] in ("OPEN", "EARLY") for gate in story.gates):
+        yield "the run has ended and a gate is open"
+
+
+def i9_one_answer(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
+    """A gate is answered once, after it was opened, by the first who did; a time-out is never early."""
+    opened = {(entry["body"]["name"], entry["body"]["ordinal"]): entry for entry in story.of("gate_opened")}
+    answered: set[tuple[str, int]] = set()
+    for entry in story.of("gate_answered"):
+        body = entry["body"]
+        instance = body["name"], body["ordinal"]
+        if instance in answered:
+            yield f"gate {instance} was answered twice"
+        answered.add(instance)
+        gate = opened.get(instance)
+        if gate is None or gate["id"] > entry["id"]:
+            yield f"gate {instance} was answered before it was opened"
+        elif body["timed_out"] and entry["at_us"] < (gate["body"]["deadline_us"] or 1 << 62):
+            yield f"gate {instance} timed out early"
+
+
+def i4_approved(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
+    """Once a gate is bound to a tool, its calls begin only with an unused approval of exactly their arguments."""
+    bound: dict[str, dict[str, Any]] = {}
+    approved: dict[str, dict[str, Any]] = {}
+    for entry in story.entries:
+        body = entry["body"]
+        if entry["kind"] == "gate_opened" and body["approves"]:
+            bound[f"{body['name']} {body['ordinal']}"] = body
+        elif entry["kind"] == "gate_answered":
+            gate = bound.get(f"{body['name']} {body['ordinal']}")
+            if gate is not None and body["answer"] == gate["options"][0] and not body["void"]:
+                approved[f"{body['name']} {body['ordinal']}"] = gate["approves"]
+        elif entry["kind"] == "effect_begun":
+            if body["tool"] in {gate["approves"]["tool"] for gate in bound.values()} and not body["approval"]:
+                yield f"{body['key']} began without an approval"
+            call = approved.pop(body["approval"], None) if body["approval"] else None
+            if body["approval"] and (call is None or (call["tool"], call["args"]) != (body["tool"], body["args"])):
+                yield f"{body['key']} is not what {body['approval']} approved"
 
 
 def i13_poison(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
@@ -595,7 +636,8 @@ def h_worker_deaths(seen: Witnesses, promise: Promise) -> Iterable[str]:
 
 RULES = (
     i1_once, i3_dense, i4_intent_first, i4_one_body_at_a_time, i5_never_asked_again, i6_fenced, i7_one_driver,
-    i8_settled_first, i9_final, i11_newest_first, i12_nothing_forgotten, i13_poison, i14_keys,
+    i8_settled_first, i9_final, i9_one_answer, i4_approved, i11_newest_first,
+    i12_nothing_forgotten, i13_poison, i14_keys,
 )  # fmt: skip
 WHOLE = (i7_alone, h_worker_deaths)
 
@@ -603,6 +645,9 @@ WHOLE = (i7_alone, h_worker_deaths)
 # --- I2: crash-transparent ----------------------------------------------------------------------------------------
 
 FREE_SAMPLES = {"now", "uuid", "random"}
+FREE_FIELDS = (
+    "writer", "resolution", "row", "attempt", "fire_at_us", "late_us", "deadline_us", "fingerprint", "start_key",
+)  # fmt: skip
 
 
 def normalised_tape(journal: Path, run_id: str) -> list[str]:
@@ -615,7 +660,7 @@ def normalised_tape(journal: Path, run_id: str) -> list[str]:
     turn = 0
     for place, entry in enumerate(entry for entry in story.entries if entry["seq"] is not None):
         kind, body = entry["kind"], dict(entry["body"])
-        for name in ("writer", "resolution", "row", "attempt", "fire_at_us", "late_us", "fingerprint", "start_key"):
+        for name in FREE_FIELDS:
             body.pop(name, None)
         order = (turn, place, 0, 0)
         if kind in ("effect_begun", "effect_ended"):
@@ -624,7 +669,7 @@ def normalised_tape(journal: Path, run_id: str) -> list[str]:
             body.pop("args_hash", None)
             body["call"] = f"{index}/{ordinal}/{body['tool']}"
             order = (turn, 1 << 40, int(ordinal), int(kind == "effect_ended"))
-        elif kind in ("decision", "timer_set", "sample", "run_ended"):
+        elif kind in ("decision", "timer_set", "gate_opened", "gate_answered", "sample", "run_ended"):
             turn += 1
             order = (turn, 0, 0, 0)
         batches.append((order, _plain(kind, body, run_id, drawn)))

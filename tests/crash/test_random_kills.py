@@ -21,7 +21,7 @@ TOOLS = ("peek", "put", "put_seen", "put_again", "wire", "wire_async", "book", "
 RISKY = ("rumour", "blind", "gamble", "mail_rumour", "mail_gamble")
 POINTS = (
     "decision.asking", "decision.replied", "decision.recorded", "effect.begun", "effect.acted", "effect.ended",
-    "timer.set", "run.ending", "run.ended", "lease.granted", "observe.answered", "dispatch.started",
+    "timer.set", "gate.opened", "run.ending", "run.ended", "lease.granted", "observe.answered", "dispatch.started",
     "dispatch.acted", "compensate.acted", "at:before-act", "at:after-act",
 )  # fmt: skip
 KILLS = 110
@@ -56,6 +56,8 @@ def scripts(chance: random.Random) -> list[list[Any]]:
             steps += [["uuid"], ["carry"]]
         if chance.random() < 0.2:
             steps.append(["sleep", round(chance.uniform(0, 0.2), 2)])
+        if chance.random() < 0.15:
+            steps.append(["gate", "wait", None, {"timeout": 0.1, "on_timeout": chance.choice(["deny", None])}])
     if chance.random() < 0.15:
         steps.append(["fail"])
     return steps

@@ -63,6 +63,7 @@ class _Checked:
         self.entries = sorted(mine("entry"), key=lambda row: row["id"])
         self.effects, self.duties, self.leases = mine("effect"), mine("obligation"), mine("lease")
         self.attempts, self.timers, self.budgets = mine("attempt"), mine("timer"), mine("budget")
+        self.gates = mine("gate")
 
     def check(self) -> None:
         self.density()
@@ -71,6 +72,7 @@ class _Checked:
         self.settled_before_each_grant()
         self.effects_fit()
         self.duties_fit()
+        self.gates_fit()
         self.ends_are_whole()
         self.status_says_why()
 
@@ -164,6 +166,37 @@ class _Checked:
         for row in self.duties:
             assert status.get(row["key"], "ARMED") == row["status"]
 
+    def gates_fit(self) -> None:
+        """One answer for each instance, the one that the row holds; an approval is used up by one call, its own."""
+        told: dict[str, dict[tuple[str, int], Any]] = defaultdict(dict)
+        for entry in self.entries:
+            if entry["kind"] in ("gate_opened", "gate_answered", "early_answer"):
+                body = json.loads(entry["body"])
+                instance = body["name"], body["ordinal"]
+                assert instance not in told[entry["kind"]], "an instance is opened once and answered once"
+                told[entry["kind"]][instance] = body
+        rows = {(row["name"], row["ordinal"]): row for row in self.gates}
+        assert {*rows} == {*told["gate_opened"], *told["early_answer"]}
+        for instance, row in rows.items():
+            answered = told["gate_answered"].get(instance)
+            assert (row["status"] == "ANSWERED") == (answered is not None)
+            assert (instance in told["gate_opened"]) or row["status"] in ("EARLY", "DROPPED")
+            if answered is not None:
+                assert (answered["answer"], answered["actor"]) == (row["answer"], row["actor"])
+                assert answered["answer"] is None or answered["answer"] in json.loads(row["options"])
+        begun = [json.loads(entry["body"]) for entry in self.entries if entry["kind"] == "effect_begun"]
+        used = {body["approval"]: body for body in begun if body.get("approval")}
+        assert len(used) == sum(bool(body.get("approval")) for body in begun), "an approval is used once"
+        assert {f"{row['name']} {row['ordinal']}": row["used_by"] for row in self.gates if row["used_by"]} == {
+            approval: body["key"] for approval, body in used.items()
+        }
+        for approval, body in used.items():
+            name, _, ordinal = approval.rpartition(" ")
+            row = rows[name, int(ordinal)]
+            bound = json.loads(row["approves"])
+            assert row["answer"] == json.loads(row["options"])[0]
+            assert (bound["tool"], bound["args"]) == (body["tool"], body["args"])
+
     def ends_are_whole(self) -> None:
         """After `run_ended` the run is never driven; at its end nothing is left open."""
         kinds = [entry["kind"] for entry in self.entries]
@@ -176,6 +209,7 @@ class _Checked:
             assert self.run["status"] in {"COMPENSATING", "STUCK", self.run["end_status"]}
             assert all(effect["status"] in EFFECT_ENDS for effect in self.effects)
             assert all(timer["status"] != "SET" for timer in self.timers)
+            assert all(gate["status"] in ("ANSWERED", "DROPPED") for gate in self.gates)
             assert all(duty["status"] != "ARMED" for duty in self.duties)
         if _over(self.run):
             assert self.run["status"] == self.run["end_status"]
@@ -190,6 +224,7 @@ class _Checked:
             assert run["error"] and run["waiting_on"] == "a person"
         if run["status"] == "WAITING":
             waits = [timer for timer in self.timers if timer["status"] == "SET"]
+            waits += [gate for gate in self.gates if gate["status"] == "OPEN"]
             assert run["waiting_on"]
             assert waits or outside or OUTSIDE & set(steps), "nothing will ever wake it"
             assert "person" not in steps

@@ -15,6 +15,7 @@ from typing import Any
 from tape.core.agent.driver import drive
 from tape.core.agent.loop import BodyThreads, IdleSelector
 from tape.core.clock import ManualClock
+from tape.core.kernel import identity
 from tape.core.sdk.context import RunContext
 from tape.core.sdk.decorators import Agent
 from tape.core.sdk.replay import Tape
@@ -77,6 +78,7 @@ class FakeServer:
     held: Callable[[Frame], bool] = lambda frame: False
     attempts: dict[str, int] = field(default_factory=dict)
     points: list[str] = field(default_factory=list)
+    early: dict[tuple[str, int], str] = field(default_factory=dict)
     _waiting: list[tuple[Frame, Callable[[Frame], None]]] = field(default_factory=list)
 
     # --- the channel of a drive ---
@@ -129,6 +131,8 @@ class FakeServer:
             self.record("sample", **frame["sample"])
         elif kind == "timer":
             self.record("timer_set", **{name: frame[name] for name in ("ordinal", "seconds", "fingerprint")})
+        elif kind == "gate":
+            return self._gate(frame["gate"])
         elif kind == "begin":
             call = frame["call"]
             index = "-" if call["decision_index"] is None else call["decision_index"]
@@ -136,6 +140,7 @@ class FakeServer:
             self.attempts[key] = 1
             begun = {name: call[name] for name in ("decision_index", "ordinal", "tool", "args", "business_key")}
             dispatch = call["policy"]["dispatch"]
+            begun |= {"approval": call.get("approval"), "args_hash": identity.hash_json(call["args"])}
             self.record("effect_begun", key=key, fingerprint=frame["fingerprint"], dispatch=dispatch, **begun)
         elif kind == "attempt":
             assert frame["number"] == self.attempts[frame["key"]] + 1, "attempts are counted without a gap"
@@ -145,6 +150,27 @@ class FakeServer:
         elif kind == "finish":
             self.record("run_ended", **frame["ended"])
         return {}
+
+    def _gate(self, gate: dict[str, Any]) -> Frame:
+        self.record("gate_opened", **gate)
+        instance = gate["name"], gate["ordinal"]
+        if instance not in self.early:
+            return {}
+        return {"ended": self.answered(*instance, self.early.pop(instance), timed_out=False)[2]}
+
+    def answered(self, name: str, ordinal: int, answer: str | None, **more: Any) -> Record:
+        return self.record("gate_answered", name=name, ordinal=ordinal, answer=answer, **more)
+
+    def answer(self, name: str, ordinal: int, answer: str | None, **more: Any) -> Record:
+        """Somebody's answer, or a time-out's, in a commit of its own."""
+        entry = self.answered(name, ordinal, answer, **more)
+        self.commits.append(len(self.records))
+        return entry
+
+    def open_gates(self) -> list[tuple[str, int]]:
+        told = {(body["name"], body["ordinal"]) for _, kind, body in self.records if kind == "gate_answered"}
+        opened = [(body["name"], body["ordinal"]) for _, kind, body in self.records if kind == "gate_opened"]
+        return [instance for instance in opened if instance not in told]
 
     def _end(self, frame: Frame) -> Frame:
         ending, key = frame["ending"], frame["key"]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tape.core import wire
-from tape.core.journal import records, runs, workers
+from tape.core.journal import gates, records, runs, workers
 from tape.core.journal.environment import lock_path
 from tape.core.journal.work import Work
 from tape.core.kernel.errors import JournalUnavailable
@@ -376,3 +376,60 @@ def test_two_workers_do_not_disturb_each_other(house: House) -> None:
     for drive, frame in frames:
         assert drive.answer(frame["n"])["t"] == "ok"
     assert isinstance(first.peer, Peer)
+
+
+GATE = {
+    "name": "pay",
+    "ordinal": 0,
+    "prompt": "Pay?",
+    "options": ["approve", "deny"],
+    "fingerprint": "f",
+    "seconds": None,
+    "on_timeout": None,
+    "approves": None,
+}
+
+
+def test_an_answer_reaches_whoever_drives_the_run(house: House) -> None:
+    drive = house.drive()
+    opened = drive.ask("gate", gate=GATE)
+    assert (opened["t"], opened["seq"], opened["records"]) == ("ok", 2, 1) and "ended" not in opened
+    said = gates.Answer("pay", "deny", actor="ann")
+    house.server.submit(lambda tx: gates.answer_gate(tx, drive.run, said)).result(SECONDS)
+    pushed = drive.peer.until("record")
+    assert (pushed["kind"], pushed["seq"], pushed["body"]["answer"]) == ("gate_answered", 3, "deny")
+
+
+def test_an_early_answer_comes_with_the_gate(house: House) -> None:
+    drive = house.drive()
+    said = gates.Answer("pay", "approve", actor="ann")
+    house.server.submit(lambda tx: gates.answer_gate(tx, drive.run, said)).result(SECONDS)
+    opened = drive.ask("gate", gate=GATE)
+    assert (opened["seq"], opened["records"], opened["ended"]["answer"]) == (3, 2, "approve")
+
+
+def test_a_lie_about_an_approval_is_refused_and_a_refusal_is_told(house: House) -> None:
+    drive = house.drive()
+    begun = drive.begin()
+    begun["call"]["policy"]["needs_approval"] = True
+    drive.peer.send(begun)
+    answer = drive.answer(begun["n"])
+    assert (answer["t"], answer["why"]) == ("refused", "refused") and "names none" in answer["message"]
+    assert drive.ask("unapproved", tool="wire", args_hash="h", why="no approval")["t"] == "ok"
+    assert tape_of(house, drive.run) == ["run_started"]
+    assert house.heard.kinds(drive.run).count("approval_refused") == 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"name": 7}, {"name": ""}, {"options": []}, {"options": ["a", "a"]}, {"options": [7]}, {"seconds": -1.0},
+        {"seconds": "x"}, {"approves": {}}, {"approves": 7}, {"on_timeout": "x"}, {"ordinal": 3}, {"what": 1},
+        {"options": None},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_no_frame_opens_an_impossible_gate(house: House, wrong: dict[str, Any]) -> None:
+    drive = house.drive()
+    assert drive.ask("gate", gate={**GATE, **wrong})["t"] == "refused"
+    assert tape_of(house, drive.run) == ["run_started"]

@@ -15,6 +15,7 @@ from tape.core.sdk.context import RunContext
 from tape.core.sdk.decisions import Decisions
 from tape.core.sdk.decorators import Agent
 from tape.core.sdk.effects import CURRENT_RUN, POINT_HANDLER
+from tape.core.sdk.gates import Approvals, Gates
 from tape.core.sdk.replay import Body
 from tape.core.sdk.run import Run
 from tape.core.sdk.samples import Samples
@@ -41,10 +42,12 @@ async def drive(context: RunContext, agent: Agent, given: Any) -> str:
 
 
 async def _main(context: RunContext, agent: Agent, given: Any) -> Any:
-    calls = Calls(context)
+    approvals = Approvals()
+    calls = Calls(context, approvals)
     CURRENT_RUN.set(calls)
     POINT_HANDLER.set(context.reach)
-    run = Run(context, calls, Decisions(context), Samples(context), Timers(context))
+    gates = Gates(context, approvals)
+    run = Run(context, calls, Decisions(context), Samples(context), Timers(context), gates)
     signature = signature_of(agent.function)
     names = signature.parameters()
     if len(names) < 2:

@@ -26,7 +26,7 @@ SQL: Mapping[str, str] = {
     "audit_leases": "SELECT epoch, drive, status, worker_no FROM lease WHERE run_no = :run_no ORDER BY epoch",
     "audit_budget": "SELECT unit, spent FROM budget WHERE run_no = :run_no",
     "audit_timers": "SELECT ordinal, status FROM timer WHERE run_no = :run_no",
-    "audit_gates": "SELECT name FROM gate WHERE run_no = :run_no AND status = 'OPEN'",
+    "audit_gates": "SELECT name, ordinal, status, answer, used_by FROM gate WHERE run_no = :run_no",
     "audit_obligations": "SELECT key, status FROM obligation WHERE run_no = :run_no",
     "audit_conflicts": "SELECT key, why FROM conflict WHERE run_no = :run_no AND closed_us IS NULL ORDER BY no",
 }

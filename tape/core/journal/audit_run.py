@@ -16,6 +16,8 @@ from tape.core.kernel.events import (
     Decision,
     EffectBegun,
     EffectEnded,
+    GateAnswered,
+    GateOpened,
     LeaseGranted,
     RunEnded,
     RunMoved,
@@ -24,7 +26,15 @@ from tape.core.kernel.events import (
     TimerSet,
 )
 from tape.core.kernel.identity import chain_hash, chained_text, effect_key, hash_json
-from tape.core.kernel.lifecycle import EFFECT_ENDS, OBLIGATION_OPEN, RUN_ENDS, LeaseStatus, RunStatus, TimerStatus
+from tape.core.kernel.lifecycle import (
+    EFFECT_ENDS,
+    OBLIGATION_OPEN,
+    RUN_ENDS,
+    GateStatus,
+    LeaseStatus,
+    RunStatus,
+    TimerStatus,
+)
 
 UPGRADE = "a newer release wrote it: upgrade tape-agents to read it"
 
@@ -235,6 +245,31 @@ def _timers(facts: Facts) -> Iterator[str]:
             yield f"timer {ordinal} is SET, but the run has ended"
 
 
+def _gates(facts: Facts) -> Iterator[str]:
+    ended = facts.run["end_status"] is not None
+    answers = {(event.name, event.ordinal): event.answer for _, event in facts.told(GateAnswered)}
+    told = {(event.name, event.ordinal): GateStatus.OPEN for _, event in facts.told(GateOpened)}
+    told |= dict.fromkeys(answers, GateStatus.ANSWERED)
+    rows = {(row["name"], row["ordinal"]): row for row in facts.gates}
+    for name, ordinal in sorted(rows.keys() | told.keys()):
+        row, expected = rows.get((name, ordinal)), told.get((name, ordinal))
+        status = None if row is None else row["status"]
+        if status == GateStatus.DROPPED and ended and expected in (GateStatus.OPEN, None):
+            continue
+        if status != (expected or GateStatus.EARLY):
+            yield f"gate {name} {ordinal} is {status}, its entries say {expected or 'nothing'}"
+        elif status in (GateStatus.OPEN, GateStatus.EARLY) and ended:
+            yield f"gate {name} {ordinal} is {status}, but the run has ended"
+        elif row is not None and expected is GateStatus.ANSWERED and row["answer"] != answers[name, ordinal]:
+            yield f"gate {name} {ordinal} holds another answer than its entry: {row['answer']}"
+    used = {event.approval: event.key for _, event in facts.told(EffectBegun) if event.approval}
+    for row in facts.gates:
+        key = used.get(f"{row['name']} {row['ordinal']}", "")
+        if row["used_by"] != key:
+            which = f"gate {row['name']} {row['ordinal']}"
+            yield f"{which} was used up by {row['used_by'] or 'nobody'}, its entries say {key or 'nobody'}"
+
+
 CHECKS: tuple[Callable[[Facts], Iterator[str]], ...] = (
     _readable,
     _chain,
@@ -247,6 +282,7 @@ CHECKS: tuple[Callable[[Facts], Iterator[str]], ...] = (
     _effects,
     _duties,
     _timers,
+    _gates,
 )
 
 
@@ -279,6 +315,6 @@ def _forgotten(facts: Facts) -> bool:
     waits = (
         any(effect["status"] not in EFFECT_ENDS for effect in facts.effects)
         or TimerStatus.SET in facts.timers.values()
-        or bool(facts.gates)
+        or any(gate["status"] == GateStatus.OPEN for gate in facts.gates)
     )
     return facts.run["status"] == RunStatus.WAITING and not waits

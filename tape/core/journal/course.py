@@ -8,7 +8,7 @@ from typing import Any, cast
 from tape.core.journal.commands import resolve_commands
 from tape.core.journal.duties import decide_obligations
 from tape.core.journal.outcomes import recheck
-from tape.core.journal.tables import EffectRow, ObligationRow, TimerRow
+from tape.core.journal.tables import EffectRow, GateRow, ObligationRow, TimerRow
 from tape.core.journal.transaction import Row, RunEdit, Tx
 from tape.core.kernel import lifecycle
 from tape.core.kernel.errors import UsageError
@@ -18,6 +18,8 @@ from tape.core.kernel.lifecycle import (
     OBLIGATION_OPEN,
     RUN_ENDS,
     EffectStatus,
+    GateStatus,
+    GateTrigger,
     ObligationStatus,
     RunStatus,
     RunTrigger,
@@ -96,6 +98,7 @@ def finish(run: RunEdit, ended: RunEnded) -> None:
     for timer in tx.rows(TimerRow, run_no=run.no, status=str(TimerStatus.SET)):
         dropped = lifecycle.step(lifecycle.TIMER, TimerStatus.SET, TimerTrigger.DROP)
         tx.update(TimerRow, {"status": str(dropped)}, run_no=run.no, ordinal=timer["ordinal"], status=timer["status"])
+    _drop_gates(run)
     owed = decide_obligations(run, status)
     run.set(end_status=str(status), waiting_on="", error=_failure(ended))
     if owed:
@@ -103,6 +106,15 @@ def finish(run: RunEdit, ended: RunEnded) -> None:
         end_if_undone(run)  # a duty may be stuck already
     else:
         run.move(END_TRIGGER[status], "")
+
+
+def _drop_gates(run: RunEdit) -> None:
+    """What nobody has answered, or the run has not come to, is dead with the run."""
+    for was in (GateStatus.OPEN, GateStatus.EARLY):
+        dropped = {"status": str(lifecycle.step(lifecycle.GATE, was, GateTrigger.DROP))}
+        for gate in run.tx.rows(GateRow, run_no=run.no, status=str(was)):
+            where = {"run_no": run.no, "name": gate["name"], "ordinal": gate["ordinal"]}
+            run.tx.update(GateRow, dropped, **where, status=str(was))
 
 
 def _failure(ended: RunEnded) -> str:

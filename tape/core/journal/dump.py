@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -131,6 +131,27 @@ class TimerView:
 
 
 @dataclass(frozen=True, slots=True)
+class GateView:
+    """One instance of a gate. EARLY: answered before the run came to it. `used_by` is the effect that used its approval
+    up; `approves` the call that it is bound to, `{"tool", "args", "args_hash"}`."""
+
+    name: str
+    ordinal: int
+    status: str
+    prompt: str
+    answer: str | None
+    actor: str
+    reason: str
+    on_timeout: str | None
+    opened_us: int | None
+    deadline_us: int | None
+    answered_us: int | None
+    used_by: str
+    options: Json
+    approves: Json
+
+
+@dataclass(frozen=True, slots=True)
 class ConflictView:
     no: int
     key: str
@@ -165,6 +186,7 @@ class RunDump:
     timers: list[TimerView]
     conflicts: list[ConflictView]
     orders: list[OrderView]
+    gates: list[GateView] = field(default_factory=lambda: [])
 
 
 def dump_json(dump: RunDump) -> Json:
@@ -188,6 +210,8 @@ SQL: Mapping[str, str] = {
     "obligations": "SELECT key, effect_key, position, status, why, step, attempts, claim_by, act "
     "FROM obligation WHERE run_no = :run_no ORDER BY position DESC, key DESC",
     "timers": "SELECT ordinal, fire_us, status FROM timer WHERE run_no = :run_no ORDER BY ordinal",
+    "gates": "SELECT name, ordinal, status, prompt, answer, actor, reason, on_timeout, opened_us, deadline_us, "
+    "answered_us, used_by, options, approves FROM gate WHERE run_no = :run_no ORDER BY name, ordinal",
     "conflicts": "SELECT no, key, why, evidence, opened_us, closed_us FROM conflict WHERE run_no = :run_no ORDER BY no",
     "orders": 'SELECT no, verb, args, actor, reason, placed_us FROM "order" WHERE run_no = :run_no ORDER BY no',
 }
@@ -213,6 +237,7 @@ def assemble(run: RunView, entries: list[Entry], rows: Mapping[str, Rows]) -> Ru
             OrderView(*row[:2], args=_json(row[2]), actor=row[3], reason=row[4], placed_us=row[5])
             for row in rows["orders"]
         ],
+        gates=[GateView(*row[:12], options=_json(row[12]), approves=_json(row[13])) for row in rows["gates"]],
     )
 
 

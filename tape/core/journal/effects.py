@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tape.core.journal import settling
+from tape.core.journal.approvals import use_approval
 from tape.core.journal.course import open_effects, settle, stick
 from tape.core.journal.duties import arm
 from tape.core.journal.outcomes import (
@@ -47,11 +48,12 @@ class ToolPolicy:
     undo_auto: bool = True
     undo_semantics: Semantics = Semantics.IDEMPOTENT
     undo_look_up: bool = False
+    needs_approval: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One tool call as the agent asks for it."""
+    """One tool call as the agent asks for it. `approval`: the gate, as `name ordinal`, whose answer it uses up."""
 
     decision_index: int | None
     ordinal: int
@@ -59,6 +61,7 @@ class Call:
     args: Any
     policy: ToolPolicy
     business_key: str | None = None
+    approval: str | None = None
 
 
 def _columns(tx: Tx, policy: ToolPolicy) -> dict[str, Any]:
@@ -98,6 +101,7 @@ def begin_effect(tx: Tx, run_id: str, epoch: int, call: Call, fingerprint: str) 
     policy = call.policy
     if policy.on_unknown is OnUnknown.COMPENSATE and not policy.compensable:
         raise UsageError(f'{call.tool}: on_unknown="compensate" needs a compensation: add @{call.tool}.compensate')
+    use_approval(run, key, call.tool, args_hash, call.approval, needed=policy.needs_approval)
     begun_id = run.record(
         EffectBegun(
             key=key,
@@ -112,6 +116,7 @@ def begin_effect(tx: Tx, run_id: str, epoch: int, call: Call, fingerprint: str) 
             look_up=policy.look_up,
             compensable=policy.compensable,
             business_key=call.business_key,
+            approval=call.approval,
         )
     )
     inline = policy.dispatch is Dispatch.INLINE

@@ -43,6 +43,8 @@ _TO_2 = (
     "ALTER TABLE effect ADD COLUMN awaited INTEGER NOT NULL DEFAULT 1",
     "ALTER TABLE effect ADD COLUMN inherited INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE budget ADD COLUMN lost INTEGER NOT NULL DEFAULT 0",
+    "CREATE INDEX effect_work ON effect (run_no) WHERE step <> ''",
+    "CREATE INDEX obligation_work ON obligation (run_no) WHERE status IN ('DUE', 'CLAIMED')",
 )
 
 MIGRATIONS: tuple[Migration, ...] = (_create, _from_1_to_2)

@@ -93,14 +93,23 @@ def set_timer(tx: Tx, run_id: str, epoch: int, ordinal: int, seconds: float, fin
 def fire_timer(tx: Tx, run_no: int, ordinal: int) -> None:
     """Fires a timer that is due, once; late if need be, never early."""
     run = edit_run_no(tx, run_no)
-    timer = tx.one(TimerRow, run_no=run_no, ordinal=ordinal)
-    if timer is None or timer["fire_us"] > tx.wall_us:
+    if not fire_set_timer(run, ordinal):
         raise Refused(f"{run.id}: timer {ordinal} is not due")
+    run.save()
+
+
+def fire_set_timer(run: RunEdit, ordinal: int) -> bool:
+    """The same from inside a verb that saves the run; False if the timer is not due. Raises IllegalTransition for one
+    that has fired."""
+    tx = run.tx
+    timer = tx.one(TimerRow, run_no=run.no, ordinal=ordinal)
+    if timer is None or timer["fire_us"] > tx.wall_us:
+        return False
     status = lifecycle.step(lifecycle.TIMER, TimerStatus(timer["status"]), TimerTrigger.FIRE)
-    tx.update(TimerRow, {"status": str(status)}, run_no=run_no, ordinal=ordinal, status=timer["status"])
+    tx.update(TimerRow, {"status": str(status)}, run_no=run.no, ordinal=ordinal, status=timer["status"])
     run.record(TimerFired(ordinal=ordinal, late_us=tx.wall_us - timer["fire_us"]))
     resettle(run, f"timer {ordinal} fired")
-    run.save()
+    return True
 
 
 def attach(tx: Tx, run_id: str, epoch: int, replayed: list[str]) -> int:

@@ -8,13 +8,14 @@ from typing import Any
 from tape.core.journal import settling
 from tape.core.journal.course import finish, needs_outside, open_effects, settle
 from tape.core.journal.outcomes import live_body
-from tape.core.journal.tables import BudgetRow, LeaseRow, RunRow, TimerRow, WorkerRow
+from tape.core.journal.tables import BudgetRow, GateRow, LeaseRow, RunRow, TimerRow, WorkerRow
 from tape.core.journal.transaction import Row, RunEdit, Tx, edit_leased, edit_run
 from tape.core.kernel import identity, lifecycle
 from tape.core.kernel.errors import KeyConflict, NotFound, Refused
 from tape.core.kernel.events import LeaseEnded, LeaseGranted, RunEnded, RunStarted
 from tape.core.kernel.lifecycle import (
     RUN_ENDS,
+    GateStatus,
     LeaseStatus,
     LeaseTrigger,
     RunStatus,
@@ -210,6 +211,10 @@ def refuse_open_body(run: RunEdit) -> None:
 
 def _still_waits(tx: Tx, run: RunEdit, wait: str) -> bool:
     what, _, name = wait.partition(" ")
+    if what == "gate":
+        gate, _, ordinal = name.rpartition(" ")
+        row = tx.one(GateRow, run_no=run.no, name=gate, ordinal=int(ordinal)) if ordinal.isdecimal() else None
+        return row is not None and row["status"] == GateStatus.OPEN
     if what != "timer" or not name.isdecimal():
         return False  # open effects are looked at by `settle` itself
     timer = tx.one(TimerRow, run_no=run.no, ordinal=int(name))

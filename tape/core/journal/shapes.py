@@ -129,6 +129,7 @@ class NeedKind(StrEnum):
     EFFECT = "effect"
     OBLIGATION = "obligation"
     CONFLICT = "conflict"
+    GATE = "gate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,9 @@ class Need:
 
     `key` and `tool` are empty for a run. `args` are those of the tool call, exactly; `evidence` is the attempts with
     how they ended (effect, obligation) or the surplus act (conflict); `row` is the row of the resolution table that
-    led here. A run that does not fit its tape has both sides in `recorded` and `asked`.
+    led here. A run that does not fit its tape has both sides in `recorded` and `asked`. A gate that waits for an answer
+    has its name in `gate`, its `prompt` and `options` (the first one approves), one command for each option, and the
+    call that the answer is bound to in `tool`, `args` and `args_hash`; `deadline_us` is when it times out.
     """
 
     kind: NeedKind
@@ -153,6 +156,13 @@ class Need:
     since_us: int
     recorded: str = ""
     asked: str = ""
+    gate: str = ""
+    ordinal: int | None = None
+    prompt: str = ""
+    options: tuple[str, ...] = ()
+    args_hash: str = ""
+    deadline_us: int | None = None
+    on_timeout: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

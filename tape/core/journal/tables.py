@@ -152,6 +152,8 @@ class EffectRow(_Settling, table=True):
         _enum("status", EffectStatus),
         _enum("dispatch", Dispatch),
         *_settling_checks(),
+        # Those that somebody has to do something about; not those whose body runs, or that have ended.
+        Index("effect_work", "run_no", sqlite_where=text("step <> ''")),
         {"sqlite_with_rowid": False},
     )
     run_no: int = Field(primary_key=True)
@@ -183,6 +185,7 @@ class ObligationRow(_Settling, table=True):
     __table_args__ = (
         _enum("status", ObligationStatus),
         *_settling_checks(),
+        Index("obligation_work", "run_no", sqlite_where=text("status IN ('DUE', 'CLAIMED')")),
         {"sqlite_with_rowid": False},
     )
     run_no: int = Field(primary_key=True)

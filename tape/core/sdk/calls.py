@@ -15,6 +15,7 @@ from tape.core.sdk import bodies
 from tape.core.sdk.context import RunContext
 from tape.core.sdk.decorators import Tool
 from tape.core.sdk.effects import Effect, UsageMeter
+from tape.core.sdk.gates import Approvals
 from tape.core.sdk.replay import Body, Outcome, describe
 from tape.core.sdk.values import check_annotation, signature_of, typed
 from tape.core.wire import Frame
@@ -43,8 +44,9 @@ class _Call:
 class Calls:
     """The tool calls of one drive."""
 
-    def __init__(self, context: RunContext) -> None:
+    def __init__(self, context: RunContext, approvals: Approvals) -> None:
         self._context = context
+        self._approvals = approvals
 
     def call_tool(self, tool: Tool[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Awaitable[Any]:
         """Takes the call's ordinal now (calls are numbered as they are made) and returns what is to be awaited.
@@ -71,7 +73,8 @@ class Calls:
             other = context.tape.begun_at(call.decision, call.ordinal)
             if other is not None:
                 context.diverge(describe("effect", other["tool"], other["args"]), str(call))
-            context.perform(call.outcome, call, lambda: self._begin(call))
+            approval = self._approve(call)
+            context.perform(call.outcome, call, lambda: self._begin(call, approval))
         elif begun["fingerprint"] != call.fingerprint:
             context.diverge(describe("effect", begun["tool"], begun["args"]), str(call))
         elif call.key in context.tape.ended:
@@ -79,9 +82,27 @@ class Calls:
             context.replayed.append(call.key)
         else:
             context.perform(call.outcome, call, lambda: self._resume(call, begun), settles=True)
+        if begun is not None:
+            self._approvals.note_begun(call.tool.name, begun)
         return _result(call.tool, await context.outcome(call.outcome))
 
-    def _begin(self, call: _Call) -> None:
+    def _approve(self, call: _Call) -> str | None:
+        """The approval that the call uses up. A refusal is told once: on replay of what came after it, it is known."""
+        context = self._context
+        args_hash = identity.hash_json(call.args)
+        try:
+            return self._approvals.take(call.tool, args_hash)
+        except errors.NotApproved as refused:
+            body = {"tool": call.tool.name, "args_hash": args_hash, "why": str(refused), "waits": False}
+
+            def tell() -> None:
+                context.boundary("unapproved", body)
+
+            if context.used_up():
+                context.later(call.outcome, tell)
+            raise
+
+    def _begin(self, call: _Call, approval: str | None) -> None:
         context = self._context
         asked = {
             "decision_index": call.decision,
@@ -90,6 +111,7 @@ class Calls:
             "args": call.args,
             "policy": tool_policy(call.tool),
             "business_key": call.business_key,
+            "approval": approval,
         }
         outbox = call.tool.options.dispatch is Dispatch.OUTBOX
         if outbox:
@@ -190,4 +212,5 @@ def tool_policy(tool: Tool[..., Any]) -> Body:
         "undo_auto": undo is not None and undo.auto,
         "undo_semantics": undo.semantics if undo is not None else "non_idempotent",
         "undo_look_up": undo is not None and undo.observe is not None,
+        "needs_approval": options.needs_approval,
     }

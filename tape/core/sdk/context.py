@@ -197,11 +197,13 @@ class RunContext:
         return any(name[0] == "effect" and name not in self.tape.settled for name in self.external)
 
     def waits(self) -> list[str]:
-        """What a parked run waits for, besides open effects: `timer 0`. Parked for another reason than waiting, it may
-        have more to do at once."""
+        """What a parked run waits for, besides open effects: `timer 0`, `gate pay 0`. Parked for another reason than
+        waiting, it may have more to do at once."""
         if not isinstance(self.signal, NothingMoves):
             return []
-        return sorted(f"timer {name[1]}" for name in self._awaited_outside if name[0] == "timer")
+        timers = [f"timer {name[1]}" for name in self._awaited_outside if name[0] == "timer"]
+        gates = [f"gate {name[1][0]} {name[1][1]}" for name in self._awaited_outside if name[0] == "gate"]
+        return sorted(timers) + sorted(gates)
 
     # --- the end --------------------------------------------------------------------------------------------------
 
@@ -255,7 +257,7 @@ class RunContext:
         if outcome is not None:
             name, known = outcome
             body = known if known is not None else reply.get("ended")
-            if body is not None:
+            if body is not None and name not in self.tape.settled:
                 self.tape.put(reply["seq"], name, body)
         if not future.done():
             future.set_result(reply)
@@ -278,9 +280,11 @@ class RunContext:
             self.check_signal()
 
     def take_record(self, seq: int, kind: str, body: Body) -> None:
-        """A record that a reactor wrote while the run is driven (a timer fired, an outbox effect ended). After a lost
-        connection it may come twice."""
-        name: Outcome = ("timer", body["ordinal"]) if kind == "timer_fired" else ("effect", body["key"])
+        """A record that somebody else wrote while the run is driven (a timer fired, a gate was answered, an outbox
+        effect ended). After a lost connection it may come twice."""
+        name: Outcome = ("timer", body["ordinal"]) if kind == "timer_fired" else ("effect", body.get("key"))
+        if kind == "gate_answered":
+            name = ("gate", (body["name"], body["ordinal"]))
         if name not in self.tape.settled:
             self.tape.add(seq, kind, body)
 
@@ -305,6 +309,17 @@ class RunContext:
             work()
         else:
             self._turns.append(_Turn(name, work, settles, copy_context()))
+
+    def used_up(self) -> bool:
+        """Whether the tape holds nothing more that the code could be about to do again."""
+        return self.live or not (self.tape.outcomes or self.tape.uncalled(self._called))
+
+    def later(self, name: Outcome, work: Callable[[], None]) -> None:
+        """Something to be told to the server, in its place among what the code asks for; nobody waits for it."""
+        if self.live:
+            work()
+        else:
+            self._turns.append(_Turn(name, work, False, copy_context()))
 
     def start(self, work: Coroutine[Any, Any, None], *, abandonable: bool = False) -> None:
         """Runs work that must reach its record before the drive ends. `abandonable`: not if the run is not driven
@@ -335,11 +350,11 @@ class RunContext:
             raise
 
     def _wait_cancelled(self, name: Outcome) -> None:
-        """The agent's code cancelled a tape call. A timer, or a call whose outcome is recorded, is let go: it is the
-        same on replay. Otherwise the run parks until the call's outcome is recorded (contract.md section 5)."""
+        """The agent's code cancelled a tape call. A timer, a gate, a call whose outcome is recorded: these are let go,
+        it is the same on replay. Otherwise the run parks until the outcome is recorded (contract.md section 5)."""
         if self.signal is not None or self._over or name in self.tape.settled:
             return
-        if name[0] == "timer":
+        if name[0] in ("timer", "gate"):
             self.external.discard(name)
             return
         why = f"the agent's code cancelled {self._describe(name)} while it was open: time limits belong to tools"

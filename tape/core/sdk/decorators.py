@@ -21,7 +21,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 LONGEST_SECONDS = 1e9
 MOST_RETRIES = 1000
-_PLANNED = {"cost": "costs of tools", "needs_approval": "approvals", "redact": "redaction"}
+_PLANNED = {"cost": "costs of tools", "redact": "redaction"}
 
 
 def is_async(function: Callable[..., Any]) -> bool:
@@ -78,6 +78,7 @@ class ToolOptions:
     retries: int
     timeout: float | None
     key_lifetime: float | None
+    needs_approval: bool = False
 
 
 TOOLS: dict[str, Tool[..., Any]] = {}
@@ -248,6 +249,7 @@ def tool(
     retries: int = 0,
     timeout: float | None = None,
     key_lifetime: float | None = None,
+    needs_approval: bool = False,
 ) -> _ToolMark: ...
 def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Marks a tool. `semantics` is read_only, idempotent or non_idempotent; undeclared is non_idempotent without
@@ -300,6 +302,7 @@ def _options(name: str, given: dict[str, Any]) -> ToolOptions:
         retries=_count(given.pop("retries", 0), f"tool {name}: retries"),
         timeout=_positive(given.pop("timeout", None), f"tool {name}: timeout"),
         key_lifetime=_positive(given.pop("key_lifetime", None), f"tool {name}: key_lifetime"),
+        needs_approval=_yes_or_no(given.pop("needs_approval", False), f"tool {name}: needs_approval"),
     )
     if given:
         raise UsageError(f"tool {name} has no option {', '.join(sorted(given))}: see the reference of @tape.tool")

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 Outcome = tuple[str, Any]
-"""What an operation waits for: ("decision", index), ("effect", key), ("sample", index), ("timer", ordinal)."""
+"""What an operation waits for: ("decision", index), ("effect", key), ("sample", index), ("timer", ordinal),
+("gate", (name, ordinal))."""
 
 Body = dict[str, Any]
 PIPELINED = 0
@@ -37,6 +38,7 @@ class Tape:
     ended: dict[str, Body] = field(default_factory=lambda: {})
     samples: dict[int, Body] = field(default_factory=lambda: {})
     timers_set: dict[int, Body] = field(default_factory=lambda: {})
+    gates: dict[tuple[str, int], Body] = field(default_factory=lambda: {})
     outcomes: deque[Handover] = field(default_factory=lambda: deque())
     settled: set[Outcome] = field(default_factory=lambda: set())
     whole_to: int = 0
@@ -69,6 +71,12 @@ class Tape:
             self._starts.append((seq, ("timer", body["ordinal"])))
         elif kind == "timer_fired":
             self.put(seq, ("timer", body["ordinal"]), body)
+        elif kind == "gate_opened":
+            instance = body["name"], body["ordinal"]
+            self.gates[instance] = body
+            self._starts.append((seq, ("gate", instance)))
+        elif kind == "gate_answered":
+            self.put(seq, ("gate", (body["name"], body["ordinal"])), body)
 
     def cover(self, seq: int, count: int) -> None:
         """The `count` records up to `seq` are known now: they came, or this drive wrote them."""
@@ -118,7 +126,20 @@ class Tape:
             return f"sample {self.samples[which]['name']}"
         if kind == "timer" and which in self.timers_set:
             return f"timer {self.timers_set[which]['seconds']} s"
+        if kind == "gate":
+            gate, ordinal = cast("tuple[str, int]", which)
+            return describe_gate(gate, ordinal, self.gates.get((gate, ordinal)))
         return f"{kind} {which}"
+
+
+def describe_gate(name: str, ordinal: int, body: Body | None) -> str:
+    """A gate on one line: what it is bound to, and among what is chosen."""
+    text = f"gate {name} {ordinal}"
+    if body:
+        text += f" ({' | '.join(body['options'])})"
+        approves = body.get("approves")
+        text += "" if approves is None else f" for {approves['tool']}({_short(approves['args'])})"
+    return text if len(text) <= 300 else text[:299] + "…"
 
 
 def describe(kind: str, name: str, request: Any) -> str:

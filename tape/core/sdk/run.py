@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # an author's `run: tape.Run` is looked at when the file is i
     from tape.core.sdk.calls import Calls
     from tape.core.sdk.context import RunContext
     from tape.core.sdk.decisions import Decisions
+    from tape.core.sdk.gates import BoundCall, Gates
     from tape.core.sdk.samples import Samples
     from tape.core.sdk.timers import Timers
 
@@ -24,13 +25,14 @@ class Run:
     """One run. `epoch`, `drive` and `replaying` are for logs only, never for branching."""
 
     def __init__(
-        self, context: RunContext, calls: Calls, decisions: Decisions, samples: Samples, timers: Timers
+        self, context: RunContext, calls: Calls, decisions: Decisions, samples: Samples, timers: Timers, gates: Gates
     ) -> None:
         self._context = context
         self._calls = calls
         self._decisions = decisions
         self._samples = samples
         self._timers = timers
+        self._gates = gates
 
     @property
     def id(self) -> str:
@@ -96,3 +98,20 @@ class Run:
     async def sleep(self, seconds: float) -> None:
         """A durable timer: the worker is free meanwhile, and a crash does not restart it."""
         await self._timers.sleep(seconds)
+
+    async def gate(
+        self,
+        name: str,
+        prompt: str = "",
+        options: Sequence[str] = ("approve", "deny"),
+        timeout: float | None = None,
+        on_timeout: str | None = None,
+        approves: BoundCall | None = None,
+    ) -> str:
+        """Waits for a person or a program, and returns the answer: one of `options`. The worker is free meanwhile.
+
+        `timeout` in seconds: if nobody has answered by then, `on_timeout` is the answer; without it GateTimeout is
+        raised. `approves=tool.bind(...)` shows that exact call and binds the answer to it: the first option approves.
+        From then on calls of that tool are made only with an unused approval of exactly their arguments; without one
+        they raise NotApproved."""
+        return await self._gates.gate(name, prompt, options, timeout, on_timeout, approves)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
-from tape.core.journal import effects, records, runs
+from tape.core.journal import effects, gates, records, runs
 from tape.core.journal.effects import Call, Ending, ToolPolicy
 from tape.core.journal.records import Usage
 from tape.core.journal.transaction import Tx
@@ -49,6 +50,21 @@ def _timer(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb
     }
 
 
+def _gate(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb:
+    gate = gates.Gate(**frame["gate"])
+
+    def open_gate(tx: Tx) -> Frame:
+        seq, answered = gates.open_gate(tx, run, epoch, gate)
+        return {"seq": seq} if answered is None else {"seq": seq, "ended": asdict(answered)}
+
+    return open_gate
+
+
+def _unapproved(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb:
+    refused = frame["tool"], frame["args_hash"], frame["why"]
+    return lambda tx: {"seq": gates.tell_unapproved(tx, run, epoch, *refused)}
+
+
 def _attach(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb:
     return lambda tx: {"seq": records.attach(tx, run, epoch, frame["replayed"])}
 
@@ -62,6 +78,7 @@ def _begin(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb
         args=asked["args"],
         policy=policy_of(asked["policy"]),
         business_key=asked["business_key"],
+        approval=asked.get("approval"),
     )
     return lambda tx: {"seq": effects.begin_effect(tx, run, epoch, call, frame["fingerprint"])}
 
@@ -81,6 +98,7 @@ def policy_of(declared: Body) -> ToolPolicy:
         undo_auto=bool(declared["undo_auto"]),
         undo_semantics=Semantics(declared["undo_semantics"]),
         undo_look_up=bool(declared["undo_look_up"]),
+        needs_approval=bool(declared.get("needs_approval")),
     )
 
 
@@ -152,6 +170,8 @@ _VERBS: dict[str, Callable[[Frame, str, int, RecoveryPolicy], Verb]] = {
     "decision": _decision,
     "sample": _sample,
     "timer": _timer,
+    "gate": _gate,
+    "unapproved": _unapproved,
     "attach": _attach,
     "begin": _begin,
     "attempt": _attempt,

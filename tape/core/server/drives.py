@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 from tape.core.journal import records, runs
 from tape.core.journal.writer import Writer
 from tape.core.kernel.errors import JournalUnavailable, UsageError
-from tape.core.kernel.events import EffectEnded, Entry, LeaseEnded, LeaseGranted, RunEnded, RunMoved, TimerFired
+from tape.core.kernel.events import (
+    EffectEnded,
+    Entry,
+    GateAnswered,
+    LeaseEnded,
+    LeaseGranted,
+    RunEnded,
+    RunMoved,
+    TimerFired,
+)
 from tape.core.kernel.lifecycle import RUN_ENDS
 from tape.core.kernel.resolution import Writer as By
 from tape.core.server.peers import WorkerPeer
@@ -77,7 +86,9 @@ class Drives:
                 peer = self._server.peers.get(event.worker)
                 if peer is not None and not self._server.points.granted(peer, entry.run_id, event.epoch):
                     self.send(peer, entry.run_id, event.epoch)
-            elif isinstance(event, TimerFired) or (isinstance(event, EffectEnded) and event.writer != By.AGENT):
+            elif isinstance(event, TimerFired | GateAnswered) or (
+                isinstance(event, EffectEnded) and event.writer != By.AGENT
+            ):
                 record = {"t": "record", "seq": entry.seq, "kind": event.kind, "body": asdict(event)}
                 self._send_to_driver(entry.run_id, record)
 

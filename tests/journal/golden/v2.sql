@@ -450,7 +450,7 @@ CREATE TABLE run (
 	quarantine INTEGER NOT NULL, 
 	PRIMARY KEY (no), 
 	CONSTRAINT status_known CHECK (status IN ('RUNNABLE', 'RUNNING', 'WAITING', 'STUCK', 'COMPENSATING', 'TERMINAL', 'FAILED', 'CANCELLED')), 
-	CONSTRAINT end_status_known CHECK (end_status IN ('FAILED', 'CANCELLED', 'TERMINAL') OR end_status IS NULL), 
+	CONSTRAINT end_status_known CHECK (end_status IN ('CANCELLED', 'TERMINAL', 'FAILED') OR end_status IS NULL), 
 	UNIQUE (id), 
 	UNIQUE (start_key)
 );
@@ -504,6 +504,8 @@ INSERT INTO "worker" VALUES(11,'00000000000000000000000000000015',100,7,'boot-ma
 CREATE UNIQUE INDEX entry_run_seq ON entry (run_no, seq);
 CREATE INDEX run_open ON run (status, no) WHERE status NOT IN ('TERMINAL', 'FAILED', 'CANCELLED');
 CREATE INDEX run_parent ON run (parent_no) WHERE parent_no IS NOT NULL;
+CREATE INDEX effect_work ON effect (run_no) WHERE step <> '';
+CREATE INDEX obligation_work ON obligation (run_no) WHERE status IN ('DUE', 'CLAIMED');
 CREATE INDEX lease_live ON lease (worker_no) WHERE status = 'LIVE';
 CREATE INDEX timer_due ON timer (fire_us) WHERE status = 'SET';
 CREATE INDEX gate_due ON gate (deadline_us) WHERE status = 'OPEN' AND deadline_us IS NOT NULL;
