@@ -43,6 +43,8 @@ _TO_2 = (
     "ALTER TABLE effect ADD COLUMN awaited INTEGER NOT NULL DEFAULT 1",
     "ALTER TABLE effect ADD COLUMN inherited INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE budget ADD COLUMN lost INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE run ADD COLUMN caps_known INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE effect ADD COLUMN cost_micro INTEGER",
 )
 
 MIGRATIONS: tuple[Migration, ...] = (_create, _from_1_to_2)
