@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tape.core.journal import effects, records, runs
+from tape.core.journal import effects, purses, records, runs
 from tape.core.journal.effects import Call, Ending, ToolPolicy
-from tape.core.journal.records import Usage
-from tape.core.journal.transaction import Tx
+from tape.core.journal.purses import Limits, Usage
+from tape.core.journal.transaction import Tx, edit_run
 from tape.core.kernel import identity
 from tape.core.kernel.errors import CancelRequested, Fenced, KeyConflict, TapeError, UsageError
 from tape.core.kernel.events import Decision, Sample
@@ -30,7 +30,21 @@ def verb_of(frame: Frame, recovery: RecoveryPolicy) -> Verb:
 
 
 def _ask(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb:
-    return lambda tx: {"seq": records.ask_model(tx, run, epoch, frame["index"], frame["name"])}
+    limits = Limits(**frame.get("limits", {}))
+    capped, fingerprint = bool(frame.get("capped")), frame.get("fingerprint", "")
+
+    def ask(tx: Tx) -> Frame:
+        seq = records.ask_model(
+            tx, run, epoch, frame["index"], frame["name"], limits, capped=capped, fingerprint=fingerprint
+        )
+        return {"seq": seq, **_news(tx, run, capped)}
+
+    return ask
+
+
+def _news(tx: Tx, run: str, capped: bool) -> Body:
+    """A cap that came while the run was driven, for an agent that has not heard of it."""
+    return {"capped": True} if not capped and purses.is_capped(edit_run(tx, run)) else {}
 
 
 def _decision(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb:
@@ -50,7 +64,7 @@ def _timer(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb
 
 
 def _attach(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb:
-    return lambda tx: {"seq": records.attach(tx, run, epoch, frame["replayed"])}
+    return lambda tx: {"seq": records.attach(tx, run, epoch, frame["replayed"], frame.get("caps", {}))}
 
 
 def _begin(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb:
@@ -62,8 +76,15 @@ def _begin(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb
         args=asked["args"],
         policy=policy_of(asked["policy"]),
         business_key=asked["business_key"],
+        cost_micro=asked.get("cost_micro"),
     )
-    return lambda tx: {"seq": effects.begin_effect(tx, run, epoch, call, frame["fingerprint"])}
+    capped = bool(frame.get("capped"))
+
+    def begin(tx: Tx) -> Frame:
+        seq = effects.begin_effect(tx, run, epoch, call, frame["fingerprint"], capped=capped)
+        return {"seq": seq, **_news(tx, run, capped)}
+
+    return begin
 
 
 def policy_of(declared: Body) -> ToolPolicy:
@@ -118,7 +139,7 @@ def _end(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb:
         if how == "rejected":
             seq, step = effects.reject_attempt(tx, run, epoch, key, number, error, recovery, usage)
         else:
-            seq, step = effects.fail_attempt(tx, run, epoch, key, number, how, error, recovery)
+            seq, step = effects.fail_attempt(tx, run, epoch, key, number, how, error, recovery, usage)
         if step is None:
             return {"seq": seq, "ended": _outcome(Ending(EffectStatus.FAILED, error=error))}
         return {"seq": seq, "step": str(step)}
