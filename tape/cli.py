@@ -628,6 +628,35 @@ def answer(
 
 
 @app.command()
+def budget(
+    run_id: Run,
+    usd: Annotated[float | None, typer.Option("--usd", metavar="N", help="Its cap in dollars from now on.")] = None,
+    tokens: Annotated[int | None, typer.Option("--tokens", metavar="N", help="Its cap in tokens from now on.")] = None,
+    calls: Annotated[
+        list[str] | None, typer.Option("--calls", metavar="TOOL=N", help="Its cap on calls of a tool; may be repeated.")
+    ] = None,
+    reason: Reason = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show what a run may spend, holds back, has spent and lost; with a cap, set that first.
+
+    \b
+    Examples:
+      tape budget r-0123456789ab
+      tape budget r-0123456789ab --usd 2.50 --reason "worth it"
+    """
+    from tape.cli_budget import asked_caps, print_run_budget
+
+    config = project()
+    caps = asked_caps(usd, tokens, calls or [])
+    if caps:
+        _order(config, "budget", run_id, {"caps": caps}, reason)
+    elif reason:
+        raise UsageError("--reason goes with a cap: --usd N, --tokens N or --calls TOOL=N")
+    print_run_budget(config, run_id, as_json)
+
+
+@app.command()
 def resolve(
     key: Annotated[str, typer.Argument(metavar="KEY", help="The effect's or obligation's key.", show_default=False)],
     confirm: Annotated[

@@ -169,11 +169,21 @@ def _attempt_row(attempt: AttemptView) -> Cell:
     return f"{what}  {clock_time(attempt.started_us)}  {attempt.how or 'open'}{took}{evidence}", Style.PLAIN
 
 
+def print_budget(paper: Paper, purse: Sequence[BudgetView]) -> None:
+    """The purse of one run, a unit a line."""
+    for budget in purse:
+        text, style = _budget_row(budget)
+        paper.say(text, style)
+
+
 def _budget_row(budget: BudgetView) -> Cell:
     usd = budget.unit == "usd_micro"
     spent, reserved = (money(part) if usd else str(part) for part in (budget.spent, budget.reserved))
     cap = "no cap" if budget.cap is None else f"cap {money(budget.cap) if usd else budget.cap}"
-    return f"{'usd' if usd else budget.unit}  spent {spent}  reserved {reserved}  {cap}", Style.PLAIN
+    lost = f"  of it lost {money(budget.lost) if usd else budget.lost}" if budget.lost else ""
+    over = budget.left is not None and budget.left < 0
+    text = f"{'usd' if usd else budget.unit}  spent {spent}{lost}  reserved {reserved}  {cap}"
+    return text, Style.ALARM if over else Style.PLAIN
 
 
 def _lease_row(lease: LeaseView) -> Cell:

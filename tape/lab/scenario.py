@@ -160,6 +160,17 @@ class EffectExpect:
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetExpect:
+    """What holds for one unit of the run's budget at the end, dollars in millionths; `refused` is how often its cap was
+    in the way. None is not looked at."""
+
+    spent: int | None = None
+    reserved: int | None = None
+    lost: int | None = None
+    refused: Count | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Expect:
     """What must have come of the story; None, UNSET or nothing in a mapping is not looked at.
 
@@ -185,6 +196,7 @@ class Expect:
     refused: Count | None = None
     doubled: Count = ZERO
     lost: Count = ZERO
+    budget: Mapping[str, BudgetExpect] = field(default_factory=dict[str, BudgetExpect])
 
 
 @dataclass(frozen=True, slots=True)

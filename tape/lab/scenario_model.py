@@ -193,6 +193,32 @@ class EffectShape(Shape):
         return values.EffectExpect(status, resolution, self.attempts, self.count, self.row, writer)
 
 
+class BudgetShape(Shape):
+    spent: words.Amount | None = None
+    reserved: words.Amount | None = None
+    lost: words.Amount | None = None
+    refused: words.Tally = None
+
+    def problems(self, unit: str) -> Iterator[tuple[str, str]]:
+        """Each as the key that is wrong, and what is."""
+        if not self.model_fields_set:
+            yield "", "nothing is expected of it; write {spent: 0.05}, or take it out"
+        for name in ("spent", "reserved", "lost"):
+            amount = getattr(self, name)
+            if amount is not None and abs(amount * _parts(unit) - round(amount * _parts(unit))) > 0.001:
+                least = "0.000001 dollars is the smallest amount" if unit == "usd" else f"{unit} are whole numbers"
+                yield name, f"{amount} is no amount; {least}"
+
+    def value(self, unit: str) -> values.BudgetExpect:
+        told = {name: getattr(self, name) for name in ("spent", "reserved", "lost")}
+        parts = {name: None if amount is None else round(amount * _parts(unit)) for name, amount in told.items()}
+        return values.BudgetExpect(**parts, refused=self.refused)
+
+
+def _parts(unit: str) -> int:
+    return 1_000_000 if unit == "usd" else 1
+
+
 class ExpectShape(Shape):
     status: words.Ending = RunStatus.TERMINAL
     result: words.Value = UNSET
@@ -211,6 +237,7 @@ class ExpectShape(Shape):
     refused: words.Tally = None
     doubled: words.Tally = ZERO
     lost: words.Tally = ZERO
+    budget: dict[words.Unit, BudgetShape] = {}
 
     @model_validator(mode="after")
     def possible(self) -> ExpectShape:
@@ -224,6 +251,8 @@ class ExpectShape(Shape):
             yield "error", "a run that is TERMINAL has no error; leave it out, or write status: FAILED"
         if self.status == RunStatus.TERMINAL and self.leases is not None and self.leases.max == 0:
             yield "leases", "a run that is TERMINAL had one lease at least; write 1 or more"
+        for unit, amounts in self.budget.items():
+            yield from (("budget", f"{unit}: {what}") for _, what in amounts.problems(unit))
         for name, keyed in self.keyed.items():
             acts = self.upstream.get(name)
             if acts is not None and acts.max is not None and keyed.min > acts.max:
@@ -242,6 +271,7 @@ class ExpectShape(Shape):
     def value(self) -> values.Expect:
         given: dict[str, Any] = {name: getattr(self, name) for name in type(self).model_fields}
         given["effects"] = {place: effect.value() for place, effect in self.effects.items()}
+        given["budget"] = {unit: amounts.value(unit) for unit, amounts in self.budget.items()}
         given["resolutions"] = None if self.resolutions is None else tuple(self.resolutions)
         return values.Expect(**given)
 
@@ -330,6 +360,7 @@ SHAPES: dict[tuple[str, ...], type[Shape]] = {
     ("settings", "recovery"): RecoveryShape,
     ("expect",): ExpectShape,
     ("expect", "effects", "*"): EffectShape,
+    ("expect", "budget", "*"): BudgetShape,
 }
 
 

@@ -99,7 +99,7 @@ def fails(said: Said, code: int, *words: str) -> None:
 
 COMMANDS = (
     "init", "dev", "server", "status", "doctor",
-    "run", "kill", "disarm", "step", "thaw", "cancel", "redrive", "answer", "resolve",
+    "run", "kill", "disarm", "step", "thaw", "cancel", "redrive", "answer", "budget", "resolve",
 )  # fmt: skip
 
 
@@ -620,6 +620,52 @@ def test_a_run_is_durable_when_its_id_is_printed(tape: Tape, project: Path) -> N
     assert said.code == 1
     assert "use another --key for another run" in said.err
     fails(tape("run", "treasurry"), 2, "treasury")
+
+
+def test_a_person_looks_at_a_purse_and_raises_a_cap(tape: Tape, journal: Journal) -> None:
+    run_id, _ = journal.stuck()
+    journal.close()
+    assert tape("budget", run_id).out.splitlines() == [
+        "tokens  spent 210  reserved 0  no cap",
+        "usd  spent $0.002  reserved $0.00  no cap",
+    ]
+    said = tape("budget", run_id, "--usd", "2.50", "--calls", "wire_money=3", "--reason", "worth it")
+    assert said.out.splitlines()[0].startswith("calls:wire_money  spent 0  reserved ")
+    shown = json.loads(tape("budget", run_id, "--json").out)
+    assert [(row["unit"], row["cap"]) for row in shown["budget"]] == [
+        ("calls:wire_money", 3),
+        ("tokens", None),
+        ("usd_micro", 2_500_000),
+    ]
+    assert shown["budget"][2]["left"] == 2_498_000 and shown["run"] == run_id
+    with open_reader(journal.path) as reader:
+        raised = [entry.event for entry in reader.entries(run_id=run_id) if entry.event.kind == "budget_raised"]
+    assert [(event.unit, event.cap, event.reason) for event in raised] == [
+        ("calls:wire_money", 3, "worth it"),
+        ("usd_micro", 2_500_000, "worth it"),
+    ]
+    fails(tape("budget", run_id, "--tokens", "209"), 1, "210 tokens", "the cap cannot be 209 tokens")
+    fails(tape("budget", "r-000000000000"), 2, "no run r-000000000000")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--usd", "nan"], "--usd is nan"),
+        (["--usd", "-1"], "--usd is -1.0"),
+        (["--usd", "1e30"], "--usd is 1e+30"),
+        (["--tokens", "-5"], "--tokens is -5"),
+        (["--calls", "wire"], "--calls is 'wire'"),
+        (["--calls", "wire=-1"], "--calls is 'wire=-1'"),
+        (["--calls", "=1"], "--calls is '=1'"),
+        (["--calls", "w=1", "--calls", "w=2"], "--calls w is given twice"),
+        (["--reason", "just so"], "--reason goes with a cap"),
+    ],
+)
+def test_what_is_no_cap_is_one_line(tape: Tape, journal: Journal, arguments: list[str], says: str) -> None:
+    run_id, _ = journal.stuck()
+    journal.close()
+    fails(tape("budget", run_id, *arguments), 2, says)
 
 
 def test_a_person_settles_what_only_a_person_can_know(tape: Tape, journal: Journal) -> None:

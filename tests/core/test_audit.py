@@ -127,6 +127,22 @@ DAMAGE = {
         "UPDATE budget SET spent = 1 WHERE run_no = 1 AND unit = 'tokens'",
         "the budget says 1 tokens spent, the charges sum up to 630",
     ),
+    "the budget says something else is lost": (
+        "UPDATE budget SET lost = 1 WHERE run_no = 1 AND unit = 'tokens'",
+        "the budget says 1 tokens lost, the entries say 0",
+    ),
+    "a reservation without its sum": (
+        "INSERT INTO reservation (run_no, place, unit, amount) VALUES (1, 'decision 9', 'tokens', 4)",
+        "the budget says 0 tokens reserved, the reservations sum up to 4",
+    ),
+    "spent beyond the cap": (
+        "UPDATE budget SET cap = 600 WHERE run_no = 1 AND unit = 'tokens'",
+        "630 spent and 0 reserved of tokens pass the cap of 600, and no bill says so",
+    ),
+    "calls that were never made": (
+        "INSERT INTO budget (run_no, unit, cap, reserved, spent, lost) VALUES (1, 'calls:pay', 9, 0, 3, 0)",
+        "the budget says 3 calls of pay, the effects say 0",
+    ),
     "a budget is gone": (
         "DELETE FROM budget WHERE run_no = 1 AND unit = 'usd_micro'",
         "the budget says None usd_micro",

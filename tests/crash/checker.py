@@ -72,6 +72,8 @@ class Story:
     timers: list[dict[str, Any]]
     gates: list[dict[str, Any]]
     conflicts: list[dict[str, Any]]
+    budget: list[dict[str, Any]] = field(default_factory=list)
+    reservations: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def id(self) -> str:
@@ -148,6 +150,8 @@ def _story(rows: Any, run: dict[str, Any]) -> Story:
         timers=mine("timer"),
         gates=mine("gate"),
         conflicts=mine("conflict"),
+        budget=mine("budget"),
+        reservations=mine("reservation"),
     )
 
 
@@ -235,7 +239,8 @@ def i3_dense(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
             pays = f"decision {entry['body']['index']}"
             if after is None or after["kind"] != "charge" or after["body"]["pays_for"] != pays:
                 yield f"{pays} is not followed by its charge"
-    charged = [entry["body"]["pays_for"] for entry in tape if entry["kind"] == "charge"]
+    paid = [entry["body"]["pays_for"] for entry in tape if entry["kind"] == "charge"]
+    charged = [pays for pays in paid if pays.startswith("decision ")]  # an effect may pay for each of its attempts
     if len(charged) != len(set(charged)):
         yield f"charged twice: {charged}"
     if [entry for entry in tape if entry["kind"] == "run_started"] != tape[:1]:
@@ -253,6 +258,27 @@ def i3_dense(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
             return
     if head != story.row["head"]:
         yield "the chain's head is not the run's"
+
+
+def i10_budgets(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
+    """No cap is passed but by a bill that says so; what is reserved is for somebody; each question to the model is
+    paid for, by its charge or as lost."""
+    over = [entry["body"] for other in seen.stories for entry in other.of("budget_overrun")]
+    for row in story.budget:
+        used, cap = row["spent"] + row["reserved"], row["cap"]
+        passed = sum(by["by"] for by in over if by["run"] == story.id and by["unit"] == row["unit"])
+        if cap is not None and used > cap + passed:
+            yield f"{row['unit']}: {row['spent']} spent and {row['reserved']} reserved of {cap}"
+        held = sum(one["amount"] for one in story.reservations if one["unit"] == row["unit"])
+        if held != row["reserved"]:
+            yield f"{row['unit']}: {row['reserved']} reserved, the reservations say {held}"
+    if story.row["end_status"] is not None and [one for one in story.reservations if "/" not in one["place"]]:
+        yield "it has ended, and something is reserved"
+    if any(row["cap"] is not None for row in story.budget):
+        asked = sum(line["run"] == story.id for line in seen.questions)
+        answered = len(story.of("decision")) + len(story.of("budget_lost")) + len(story.reservations)
+        if asked > answered:
+            yield f"the model was asked {asked} times, {answered} of these are paid, lost, or reserved"
 
 
 def i4_intent_first(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
@@ -337,8 +363,11 @@ def i6_fenced(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
     live: int | None = None
     ended: dict[str, Any] | None = None
     refused: set[int] = set()
+    settled_by = ""
     for entry in story.entries:
         kind, body = entry["kind"], entry["body"]
+        if kind == "effect_ended":
+            settled_by = body["writer"]
         if kind == "lease_granted":
             live, ended = body["epoch"], None
         elif kind == "lease_ended":
@@ -346,6 +375,8 @@ def i6_fenced(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
         elif kind == "write_refused":
             refused.add(body["epoch"])
         own = kind in BY_AGENT
+        if kind == "charge" and not body["pays_for"].startswith("decision "):
+            own = settled_by == "agent"  # who ended the effect writes what it cost
         own |= kind in ("effect_ended", "run_ended") and body["writer"] == "agent"
         own |= kind == "attempt_started" and body["by"] == "agent"
         if not own:
@@ -636,7 +667,7 @@ def h_worker_deaths(seen: Witnesses, promise: Promise) -> Iterable[str]:
 
 RULES = (
     i1_once, i3_dense, i4_intent_first, i4_one_body_at_a_time, i5_never_asked_again, i6_fenced, i7_one_driver,
-    i8_settled_first, i9_final, i9_one_answer, i4_approved, i11_newest_first,
+    i8_settled_first, i9_final, i9_one_answer, i4_approved, i10_budgets, i11_newest_first,
     i12_nothing_forgotten, i13_poison, i14_keys,
 )  # fmt: skip
 WHOLE = (i7_alone, h_worker_deaths)

@@ -186,6 +186,7 @@ def _run(run: Made) -> dict[str, Any]:
         "source_id": None,
         "source_seq": 0,
         "quarantine": 0,
+        "caps_known": 0,
     }
 
 

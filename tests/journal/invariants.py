@@ -56,6 +56,7 @@ def _rows(connection: sqlite3.Connection, sql: str, *values: Any) -> list[Any]:
 class _Checked:
     def __init__(self, connection: sqlite3.Connection, run: Any) -> None:
         self.run = run
+        self.connection = connection
 
         def mine(table: str) -> list[Any]:
             return _rows(connection, f"SELECT * FROM {table} WHERE run_no = ?", run["no"])
@@ -64,6 +65,7 @@ class _Checked:
         self.effects, self.duties, self.leases = mine("effect"), mine("obligation"), mine("lease")
         self.attempts, self.timers, self.budgets = mine("attempt"), mine("timer"), mine("budget")
         self.gates = mine("gate")
+        self.reservations = mine("reservation")
 
     def check(self) -> None:
         self.density()
@@ -75,6 +77,7 @@ class _Checked:
         self.gates_fit()
         self.ends_are_whole()
         self.status_says_why()
+        self.purses_fit()
 
     def density(self) -> None:
         """I3, and one charge after each decision (section 2)."""
@@ -85,10 +88,6 @@ class _Checked:
         for entry, after in zip(tape, [*tape[1:], None], strict=True):
             if entry["kind"] == "decision":
                 assert after is not None and after["kind"] == "charge"
-        charges = [json.loads(entry["body"]) for entry in tape if entry["kind"] == "charge"]
-        spent = {row["unit"]: row["spent"] for row in self.budgets}
-        assert spent["tokens"] == sum(charge["tokens_in"] + charge["tokens_out"] for charge in charges)
-        assert spent["usd_micro"] == sum(charge["usd_micro"] for charge in charges)
 
     def chain(self) -> None:
         head = b""
@@ -233,3 +232,58 @@ class _Checked:
         if run["status"] == "COMPENSATING":
             assert any(duty["status"] in ("DUE", "CLAIMED") for duty in self.duties)
             assert not any(duty["status"] == "STUCK" for duty in self.duties)
+
+    def purses_fit(self) -> None:
+        """I10: nothing is held back beyond a cap, each purse adds up to what it and its descendants paid and lost, and
+        what is held back is for an ask or an act under way."""
+        family = self.family()
+        told = [
+            (run, entry["kind"], json.loads(entry["body"]))
+            for run in family
+            for entry in _rows(self.connection, "SELECT * FROM entry WHERE run_no = ?", run["no"])
+            if entry["kind"] in ("charge", "budget_lost", "budget_overrun")
+        ]
+        effects = [
+            row
+            for run in family
+            for row in _rows(self.connection, "SELECT * FROM effect WHERE run_no = ?", run["no"])
+            if not row["inherited"]
+        ]
+        charges = [body for _, kind, body in told if kind == "charge"]
+        lost = [body for _, kind, body in told if kind == "budget_lost"]
+        over = [body for _, kind, body in told if kind == "budget_overrun" and body["run"] == self.run["id"]]
+        assert {"tokens", "usd_micro"} <= {row["unit"] for row in self.budgets}
+        for row in self.budgets:
+            unit = row["unit"]
+            held = sum(one["amount"] for one in self.reservations if one["unit"] == unit)
+            assert row["reserved"] == held, f"{unit}: {row['reserved']} reserved, the reservations say {held}"
+            assert min(row["reserved"], row["spent"], row["lost"]) >= 0
+            if unit == "tokens":
+                spent = sum(body["tokens_in"] + body["tokens_out"] for body in charges)
+                gone = sum(body["tokens"] for body in lost)
+            elif unit == "usd_micro":
+                spent, gone = sum(body[unit] for body in charges), sum(body[unit] for body in lost)
+            else:
+                mine = [effect for effect in effects if f"calls:{effect['tool']}" == unit]
+                spent, gone = sum(effect["status"] == "CONFIRMED" for effect in mine), 0
+                assert held <= sum(effect["status"] not in EFFECT_ENDS for effect in mine)
+            assert (row["spent"], row["lost"]) == (spent + gone, gone), unit
+            if row["cap"] is not None:
+                passed = sum(body["by"] for body in over if body["unit"] == unit)
+                assert row["spent"] + row["reserved"] <= row["cap"] + passed, f"{unit}: beyond the cap"
+        by_id = {run["id"]: run for run in family}
+        for one in self.reservations:
+            place = one["place"]
+            assert one["amount"] > 0
+            if "decision " in place:
+                owner = by_id[place.split("/")[0]] if "/" in place else self.run
+                assert int(place.rpartition(" ")[2]) == owner["decisions"] and owner["end_status"] is None
+            else:
+                assert next(effect["status"] for effect in effects if effect["key"] == place) not in EFFECT_ENDS
+
+    def family(self) -> list[Any]:
+        """The run and its descendants."""
+        found = [self.run]
+        for run in found:
+            found += _rows(self.connection, "SELECT * FROM run WHERE parent_no = ?", run["no"])
+        return found

@@ -76,6 +76,8 @@ class FakeServer:
     refuse: Callable[[Frame], Refusal | None] = lambda frame: None
     failing: Callable[[Frame], Frame | None] = lambda frame: None
     held: Callable[[Frame], bool] = lambda frame: False
+    over: Callable[[Frame], dict[str, Any] | None] = lambda frame: None
+    """The numbers of a cap that is in the way of an `ask` or a `begin`."""
     attempts: dict[str, int] = field(default_factory=dict)
     points: list[str] = field(default_factory=list)
     early: dict[tuple[str, int], str] = field(default_factory=dict)
@@ -124,6 +126,9 @@ class FakeServer:
 
     def _take(self, frame: Frame) -> Frame:
         kind = frame["t"]
+        numbers = self.over(frame) if kind in ("ask", "begin") and frame["capped"] else None
+        if numbers is not None:
+            return {"refusal": self._refuse(frame, numbers)}
         if kind == "decision":
             self.record("decision", **frame["decision"])
             self.record("charge", pays_for=f"decision {frame['decision']['index']}", **frame["usage"])
@@ -185,9 +190,21 @@ class FakeServer:
             "result_error": ending.get("result_error"),
         }
         self.record("effect_ended", key=key, tool=key.rpartition("/")[2], **ended)
-        if frame["usage"] is not None:
-            self.record("charge", pays_for=key, **frame["usage"])
-        return {"ended": ended}
+        if frame["usage"] is None:
+            return {"ended": ended}
+        charge = self.record("charge", pays_for=key, **frame["usage"])
+        return {"ended": ended, "charged": [charge[2]]}
+
+    def _refuse(self, frame: Frame, numbers: dict[str, Any]) -> dict[str, Any]:
+        if frame["t"] == "ask":
+            place, fingerprint = f"decision {frame['index']}", frame["fingerprint"]
+        else:
+            call = frame["call"]
+            index = "-" if call["decision_index"] is None else call["decision_index"]
+            place, fingerprint = f"{RUN}/{index}/{call['ordinal']}/{call['tool']}", frame["fingerprint"]
+        ordinal = sum(body["place"] == place for _, kind, body in self.records if kind == "budget_refused")
+        told = {"place": place, "ordinal": ordinal, "run": RUN, "fingerprint": fingerprint, **numbers}
+        return self.record("budget_refused", **told)[2]
 
     def open_timers(self) -> list[int]:
         fired = {body["ordinal"] for _, kind, body in self.records if kind == "timer_fired"}
@@ -254,6 +271,7 @@ def play(
     stuck_threads: bool = False,
     on_quiet: Callable[[RunContext], bool] | None = None,
     before: Callable[[RunContext], None] | None = None,
+    budget: dict[str, Any] | None = None,
 ) -> Played:
     """One drive over the server's tape. `on_quiet` is asked when nothing moves: it may let something happen."""
     marked = agent if isinstance(agent, Agent) else Agent(agent, agent.__name__, None)
@@ -276,6 +294,7 @@ def play(
             "attempts": {key: server.attempts[key] for key in open_keys},
             "cancelled": cancelled,
             "armed": armed,
+            "budget": budget or {},
         }
         context = RunContext(server, frame, tape, ManualClock())
         context.stubborn = stubborn

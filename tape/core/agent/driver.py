@@ -27,6 +27,7 @@ async def drive(context: RunContext, agent: Agent, given: Any) -> str:
     """Drives the run and sends its last boundary. Returns what it did, for the log. A run whose context is interrupted
     already is not entered."""
     ended: Body = {}
+    context.purse.declare(agent.budget)
     if context.signal is None:
         main = asyncio.get_running_loop().create_task(_main(context, agent, given))
         context.main = main

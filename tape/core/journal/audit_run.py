@@ -12,6 +12,8 @@ from tape.core.kernel.errors import UsageError
 from tape.core.kernel.events import (
     BY_KIND,
     TAPE_KINDS,
+    BudgetLost,
+    BudgetOverrun,
     Charge,
     Decision,
     EffectBegun,
@@ -111,14 +113,43 @@ def _decisions(facts: Facts) -> Iterator[str]:
 
 
 def _money(facts: Facts) -> Iterator[str]:
-    charges = [charge for _, charge in facts.told(Charge)]
-    spent = {
-        "tokens": sum(charge.tokens_in + charge.tokens_out for charge in charges),
-        "usd_micro": sum(charge.usd_micro for charge in charges),
+    """Each unit of the purse is what the charges and losses of the run and its descendants sum up to."""
+    events = [*(entry.event for entry in facts.entries), *facts.paid_below]
+    charges = [event for event in events if isinstance(event, Charge)]
+    losses = [event for event in events if isinstance(event, BudgetLost)]
+    summed = {
+        "tokens": (sum(charge.tokens_in + charge.tokens_out for charge in charges), sum(it.tokens for it in losses)),
+        "usd_micro": (sum(charge.usd_micro for charge in charges), sum(loss.usd_micro for loss in losses)),
     }
-    for unit, amount in spent.items():
-        if facts.budget.get(unit) != amount:
-            yield f"the budget says {facts.budget.get(unit)} {unit} spent, the charges sum up to {amount}"
+    for unit, (paid, lost) in summed.items():
+        row = facts.budget.get(unit)
+        spent = None if row is None else row["spent"]
+        if spent != paid + lost:
+            also = f", and {lost} were lost" if lost else ""
+            yield f"the budget says {spent} {unit} spent, the charges sum up to {paid}{also}"
+        elif row is not None and row.get("lost", 0) != lost:
+            yield f"the budget says {row['lost']} {unit} lost, the entries say {lost}"
+    for unit, row in facts.budget.items():
+        tool = unit.removeprefix("calls:")
+        if unit not in summed and row["spent"] != facts.calls.get(tool, 0):
+            yield f"the budget says {row['spent']} calls of {tool}, the effects say {facts.calls.get(tool, 0)}"
+
+
+def _held_back(facts: Facts) -> Iterator[str]:
+    """What is reserved is the sum of its reservations; with what is spent within the cap, if no bill passed it."""
+    events = [*(entry.event for entry in facts.entries), *facts.paid_below]
+    overruns = [event for event in events if isinstance(event, BudgetOverrun) and event.run == facts.run["id"]]
+    for unit, row in facts.budget.items():
+        held = sum(one["amount"] for one in facts.reservations if one["unit"] == unit)
+        if row["reserved"] != held:
+            yield f"the budget says {row['reserved']} {unit} reserved, the reservations sum up to {held}"
+        over = sum(overrun.by for overrun in overruns if overrun.unit == unit)
+        if row["cap"] is not None and row["spent"] + row["reserved"] > row["cap"] + over:
+            used = f"{row['spent']} spent and {row['reserved']} reserved"
+            yield f"{used} of {unit} pass the cap of {row['cap']}, and no bill says so"
+    for one in facts.reservations:
+        if one["place"].startswith("decision ") and facts.run["end_status"] is not None:
+            yield f"{one['amount']} {one['unit']} are reserved for {one['place']}, but the run has ended"
 
 
 def _ends(facts: Facts) -> Iterator[str]:
@@ -276,6 +307,7 @@ CHECKS: tuple[Callable[[Facts], Iterator[str]], ...] = (
     _dense,
     _decisions,
     _money,
+    _held_back,
     _ends,
     _leases,
     _epochs,

@@ -8,6 +8,7 @@ from typing import Any, cast
 from tape.core.journal.commands import resolve_commands
 from tape.core.journal.duties import decide_obligations
 from tape.core.journal.outcomes import recheck
+from tape.core.journal.purses import lose_open_asks
 from tape.core.journal.tables import EffectRow, GateRow, ObligationRow, TimerRow
 from tape.core.journal.transaction import Row, RunEdit, Tx
 from tape.core.kernel import lifecycle
@@ -93,6 +94,7 @@ def finish(run: RunEdit, ended: RunEnded) -> None:
     if ended.outcome not in RUN_ENDS:
         raise UsageError(f"{ended.outcome} is no end of a run: TERMINAL, FAILED or CANCELLED")
     status = RunStatus(ended.outcome)
+    lose_open_asks(run)
     run.record(ended)
     tx = run.tx
     for timer in tx.rows(TimerRow, run_no=run.no, status=str(TimerStatus.SET)):

@@ -83,12 +83,15 @@ class AttemptView:
 
 @dataclass(frozen=True, slots=True)
 class BudgetView:
-    """`unit`: tokens, usd_micro, or `calls:<tool>`."""
+    """`unit`: tokens, usd_micro, or `calls:<tool>`. `lost` is the part of `spent` for replies that nobody saw; `left`
+    is what may still be asked for (None: no cap; below zero after a bill that passed it)."""
 
     unit: str
     cap: int | None
     reserved: int
     spent: int
+    lost: int = 0
+    left: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +206,7 @@ SQL: Mapping[str, str] = {
     "attempt.epoch, attempt.started_us, attempt.ended_us, attempt.how, attempt.evidence "
     "FROM attempt LEFT JOIN worker ON worker.no = attempt.worker_no WHERE attempt.run_no = :run_no "
     "ORDER BY attempt.started_us, attempt.key, attempt.what, attempt.number",
-    "budget": "SELECT unit, cap, reserved, spent FROM budget WHERE run_no = :run_no ORDER BY unit",
+    "budget": "SELECT * FROM budget WHERE run_no = :run_no ORDER BY unit",
     "leases": "SELECT lease.epoch, lease.drive, lease.worker_no, worker.pid, worker.host, lease.status, lease.alone, "
     "lease.first_seq, lease.granted_us, lease.ended_us, lease.why "
     "FROM lease LEFT JOIN worker ON worker.no = lease.worker_no WHERE lease.run_no = :run_no ORDER BY lease.epoch",
@@ -225,7 +228,7 @@ def assemble(run: RunView, entries: list[Entry], rows: Mapping[str, Rows]) -> Ru
         decisions=_decisions(entries),
         effects=_effects(entries, rows["effects"]),
         attempts=[AttemptView(*row[:10], evidence=_json(row[10])) for row in rows["attempts"]],
-        budget=[BudgetView(*row) for row in rows["budget"]],
+        budget=[budget_of(row) for row in rows["budget"]],
         leases=[_lease(row) for row in rows["leases"]],
         obligations=[ObligationView(*row[:8], act=_json(row[8])) for row in rows["obligations"]],
         timers=[TimerView(*row) for row in rows["timers"]],
@@ -239,6 +242,12 @@ def assemble(run: RunView, entries: list[Entry], rows: Mapping[str, Rows]) -> Ru
         ],
         gates=[GateView(*row[:12], options=_json(row[12]), approves=_json(row[13])) for row in rows["gates"]],
     )
+
+
+def budget_of(row: tuple[Any, ...]) -> BudgetView:
+    _, unit, cap, reserved, spent, *newer = row
+    left = None if cap is None else cap - spent - reserved
+    return BudgetView(unit, cap, reserved, spent, *newer[:1], left=left)
 
 
 def _lease(row: tuple[Any, ...]) -> LeaseView:

@@ -45,6 +45,8 @@ _TO_2 = (
     "ALTER TABLE budget ADD COLUMN lost INTEGER NOT NULL DEFAULT 0",
     "CREATE INDEX effect_work ON effect (run_no) WHERE step <> ''",
     "CREATE INDEX obligation_work ON obligation (run_no) WHERE status IN ('DUE', 'CLAIMED')",
+    "ALTER TABLE run ADD COLUMN caps_known INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE effect ADD COLUMN cost_micro INTEGER",
 )
 
 MIGRATIONS: tuple[Migration, ...] = (_create, _from_1_to_2)

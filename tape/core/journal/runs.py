@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tape.core.journal import settling
+from tape.core.journal.caps import first_rows
 from tape.core.journal.course import finish, needs_outside, open_effects, settle
 from tape.core.journal.outcomes import live_body
 from tape.core.journal.tables import BudgetRow, GateRow, LeaseRow, RunRow, TimerRow, WorkerRow
@@ -75,12 +76,11 @@ def start_run(
             "source_id": None,
             "source_seq": 0,
             "quarantine": 0,
+            "caps_known": 0,
         },
     )
-    for unit in ("tokens", "usd_micro"):
-        tx.insert(
-            BudgetRow, {"run_no": number, "unit": unit, "cap": caps.get(unit), "reserved": 0, "spent": 0, "lost": 0}
-        )
+    for row in first_rows(caps):
+        tx.insert(BudgetRow, {**row, "run_no": number})
     run = edit_run(tx, run_id)
     run.record(RunStarted(agent=agent, input=input, start_key=start_key, actor=actor))
     run.save()

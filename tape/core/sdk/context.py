@@ -19,6 +19,7 @@ from tape.core.kernel import errors
 from tape.core.kernel.errors import RunInterrupted, UsageError
 from tape.core.sdk.client import end_own_group
 from tape.core.sdk.effects import CURRENT_EFFECT, CURRENT_METER
+from tape.core.sdk.purse import Purse, exceeded
 from tape.core.sdk.replay import Body, Outcome, Tape
 from tape.core.wire import Frame
 
@@ -75,6 +76,7 @@ class RunContext:
         self.open_attempts: dict[str, int] = frame.get("attempts", {})
         self.armed: bool = bool(frame.get("armed"))
         self.cancelled: bool = bool(frame.get("cancelled"))
+        self.purse = Purse(frame.get("budget", {}))
         self.live = False
         self.stubborn = False
         """The code cancelled the same open call in drives before this one, without progress."""
@@ -97,7 +99,8 @@ class RunContext:
         self._unanswered: dict[asyncio.Future[Frame], int] = {}
         self._unanswered_outcomes = 0
         self._decisions = 0
-        self._ordinal = 0
+        self._ordinals: dict[int, int] = {}
+        self._refused: dict[Outcome, Outcome] = {}
         self._doubtful: set[str] = set()
         self._progress = 0
         self._grace: asyncio.TimerHandle | None = None
@@ -107,13 +110,19 @@ class RunContext:
 
     def next_decision(self) -> int:
         """The index of the decision that is asked for now; calls are numbered from 0 after it."""
-        index, self._decisions, self._ordinal = self._decisions, self._decisions + 1, 0
+        index, self._decisions = self._decisions, self._decisions + 1
         return index
+
+    def take_back_decision(self) -> None:
+        """The decision was refused: the next one has its index, and calls are numbered on after the one before."""
+        self._decisions -= 1
 
     def next_call(self) -> tuple[int | None, int]:
         """The place of the call that is made now: the decision before it, and its ordinal."""
-        ordinal, self._ordinal = self._ordinal, self._ordinal + 1
-        return (self._decisions - 1 if self._decisions else None), ordinal
+        decision = self._decisions - 1
+        ordinal = self._ordinals.get(decision, 0)
+        self._ordinals[decision] = ordinal + 1
+        return (decision if decision >= 0 else None), ordinal
 
     # --- signals --------------------------------------------------------------------------------------------------
 
@@ -225,26 +234,36 @@ class RunContext:
     # --- frames ---------------------------------------------------------------------------------------------------
 
     def boundary(
-        self, kind: str, body: Body, outcome: tuple[Outcome, Body | None] | None = None
+        self,
+        kind: str,
+        body: Body,
+        outcome: tuple[Outcome, Body | None] | None = None,
+        *,
+        refusable: Outcome | None = None,
     ) -> asyncio.Future[Frame]:
         """Sends one boundary; the future holds the server's answer. A refusal unwinds the run.
 
-        `outcome`: what the agent waits for and its value (None: the answer holds it), queued once it is durable."""
+        `outcome`: what the agent waits for and its value (None: the answer holds it), queued once it is durable.
+        `refusable`: what the agent waits for, and gets a refusal instead if a cap is in the way."""
         self._frame_number += 1
         number = self._frame_number
         had = next(iter(self._unanswered.values()), number) - 1
         frame = {"t": kind, "run": self.run_id, "epoch": self.epoch, "n": number, "had": had, **body}
         future: asyncio.Future[Frame] = self.loop.create_future()
         self._unanswered[future] = number
-        self._unanswered_outcomes += outcome is not None
-        self.link.request(frame, lambda reply: self._answered(future, reply, outcome))
+        self._unanswered_outcomes += outcome is not None or refusable is not None
+        self.link.request(frame, lambda reply: self._answered(future, reply, outcome, refusable))
         return future
 
     def _answered(
-        self, future: asyncio.Future[Frame], reply: Frame, outcome: tuple[Outcome, Body | None] | None
+        self,
+        future: asyncio.Future[Frame],
+        reply: Frame,
+        outcome: tuple[Outcome, Body | None] | None,
+        refusable: Outcome | None,
     ) -> None:
         self._unanswered.pop(future, None)
-        self._unanswered_outcomes -= outcome is not None
+        self._unanswered_outcomes -= outcome is not None or refusable is not None
         if reply["t"] == "refused":
             signal = _SIGNALS.get(reply["why"], errors.RunDiverged)(reply["message"])
             self.interrupt(signal)
@@ -254,13 +273,27 @@ class RunContext:
             return
         if "seq" in reply:
             self.tape.cover(reply["seq"], reply.get("records", 0))
+        self.purse.capped = self.purse.capped or bool(reply.get("capped"))
+        if refusable is not None and "refusal" in reply:
+            self._refuse(refusable, self.tape.refuse(reply["seq"], reply["refusal"]))
         if outcome is not None:
             name, known = outcome
+            for charge in reply.get("charged", ()):
+                self.tape.charge(charge["pays_for"], charge)
             body = known if known is not None else reply.get("ended")
             if body is not None and name not in self.tape.settled:
                 self.tape.put(reply["seq"], name, body)
         if not future.done():
             future.set_result(reply)
+
+    def _refuse(self, name: Outcome, refusal: Outcome) -> None:
+        """Who waits for this outcome gets the refusal instead, in its turn."""
+        self.external.discard(name)
+        self._called.add(refusal)
+        self._refused[name] = refusal
+        future = self._waiters.pop(name, None)
+        if future is not None:
+            self._waiters[refusal] = future
 
     def may_pipeline(self) -> bool:
         """Whether an outcome sent now is certainly the next on the tape: it may be handed over before it is durable."""
@@ -282,6 +315,9 @@ class RunContext:
     def take_record(self, seq: int, kind: str, body: Body) -> None:
         """A record that somebody else wrote while the run is driven (a timer fired, a gate was answered, an outbox
         effect ended). After a lost connection it may come twice."""
+        if kind == "charge":
+            self.tape.add(seq, kind, body)
+            return
         name: Outcome = ("timer", body["ordinal"]) if kind == "timer_fired" else ("effect", body.get("key"))
         if kind == "gate_answered":
             name = ("gate", (body["name"], body["ordinal"]))
@@ -338,13 +374,15 @@ class RunContext:
             self.interrupt(errors.RunDiverged(f"a defect in Tape, inside a tape call: {error!r}; please report it"))
 
     async def outcome(self, name: Outcome) -> Body:
-        """Waits until this outcome is handed over."""
+        """Waits until this outcome is handed over. Raises BudgetExceeded if it is a refusal."""
         self.check_open()
         future: asyncio.Future[Body] = self.loop.create_future()
         self._waiters[name] = future
+        self._refused.pop(name, None)
         try:
             return await future
         except asyncio.CancelledError:
+            name = self._refused.get(name, name)
             self._waiters.pop(name, None)
             self._wait_cancelled(name)
             raise
@@ -387,8 +425,12 @@ class RunContext:
             self._asked.pop(due.name, None)
             self._moved()
             future = self._waiters.pop(due.name, None)
+            self.purse.hand_over(due.seq, due.name, due.body, tape.paid(due.name))
             if future is not None and not future.done():
-                future.set_result(due.body)
+                if due.name[0] == "refusal":
+                    future.set_exception(exceeded(due.body, self.run_id))
+                else:
+                    future.set_result(due.body)
                 return True
         if self.live:
             return self._park_if_nothing_moves(quiet)
@@ -407,7 +449,8 @@ class RunContext:
         if self.live:
             return
         self.live = True
-        self.boundary("attach", {"replayed": self.replayed, "waits": False})
+        caps = {"caps": self.purse.declared} if self.purse.declared else {}
+        self.boundary("attach", {"replayed": self.replayed, "waits": False, **caps})
         turns, self._turns = self._turns, []
         for turn in turns:
             if turn.settles or not self.cancelled:

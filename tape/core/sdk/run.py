@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # an author's `run: tape.Run` is looked at when the file is i
     from tape.core.sdk.context import RunContext
     from tape.core.sdk.decisions import Decisions
     from tape.core.sdk.gates import BoundCall, Gates
+    from tape.core.sdk.purse import RunBudget
     from tape.core.sdk.samples import Samples
     from tape.core.sdk.timers import Timers
 
@@ -49,6 +50,11 @@ class Run:
     @property
     def replaying(self) -> bool:
         return not self._context.live
+
+    @property
+    def budget(self) -> RunBudget:
+        """What the run may spend and has spent, as of the current record: the same on replay."""
+        return self._context.purse.view()
 
     @overload
     async def decide(self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T: ...

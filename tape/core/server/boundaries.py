@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from tape.core.journal import effects, gates, records, runs
+from tape.core.journal import effects, gates, purses, records, runs
 from tape.core.journal.effects import Call, Ending, ToolPolicy
-from tape.core.journal.records import Usage
-from tape.core.journal.transaction import Tx
+from tape.core.journal.purses import Limits, Usage
+from tape.core.journal.transaction import Tx, edit_run
 from tape.core.kernel import identity
 from tape.core.kernel.errors import CancelRequested, Fenced, KeyConflict, TapeError, UsageError
 from tape.core.kernel.events import Decision, Sample
@@ -31,7 +31,21 @@ def verb_of(frame: Frame, recovery: RecoveryPolicy) -> Verb:
 
 
 def _ask(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb:
-    return lambda tx: {"seq": records.ask_model(tx, run, epoch, frame["index"], frame["name"])}
+    limits = Limits(**frame.get("limits", {}))
+    capped, fingerprint = bool(frame.get("capped")), frame.get("fingerprint", "")
+
+    def ask(tx: Tx) -> Frame:
+        seq = records.ask_model(
+            tx, run, epoch, frame["index"], frame["name"], limits, capped=capped, fingerprint=fingerprint
+        )
+        return {"seq": seq, **_news(tx, run, capped)}
+
+    return ask
+
+
+def _news(tx: Tx, run: str, capped: bool) -> Body:
+    """A cap that came while the run was driven, for an agent that has not heard of it."""
+    return {"capped": True} if not capped and purses.is_capped(edit_run(tx, run)) else {}
 
 
 def _decision(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb:
@@ -66,7 +80,7 @@ def _unapproved(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) ->
 
 
 def _attach(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb:
-    return lambda tx: {"seq": records.attach(tx, run, epoch, frame["replayed"])}
+    return lambda tx: {"seq": records.attach(tx, run, epoch, frame["replayed"], frame.get("caps", {}))}
 
 
 def _begin(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb:
@@ -79,8 +93,15 @@ def _begin(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb
         policy=policy_of(asked["policy"]),
         business_key=asked["business_key"],
         approval=asked.get("approval"),
+        cost_micro=asked.get("cost_micro"),
     )
-    return lambda tx: {"seq": effects.begin_effect(tx, run, epoch, call, frame["fingerprint"])}
+    capped = bool(frame.get("capped"))
+
+    def begin(tx: Tx) -> Frame:
+        seq = effects.begin_effect(tx, run, epoch, call, frame["fingerprint"], capped=capped)
+        return {"seq": seq, **_news(tx, run, capped)}
+
+    return begin
 
 
 def policy_of(declared: Body) -> ToolPolicy:
@@ -136,7 +157,7 @@ def _end(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb:
         if how == "rejected":
             seq, step = effects.reject_attempt(tx, run, epoch, key, number, error, recovery, usage)
         else:
-            seq, step = effects.fail_attempt(tx, run, epoch, key, number, how, error, recovery)
+            seq, step = effects.fail_attempt(tx, run, epoch, key, number, how, error, recovery, usage)
         if step is None:
             return {"seq": seq, "ended": _outcome(Ending(EffectStatus.FAILED, error=error))}
         return {"seq": seq, "step": str(step)}

@@ -12,6 +12,7 @@ from tape.core.journal import records, runs
 from tape.core.journal.writer import Writer
 from tape.core.kernel.errors import JournalUnavailable, UsageError
 from tape.core.kernel.events import (
+    Charge,
     EffectEnded,
     Entry,
     GateAnswered,
@@ -78,6 +79,7 @@ class Drives:
 
     def push(self, entries: list[Entry]) -> None:
         """Sends drives to whom they were granted, and reactors' records to whoever drives the run."""
+        charges = _charges(entries)
         for entry in entries:
             event = entry.event
             if entry.run_id is None:
@@ -89,8 +91,13 @@ class Drives:
             elif isinstance(event, TimerFired | GateAnswered) or (
                 isinstance(event, EffectEnded) and event.writer != By.AGENT
             ):
-                record = {"t": "record", "seq": entry.seq, "kind": event.kind, "body": asdict(event)}
-                self._send_to_driver(entry.run_id, record)
+                for charge in charges.pop((entry.run_id, entry.seq), []):  # before it: it is counted with the outcome
+                    self._send_record(charge)
+                self._send_record(entry)
+
+    def _send_record(self, entry: Entry) -> None:
+        record = {"t": "record", "seq": entry.seq, "kind": entry.event.kind, "body": asdict(entry.event)}
+        self._send_to_driver(entry.run_id or "", record)
 
     # --- to workers -------------------------------------------------------------------------------------------
 
@@ -162,6 +169,15 @@ class Drives:
         peer.replies.pop((run_id, epoch), None)
         peer.open_bodies = {body for body in peer.open_bodies if body[0] != run_id}
         self._server.notify([])
+
+
+def _charges(entries: list[Entry]) -> dict[tuple[str | None, int | None], list[Entry]]:
+    """The charges by the run and seq of the outcome that they stand behind."""
+    found: dict[tuple[str | None, int | None], list[Entry]] = {}
+    for entry in entries:
+        if isinstance(entry.event, Charge) and entry.seq is not None:
+            found.setdefault((entry.run_id, entry.seq - 1), []).append(entry)
+    return found
 
 
 def _send_tape(peer: WorkerPeer, head: Frame, records: list[Any]) -> None:

@@ -190,6 +190,7 @@ gamble = make("gamble", "non_idempotent", undo="idempotent", on_unknown="compens
 book = make("book", "non_idempotent", look_up="ledger", undo="idempotent", **AUTHORITATIVE)
 book_put = make("book_put", "idempotent", upstream=MINT, undo="idempotent", sync=False)
 book_once = make("book_once", "non_idempotent", look_up="ledger", undo="non_idempotent", **AUTHORITATIVE)
+priced = make("priced", "non_idempotent", look_up="ledger", cost=0.02, **AUTHORITATIVE)
 twice = make("twice", "non_idempotent", look_up="ledger", times=2, **AUTHORITATIVE)
 twice_undone = make("twice_undone", "non_idempotent", look_up="ledger", times=2, undo="idempotent", **AUTHORITATIVE)
 mail_peek = make("mail_peek", "read_only", dispatch="outbox")
@@ -319,7 +320,7 @@ async def called(run: tape.Run, tool: str, n: int, **more: Any) -> Any:
         return await run.call(tool, n=n, **more)
     except tape.EffectFailed:
         return {"tool": tool, "n": n, "failed": True}
-    except tape.NotApproved:
+    except (tape.NotApproved, tape.BudgetExceeded):
         return {"tool": tool, "n": n, "refused": True}
 
 
