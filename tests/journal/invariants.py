@@ -63,6 +63,7 @@ class _Checked:
         self.entries = sorted(mine("entry"), key=lambda row: row["id"])
         self.effects, self.duties, self.leases = mine("effect"), mine("obligation"), mine("lease")
         self.attempts, self.timers, self.budgets = mine("attempt"), mine("timer"), mine("budget")
+        self.children = _rows(connection, "SELECT * FROM run WHERE parent_no = ? ORDER BY parent_ordinal", run["no"])
 
     def check(self) -> None:
         self.density()
@@ -73,6 +74,7 @@ class _Checked:
         self.duties_fit()
         self.ends_are_whole()
         self.status_says_why()
+        self.children_fit()
 
     def density(self) -> None:
         """I3, and one charge after each decision (section 2)."""
@@ -191,10 +193,34 @@ class _Checked:
         if run["status"] == "WAITING":
             waits = [timer for timer in self.timers if timer["status"] == "SET"]
             assert run["waiting_on"]
-            assert waits or outside or OUTSIDE & set(steps), "nothing will ever wake it"
+            assert waits or outside or OUTSIDE & set(steps) or run["children_open"], "nothing will ever wake it"
             assert "person" not in steps
         if run["status"] == "RUNNABLE":
             assert not outside and not OUTSIDE & set(steps)
         if run["status"] == "COMPENSATING":
-            assert any(duty["status"] in ("DUE", "CLAIMED") for duty in self.duties)
+            assert any(duty["status"] in ("DUE", "CLAIMED") for duty in self.duties) or run["children_open"]
             assert not any(duty["status"] == "STUCK" for duty in self.duties)
+
+    def children_fit(self) -> None:
+        """Each child was started by a record of this run and ends in one, unless this run ended first; none is open
+        where this run is at its end, and none of its acts is undone before they are."""
+        run, rows = self.run, self.children
+        started = [json.loads(entry["body"]) for entry in self.entries if entry["kind"] == "child_started"]
+        ended = [json.loads(entry["body"]) for entry in self.entries if entry["kind"] == "child_ended"]
+        assert [(body["ordinal"], body["child"]) for body in started] == list(enumerate(row["id"] for row in rows))
+        assert [row["parent_ordinal"] for row in rows] == list(range(run["children"]))
+        over = {row["id"]: row["status"] for row in rows if _over(row)}
+        assert run["children_open"] == len(rows) - len(over)
+        told = {body["child"]: body["status"] for body in ended}
+        assert len(told) == len(ended), "a child ends once"
+        assert told.items() <= over.items()
+        if run["end_status"] is None:
+            assert told == over
+        if _over(run):
+            assert not run["children_open"]
+        for row in rows:
+            assert row["depth"] == run["depth"] + 1
+            if run["end_status"] is not None and not _over(row):
+                assert row["cancel"] or row["end_status"] is not None
+        if run["end_status"] is not None and run["children_open"]:
+            assert not [duty for duty in self.duties if duty["status"] == "CLAIMED"]

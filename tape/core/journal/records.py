@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from tape.core.journal.children import lineage
 from tape.core.journal.course import open_effects, resettle, stick
 from tape.core.journal.runs import end_lease, refuse_open_body
 from tape.core.journal.tables import BudgetRow, EntryRow, TimerRow
@@ -134,6 +135,7 @@ def drive_of(tx: Tx, run_id: str) -> dict[str, Any]:
         "records": [[row["seq"], row["kind"], load(row["body"])] for row in rows],
         "attempts": {row["key"]: row["attempts"] for row in open_effects(tx, run.no)},
         "cancelled": bool(run["cancel"]),
+        "lineage": lineage(tx, run.no),
         "budget": {
             row["unit"]: {"cap": row["cap"], "spent": row["spent"]} for row in tx.rows(BudgetRow, run_no=run.no)
         },

@@ -63,7 +63,8 @@ class EntryRow(SQLModel, table=True):
 class RunRow(SQLModel, table=True):
     """`lease_until_boot_us` is 0 without a lease; `next_boot_us` is the end of a back-off. `parent_no` and
     `parent_ordinal`: the run that started this one, and which of its children it is. `source_id` and `source_seq`: the
-    run that it was forked from; `quarantine`: its new effects touch nothing outside."""
+    run that it was forked from; `quarantine`: its new effects touch nothing outside. `children` counts the runs that it
+    has started, `children_open` those that are not at their end."""
 
     __tablename__ = "run"
     __table_args__ = (
@@ -105,6 +106,8 @@ class RunRow(SQLModel, table=True):
     source_id: str | None
     source_seq: int
     quarantine: int
+    children: int
+    children_open: int
 
 
 class _Settling(SQLModel):
