@@ -368,7 +368,11 @@ def test_three_generations_end_from_the_youngest_on(book: Book, family: Family) 
     family.finish(grandchild, "CANCELLED", epoch=young)
     assert book.status(family.parent) == "COMPENSATING"
     book.undo(grandchild, f"{deed}/undo/1")
-    assert [book.status(run_id) for run_id in (grandchild, child, family.parent)] == ["CANCELLED", "CANCELLED", "FAILED"]
+    assert [book.status(run_id) for run_id in (grandchild, child, family.parent)] == [
+        "CANCELLED",
+        "CANCELLED",
+        "FAILED",
+    ]
     family.check()
 
 

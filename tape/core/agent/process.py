@@ -147,6 +147,7 @@ class Worker:
         tape = self.tapes.pop((run_id, epoch), Tape())
         clock = SkewedClock(frame["skew_us"]) if frame.get("skew_us") else self.clock
         context = RunContext(self.link, {**frame, "armed": frame["armed"] or self.armed}, tape, clock)
+        context.agents = self.agents
         context.stubborn = self.cancelled_calls.get(run_id, (0, 0)) >= (tape.whole_to, CANCELLED_CALLS_LIMIT)
         self.drives[run_id] = context
         agent = self.agents.get(frame["agent"])

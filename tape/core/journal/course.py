@@ -210,9 +210,7 @@ def cancel_children(run: RunEdit) -> None:
         child.parent = run
         args, reason = {"parent": run.id}, "its parent ends" if run["end_status"] else "its parent is cancelled"
         order = {"verb": "cancel", "actor": run.id, "reason": reason}
-        number = run.tx.insert(
-            OrderRow, {**order, "run_no": child.no, "args": dump(args), "placed_us": run.tx.wall_us}
-        )
+        number = run.tx.insert(OrderRow, {**order, "run_no": child.no, "args": dump(args), "placed_us": run.tx.wall_us})
         child.record(OrderPlaced(**order, order=number, args=args))
         take_back(child, reason)
         child.save()

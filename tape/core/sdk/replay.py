@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 Outcome = tuple[str, Any]
-"""What an operation waits for: ("decision", index), ("effect", key), ("sample", index), ("timer", ordinal)."""
+"""What an operation waits for: ("decision", index), ("effect", key), ("sample", index), ("timer", ordinal), ("child",
+ordinal) and, for its id, ("started", ordinal)."""
 
 Body = dict[str, Any]
 PIPELINED = 0
@@ -37,6 +38,7 @@ class Tape:
     ended: dict[str, Body] = field(default_factory=lambda: {})
     samples: dict[int, Body] = field(default_factory=lambda: {})
     timers_set: dict[int, Body] = field(default_factory=lambda: {})
+    children: dict[int, Body] = field(default_factory=lambda: {})
     outcomes: deque[Handover] = field(default_factory=lambda: deque())
     settled: set[Outcome] = field(default_factory=lambda: set())
     whole_to: int = 0
@@ -69,6 +71,12 @@ class Tape:
             self._starts.append((seq, ("timer", body["ordinal"])))
         elif kind == "timer_fired":
             self.put(seq, ("timer", body["ordinal"]), body)
+        elif kind == "child_started":
+            self.children[body["ordinal"]] = body
+            self._starts.append((seq, ("child", body["ordinal"])))
+            self.put(seq, ("started", body["ordinal"]), body)
+        elif kind == "child_ended":
+            self.put(seq, ("child", body["ordinal"]), body)
 
     def cover(self, seq: int, count: int) -> None:
         """The `count` records up to `seq` are known now: they came, or this drive wrote them."""
@@ -118,6 +126,8 @@ class Tape:
             return f"sample {self.samples[which]['name']}"
         if kind == "timer" and which in self.timers_set:
             return f"timer {self.timers_set[which]['seconds']} s"
+        if kind in ("child", "started") and which in self.children:
+            return describe("child", self.children[which]["agent"], self.children[which]["input"])
         return f"{kind} {which}"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tape.core.journal import effects, records, runs
+from tape.core.journal import children, effects, records, runs
 from tape.core.journal.effects import Call, Ending, ToolPolicy
 from tape.core.journal.records import Usage
 from tape.core.journal.transaction import Tx
@@ -47,6 +47,16 @@ def _timer(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb
     return lambda tx: {
         "seq": records.set_timer(tx, run, epoch, frame["ordinal"], frame["seconds"], frame["fingerprint"])
     }
+
+
+def _child(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb:
+    ordinal, agent, given, fingerprint = frame["ordinal"], frame["agent"], frame["input"], frame["fingerprint"]
+
+    def start(tx: Tx) -> Frame:
+        seq, child = children.start_child(tx, run, epoch, ordinal, agent, given, fingerprint)
+        return {"seq": seq, "ended": {"child": child}}
+
+    return start
 
 
 def _attach(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb:
@@ -152,6 +162,7 @@ _VERBS: dict[str, Callable[[Frame, str, int, RecoveryPolicy], Verb]] = {
     "decision": _decision,
     "sample": _sample,
     "timer": _timer,
+    "child": _child,
     "attach": _attach,
     "begin": _begin,
     "attempt": _attempt,
@@ -192,13 +203,16 @@ def body_key(frame: Frame) -> tuple[str, str] | None:
 
 
 def subject_of(frame: Frame) -> tuple[str | None, int | None]:
-    """The tool and the decision index that a frame is about: what narrows a crash point."""
+    """The tool (of a child's start its agent) and the decision index that a frame is about: what narrows a crash
+    point."""
     kind = frame["t"]
     if kind == "begin":
         return frame["call"]["tool"], frame["call"]["decision_index"]
     if kind == "end":
         _, index, _, tool = frame["key"].split("/", 3)
         return tool, None if index == "-" else int(index)
+    if kind == "child":
+        return frame["agent"], None
     if kind == "ask":
         return None, frame["index"]
     if kind == "decision":

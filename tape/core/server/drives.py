@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Any
 from tape.core.journal import records, runs
 from tape.core.journal.writer import Writer
 from tape.core.kernel.errors import JournalUnavailable, UsageError
-from tape.core.kernel.events import EffectEnded, Entry, LeaseEnded, LeaseGranted, RunEnded, RunMoved, TimerFired
+from tape.core.kernel.events import (
+    ChildEnded,
+    EffectEnded,
+    Entry,
+    LeaseEnded,
+    LeaseGranted,
+    OrderPlaced,
+    RunEnded,
+    RunMoved,
+    TimerFired,
+)
 from tape.core.kernel.lifecycle import RUN_ENDS
 from tape.core.kernel.resolution import Writer as By
 from tape.core.server.peers import WorkerPeer
@@ -77,7 +87,12 @@ class Drives:
                 peer = self._server.peers.get(event.worker)
                 if peer is not None and not self._server.points.granted(peer, entry.run_id, event.epoch):
                     self.send(peer, entry.run_id, event.epoch)
-            elif isinstance(event, TimerFired) or (isinstance(event, EffectEnded) and event.writer != By.AGENT):
+            elif isinstance(event, OrderPlaced):
+                if event.verb == "cancel" and isinstance(event.args, dict) and "parent" in event.args:
+                    self._cancel_child(entry.run_id)
+            elif isinstance(event, TimerFired | ChildEnded) or (
+                isinstance(event, EffectEnded) and event.writer != By.AGENT
+            ):
                 record = {"t": "record", "seq": entry.seq, "kind": event.kind, "body": asdict(event)}
                 self._send_to_driver(entry.run_id, record)
 
@@ -90,6 +105,15 @@ class Drives:
             pushed = {**frame, "run": run_id, "epoch": driver[1]}
             peer.pushed.setdefault(run_id, []).append(pushed)
             peer.send(pushed)
+
+    def _cancel_child(self, run_id: str) -> None:
+        """An order of its parent's; what is withheld goes on after what is being committed now."""
+        self._send_to_driver(run_id, {"t": "cancel"})
+
+        def go_on() -> None:
+            self._server.points.go(run_id)
+
+        self._server.soon(go_on)
 
     def push_cancel(self, run_id: str) -> None:
         """Tells the driver of a run that it is being cancelled; if the run is stopped, it goes on."""

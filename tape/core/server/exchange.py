@@ -105,7 +105,9 @@ class Exchange:
             peer.send(answer_to(frame, "busy", {}))
             return
         if error is None:
-            reply = answer_to(frame, "ok", {**(outcome.result or {}), "records": _records(outcome.entries)})
+            reply = answer_to(
+                frame, "ok", {**(outcome.result or {}), "records": _records(frame["run"], outcome.entries)}
+            )
             body = body_key(frame)
             if body is not None:
                 peer.open_bodies.add(body)
@@ -141,6 +143,7 @@ class Exchange:
             self._server.submit(lambda tx: workers.refuse_write(tx, run_id, worker, epoch, kind, why, None))
 
 
-def _records(entries: Iterable[Entry]) -> int:
-    """How many of these stand on the tape: the agent must have seen every record before it hands over a later one."""
-    return sum(entry.seq is not None for entry in entries)
+def _records(run_id: str, entries: Iterable[Entry]) -> int:
+    """How many of these stand on the run's tape: the agent must have seen every record before it hands over a later
+    one. A child's start and end write to the other's tape too."""
+    return sum(entry.seq is not None and entry.run_id == run_id for entry in entries)
