@@ -15,6 +15,8 @@ from typing import Any, cast
 from tape.core.clock import format_us
 from tape.core.journal.dump import EffectView, RunDump
 from tape.core.kernel.events import (
+    ChildEnded,
+    ChildStarted,
     Decision,
     EffectBegun,
     EffectEnded,
@@ -178,6 +180,10 @@ def _told(event: Event) -> tuple[str, tuple[Json] | None]:
         return f"timer_set {event.ordinal}", (event.seconds,)
     if isinstance(event, TimerFired):
         return f"timer_fired {event.ordinal}", None
+    if isinstance(event, ChildStarted):
+        return f"child_started {event.ordinal} {event.agent}", (event.input,)
+    if isinstance(event, ChildEnded):
+        return f"child_ended {event.ordinal} {event.status}", ([event.result, event.error],)
     if isinstance(event, RunEnded):
         return f"run_ended {event.outcome}", ([event.result, event.error],)
     return "", None

@@ -249,5 +249,6 @@ def test_every_point_has_its_test() -> None:
     agents = {case.values[0] for case in cases()} - {"at:before-act", "at:after-act"}
     elsewhere = {
         "timer.set", "lease.granted", "observe.answered", "dispatch.started", "dispatch.acted", "compensate.acted",
+        "child.started",
     }  # fmt: skip
     assert agents | elsewhere == {point.name for point in POINTS}

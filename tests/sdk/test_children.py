@@ -163,7 +163,7 @@ def test_not_too_many() -> None:
         ({"status": "CANCELLED"}, "child 0 (scout, r-child0) was cancelled"),
         (
             {"result": {"pages": "many"}},
-            "child 0 (scout, r-child0) has ended well, but the result of child 0 (scout, r-child0) does not fit Report: "
+            "child 0 (scout, r-child0) has ended well, but the result of scout does not fit Report: "
             "pages: Input should be a valid integer, unable to parse string as an integer",
         ),
     ],

@@ -79,6 +79,8 @@ def held(house: House, point: str) -> tuple[Drive, Frame]:
         frame = drive.end()
     elif point == "timer.set":
         frame = drive.frame("timer", ordinal=0, seconds=60.0, fingerprint="f")
+    elif point == "child.started":
+        frame = drive.frame("child", ordinal=0, agent="agent", input=None, fingerprint="f")
     else:
         frame = drive.frame("finish", ended={"outcome": "TERMINAL", "result": 1})
     drive.peer.send(frame)
@@ -97,7 +99,8 @@ BY_NAME = [pytest.param(point, id=point.name) for point in BOUNDARY_POINTS]
 def test_stopped_at_a_boundary_and_let_go(house: House, point: Any) -> None:
     drive, frame = held(house, point.name)
     kinds = {"ask": "model_asked", "decision": "decision", "begin": "effect_begun", "end": "effect_ended"}
-    kind = kinds.get(point.frame, "timer_set" if point.frame == "timer" else "run_ended")
+    kinds |= {"timer": "timer_set", "child": "child_started"}
+    kind = kinds.get(point.frame, "run_ended")
     assert (kind in house.heard.kinds(drive.run)) is (point.stage is Stage.COMMITTED)
     assert silent(drive)
     assert [event.death for event in house.heard.of("point_reached")][-1] == "HOLD"

@@ -88,9 +88,9 @@ def stick(run: RunEdit, why: str, commands: tuple[str, ...]) -> None:
 
 
 def finish(run: RunEdit, ended: RunEnded) -> None:
-    """Writes `run_ended`, decides what is owed, and moves the run to COMPENSATING or to its end. A run that does not end
-    well takes its open children back with it: it is COMPENSATING until the last of them is at its end, and only then
-    undoes what it owes itself."""
+    """Writes `run_ended`, decides what is owed, and moves the run to COMPENSATING or to its end. A run that does not
+    end well takes its open children back: it is COMPENSATING until the last of them is at its end, and only then undoes
+    what it owes itself."""
     if ended.outcome not in RUN_ENDS:
         raise UsageError(f"{ended.outcome} is no end of a run: TERMINAL, FAILED or CANCELLED")
     status = RunStatus(ended.outcome)

@@ -131,6 +131,18 @@ class TimerView:
 
 
 @dataclass(frozen=True, slots=True)
+class ChildView:
+    """A run that this one started; `waiting_on` and `error` as in `tape status`."""
+
+    ordinal: int
+    run: str
+    agent: str
+    status: str
+    waiting_on: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConflictView:
     no: int
     key: str
@@ -165,6 +177,7 @@ class RunDump:
     timers: list[TimerView]
     conflicts: list[ConflictView]
     orders: list[OrderView]
+    children: list[ChildView]
 
 
 def dump_json(dump: RunDump) -> Json:
@@ -188,6 +201,8 @@ SQL: Mapping[str, str] = {
     "obligations": "SELECT key, effect_key, position, status, why, step, attempts, claim_by, act "
     "FROM obligation WHERE run_no = :run_no ORDER BY position DESC, key DESC",
     "timers": "SELECT ordinal, fire_us, status FROM timer WHERE run_no = :run_no ORDER BY ordinal",
+    "children": "SELECT parent_ordinal, id, agent, status, waiting_on, error FROM run WHERE parent_no = :run_no "
+    "ORDER BY parent_ordinal",
     "conflicts": "SELECT no, key, why, evidence, opened_us, closed_us FROM conflict WHERE run_no = :run_no ORDER BY no",
     "orders": 'SELECT no, verb, args, actor, reason, placed_us FROM "order" WHERE run_no = :run_no ORDER BY no',
 }
@@ -213,6 +228,7 @@ def assemble(run: RunView, entries: list[Entry], rows: Mapping[str, Rows]) -> Ru
             OrderView(*row[:2], args=_json(row[2]), actor=row[3], reason=row[4], placed_us=row[5])
             for row in rows["orders"]
         ],
+        children=[ChildView(*row) for row in rows["children"]],
     )
 
 

@@ -41,7 +41,7 @@ class Child:
             error = body.get("error") or {"type": "Error", "message": "no reason was given"}
             raise errors.ChildFailed(f"{said} failed: {error['type']}: {error['message']}")
         try:
-            return typed(body["result"], signature_of(self._of.function).returns, f"the result of {said}")
+            return typed(body["result"], signature_of(self._of.function).returns, f"the result of {self.agent}")
         except UsageError as error:
             raise errors.ChildFailed(f"{said} has ended well, but {error}") from None
 
