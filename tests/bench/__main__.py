@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.bench.console import console_figures
 from tests.bench.demos import demo_figures
+from tests.bench.families import family_figures
 from tests.bench.figures import Figure, table, write_json
 from tests.bench.proofs import proof_figures
 from tests.bench.starts import import_figure, status_figure
@@ -35,6 +36,7 @@ def main() -> None:
             status_figure(folder, rounds=2 if quick else 15, run_count=50 if quick else 1000),
             import_figure(folder, rounds=2 if quick else 15),
             *proof_figures(folder, rounds=1 if quick else 3),
+            *family_figures(folder, 50 if quick else 1000, rounds=1 if quick else 3),
             *console_figures(folder, quick=quick),
         ]
     print(table(figures))

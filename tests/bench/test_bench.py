@@ -21,6 +21,8 @@ NAMES = [
     "tape status, 50 runs, whole process",
     "import tape, decorators used, above bare Python",
     "prove, 40 boundaries x each death, command to end, p50",
+    "50 children, start to the parent's end",
+    "largest agent process of those",
     "console, spawn to first whole screen, p50",
     "console, commit to screen, p50",
     "console, key to screen, 2,000 runs, p95",
