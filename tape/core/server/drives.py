@@ -88,7 +88,7 @@ class Drives:
                 if peer is not None and not self._server.points.granted(peer, entry.run_id, event.epoch):
                     self.send(peer, entry.run_id, event.epoch)
             elif isinstance(event, OrderPlaced):
-                if event.verb == "cancel" and isinstance(event.args, dict) and "parent" in event.args:
+                if event.verb == "cancel" and "parent" in (event.args or {}):
                     self._cancel_child(entry.run_id)
             elif isinstance(event, TimerFired | ChildEnded) or (
                 isinstance(event, EffectEnded) and event.writer != By.AGENT
