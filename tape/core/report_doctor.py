@@ -11,6 +11,7 @@ from tape.core.journal.audit_facts import Finding, Severity
 from tape.core.journal.dump import (
     AttemptView,
     BudgetView,
+    ChildView,
     ConflictView,
     DecisionView,
     EffectView,
@@ -35,6 +36,7 @@ from tape.core.render import (
     given,
     line,
     money,
+    run_mark,
     short_json,
     short_key,
     show,
@@ -110,8 +112,15 @@ def print_dump(paper: Paper, dump: RunDump) -> None:
     ]
     _section(paper, "timers", timers)
     _section(paper, "gates", [_gate_row(gate) for gate in dump.gates])
+    _section(paper, "children", [_child_row(child) for child in dump.children])
     _section(paper, "conflicts", [_conflict_row(conflict) for conflict in dump.conflicts])
     _section(paper, "orders", [_order_row(order) for order in dump.orders])
+
+
+def _child_row(child: ChildView) -> Cell:
+    mark = run_mark(child.status)
+    why = child.waiting_on or child.error
+    return f"child {child.ordinal}  {child.run}  {child.agent}  {child.status}{f'  {why}' if why else ''}", mark.style
 
 
 def _section(paper: Paper, title: str, rows: Sequence[Cell], *, always: bool = False) -> None:

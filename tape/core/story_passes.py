@@ -8,6 +8,7 @@
 | effect.acted, effect.ended | the agent's `effect_ended`, or the `attempt_ended` of an inline body that answered |
 | timer.set | a `timer_set` |
 | gate.opened | a `gate_opened` |
+| child.started | a `child_started` |
 | run.ending, run.ended | the agent's `run_ended` |
 | lease.granted | a `lease_granted` |
 | observe.answered | an `observed` |
@@ -42,6 +43,7 @@ _SIMPLE: Mapping[type[Event], tuple[str, ...]] = {
     events.EffectBegun: ("effect.begun",),
     events.TimerSet: ("timer.set",),
     events.GateOpened: ("gate.opened",),
+    events.ChildStarted: ("child.started",),
     events.LeaseGranted: ("lease.granted",),
     events.Observed: ("observe.answered",),
 }

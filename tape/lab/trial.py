@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -18,7 +19,7 @@ from tape.core.journal.audit import examine
 from tape.core.journal.audit_facts import Severity
 from tape.core.journal.dump import RunDump
 from tape.core.journal.shapes import Need, NeedKind
-from tape.core.journal.views import JournalMissing, open_reader
+from tape.core.journal.views import JournalMissing, Reader, open_reader
 from tape.core.kernel.errors import NotFound, UsageError
 from tape.core.kernel.events import PointReached
 from tape.core.kernel.lifecycle import RUN_ENDS, GateStatus, RunStatus, TimerStatus
@@ -133,8 +134,9 @@ class Trial:
         return Order("start", None, args, ACTOR, scenario.name)
 
     def _arms(self, run_id: str) -> list[Arm]:
+        """Who dies where: the run, or a child of it. The journal holds no other."""
         holds = [order.hold(run_id) for order in self._scenario.orders if order.moment is Moment.POINT]
-        return [*(kill.arm(run_id) for kill in self._scenario.kill), *holds]
+        return [*(replace(kill.arm(run_id), run_id=None) for kill in self._scenario.kill), *holds]
 
     # --- watching ---------------------------------------------------------------------------------------------
 
@@ -284,10 +286,18 @@ class Trial:
         if any(peer.drives or peer.hooks for peer in list(host.server.peers.values()) if not peer.frozen):
             return
         with open_reader(self._config.journal) as reader:
-            dump = reader.dump(self._run_id)
-        due = [timer.fire_us for timer in dump.timers if timer.status == TimerStatus.SET]
-        due += [gate.deadline_us for gate in dump.gates if gate.status == GateStatus.OPEN and gate.deadline_us]
-        if due and dump.run.status == RunStatus.WAITING and all(effect.ended_us for effect in dump.effects):
+            family = [dump for dump in _family(reader, self._run_id) if dump.run.status not in RUN_ENDS]
+        due = [timer.fire_us for dump in family for timer in dump.timers if timer.status == TimerStatus.SET]
+        due += [
+            gate.deadline_us
+            for dump in family
+            for gate in dump.gates
+            if gate.status == GateStatus.OPEN and gate.deadline_us
+        ]
+        quiet = all(
+            dump.run.status == RunStatus.WAITING and all(effect.ended_us for effect in dump.effects) for dump in family
+        )
+        if due and quiet:
             self._advance(host, max(0, min(due) - self._clock.wall_us()))
 
     def _probe(self, host: Host) -> None:
@@ -344,6 +354,13 @@ class Trial:
             seconds=seconds,
             folder=self._folder,
         )
+
+
+def _family(reader: Reader, run_id: str) -> Iterator[RunDump]:
+    dump = reader.dump(run_id)
+    yield dump
+    for child in dump.children:
+        yield from _family(reader, child.run)
 
 
 def _acts_of(acts: Acts, key: str) -> int:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.bench.console import console_figures
 from tests.bench.demos import demo_figures
+from tests.bench.families import family_figures
 from tests.bench.figures import Figure, table, write_json
 from tests.bench.proofs import proof_figures
 from tests.bench.starts import import_figure, status_figure
@@ -37,6 +38,7 @@ def main() -> None:
             import_figure(folder, rounds=2 if quick else 15),
             *wait_figures(folder, count=200 if quick else 10_000, seconds=1 if quick else 5),
             *proof_figures(folder, rounds=1 if quick else 3),
+            *family_figures(folder, 50 if quick else 1000, rounds=1 if quick else 3),
             *console_figures(folder, quick=quick),
         ]
     print(table(figures))

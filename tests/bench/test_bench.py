@@ -24,6 +24,8 @@ NAMES = [
     "200 runs that wait, processor when idle",
     "200 runs, timers and gates due at once, until all have fired",
     "prove, 40 boundaries x each death, command to end, p50",
+    "50 children, start to the parent's end",
+    "largest agent process of those",
     "console, spawn to first whole screen, p50",
     "console, commit to screen, p50",
     "console, key to screen, 2,000 runs, p95",

@@ -40,10 +40,11 @@ def test_what_tape_wrote_is_clean(journal: Journal) -> None:
     journal.running()
     journal.killed()
     journal.start()
+    journal.family()
     with open_reader(journal.path) as reader:
         found = audit(reader)
     assert found.findings == ()
-    assert found.runs == 5
+    assert found.runs == 8
     assert found.entries > 40
 
 
@@ -67,6 +68,8 @@ _GATE = (
     "VALUES (1, 'pay', 0, {}, '', '[]', '', '', '', {})"
 )
 # Run 1 is TERMINAL after a crash (seq 1 to 10), run 2 is RUNNING, run 3 waits for a look-up, run 4 could be undone.
+# Run 1 is TERMINAL after a crash (seq 1 to 10), run 2 is RUNNING, run 3 waits for a look-up, run 4 could be undone,
+# run 5 waits for its child 7, its child 6 has ended.
 DAMAGE = {
     "a body was changed": (
         "UPDATE entry SET body = json_set(body, '$.reply', 'other') WHERE run_no = 1 AND seq = 2",
@@ -251,6 +254,25 @@ DAMAGE = {
         "evidence FROM attempt WHERE run_no = 1 AND what = 'body'",
         "belongs to no effect and no obligation",
     ),
+    "a child that nobody started": ("UPDATE run SET parent_no = 5, parent_ordinal = 2 WHERE no = 1", "3 runs of them"),
+    "a child is gone": ("UPDATE run SET parent_no = NULL WHERE no = 7", "the journal holds 1 runs of them"),
+    "a child of nothing": (
+        "UPDATE run SET parent_no = 99 WHERE no = 7",
+        "a child of run number 99, which is not known",
+    ),
+    "a child's end that is not there": (
+        "UPDATE entry SET seq = NULL, kind = 'claimed' WHERE run_no = 5 AND kind = 'child_ended'",
+        "is TERMINAL, but has no child_ended",
+    ),
+    "a child's end that never was": (
+        "UPDATE run SET status = 'RUNNABLE', end_status = NULL WHERE no = 6",
+        "is TERMINAL, it is not at its end",
+    ),
+    "other open children": (
+        "UPDATE run SET children_open = 2 WHERE no = 5",
+        "counts 2 children, 2 open; there are 2, 1",
+    ),
+    "an end with open children": ("UPDATE run SET status = 'CANCELLED' WHERE no = 5", "1 of its children are open"),
     "rows of a run that is gone": ("DELETE FROM run WHERE no = 1", "belong to no run"),
     "bytes that are no text": (
         "UPDATE entry SET body = CAST(x'ff' AS TEXT) WHERE run_no = 1 AND seq = 2",
@@ -267,6 +289,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     journal.running()
     journal.killed()
     journal.whole(policy=ToolPolicy(compensable=True))
+    journal.family()
     journal.close()
     return journal.path.read_bytes()
 

@@ -534,6 +534,7 @@ def i12_nothing_forgotten(story: Story, seen: Witnesses, promise: Promise) -> It
     if not promise.at_rest:
         return
     waits = status == "WAITING" and any(row["status"] in ("SET", "OPEN") for row in (*story.timers, *story.gates))
+    waits = waits or (status in ("WAITING", "COMPENSATING") and any(_open(child) for child in _children(story, seen)))
     if status not in RUN_ENDS and status != "STUCK" and not waits:
         yield f"everything is quiet and the run is {status}, waiting on {story.row['waiting_on']!r}"
     if status in RUN_ENDS and any(timer["status"] == "SET" for timer in story.timers):
@@ -577,6 +578,48 @@ def i4_approved(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str
             call = approved.pop(body["approval"], None) if body["approval"] else None
             if body["approval"] and (call is None or (call["tool"], call["args"]) != (body["tool"], body["args"])):
                 yield f"{body['key']} is not what {body['approval']} approved"
+
+
+def _children(story: Story, seen: Witnesses) -> list[Story]:
+    found = [other for other in seen.stories if other.row["parent_no"] == story.row["no"]]
+    return sorted(found, key=lambda other: other.row["parent_ordinal"])
+
+
+def _open(story: Story) -> bool:
+    return story.row["status"] not in RUN_ENDS
+
+
+def i12_children(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
+    """Each child that was started is one run, and no other; its end stands on this tape once, unless this run ended
+    first; at this run's end none is open."""
+    children = _children(story, seen)
+    started = [(entry["body"]["ordinal"], entry["body"]["child"]) for entry in story.of("child_started")]
+    if started != [(number, child.id) for number, child in enumerate(children)]:
+        yield f"its tape has started {started}, its children are {[child.id for child in children]}"
+    told = [entry["body"]["child"] for entry in story.of("child_ended")]
+    if len(told) != len(set(told)):
+        yield f"children ended twice: {told}"
+    ends = [entry["id"] for entry in story.of("run_ended")]
+    for child in children:
+        over = [move["id"] for move in child.of("run_moved") if move["body"]["status"] in RUN_ENDS]
+        if len(over) > 1:
+            yield f"{child.id} came to its end {len(over)} times"
+        in_time = bool(over) and (not ends or over[0] < ends[0])
+        if (child.id in told) is not in_time:
+            yield f"{child.id} is {child.row['status']}, its end on this tape: {child.id in told}"
+        if not _open(story) and _open(child):
+            yield f"the run is {story.row['status']} and its child {child.id} is {child.row['status']}"
+
+
+def i11_children_first(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
+    """A run that did not end well undoes nothing while a child of it is open."""
+    ends = [entry["id"] for entry in story.of("run_ended")]
+    claims = [entry["id"] for entry in story.of("obligation_moved") if entry["body"]["status"] == "CLAIMED"]
+    for child in _children(story, seen):
+        over = [move["id"] for move in child.of("run_moved") if move["body"]["status"] in RUN_ENDS]
+        for claim in claims:
+            if ends and claim > ends[0] and (not over or claim < over[0]):
+                yield f"entry {claim} undoes an act while the child {child.id} is open"
 
 
 def i13_poison(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
@@ -667,8 +710,8 @@ def h_worker_deaths(seen: Witnesses, promise: Promise) -> Iterable[str]:
 
 RULES = (
     i1_once, i3_dense, i4_intent_first, i4_one_body_at_a_time, i5_never_asked_again, i6_fenced, i7_one_driver,
-    i8_settled_first, i9_final, i9_one_answer, i4_approved, i10_budgets, i11_newest_first,
-    i12_nothing_forgotten, i13_poison, i14_keys,
+    i8_settled_first, i9_final, i9_one_answer, i4_approved, i10_budgets, i11_newest_first, i11_children_first,
+    i12_nothing_forgotten, i12_children, i13_poison, i14_keys,
 )  # fmt: skip
 WHOLE = (i7_alone, h_worker_deaths)
 
@@ -700,6 +743,9 @@ def normalised_tape(journal: Path, run_id: str) -> list[str]:
             body.pop("args_hash", None)
             body["call"] = f"{index}/{ordinal}/{body['tool']}"
             order = (turn, 1 << 40, int(ordinal), int(kind == "effect_ended"))
+        elif kind in ("child_started", "child_ended"):
+            del body["child"]
+            order = (turn, 1 << 41, body["ordinal"], int(kind == "child_ended"))
         elif kind in ("decision", "timer_set", "gate_opened", "gate_answered", "sample", "run_ended"):
             turn += 1
             order = (turn, 0, 0, 0)

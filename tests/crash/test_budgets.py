@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from tape.core.journal import runs
-from tape.core.journal.transaction import Tx
 from tests.crash.stage import Stage
 
 Opener = Callable[..., Stage]
@@ -93,10 +91,14 @@ def test_a_person_raises_the_cap_of_a_run_under_way(open_stage: Opener) -> None:
 def test_many_runs_of_one_purse_under_kills(open_stage: Opener, point: str) -> None:
     """Five runs draw from their parent's purse at the same time; each is killed once on its way."""
     stage = open_stage(workers=2, concurrency=2, budget="{usd: 0.12}")
-    parent = stage.run(["ask"], ["sleep", 600])
+    family = [[["ask"], ["call", "priced", n], ["call", "priced", n + 10]] for n in range(5)]
+    parent = stage.run(["ask"], ["gate", "wait"], ["children", family])
     assert stage.until_status(parent, "WAITING")
     stage.arm(point, each_run=True)
-    children = [start_child(stage, parent, n) for n in range(5)]
+    stage.order("answer", parent, gate="wait", value="approve")
+    assert stage.until_rest(parent, seconds=60) == "TERMINAL"
+    children = [event.child for event in stage.watch.of("child_started", parent)]
+    assert len(children) == 5
     for child in children:
         assert stage.until_rest(child, seconds=60) in ("TERMINAL", "FAILED")
     acts = sum(len(stage.acts(child)) for child in children)
@@ -108,14 +110,3 @@ def test_many_runs_of_one_purse_under_kills(open_stage: Opener, point: str) -> N
     assert acts * 20_000 <= spent and acts >= 1
     assert all(event.run == parent for child in children for event in stage.watch.of("budget_refused", child))
     assert stage.watch.of("budget_refused"), "not all of it fits"
-
-
-def start_child(stage: Stage, parent: str, n: int) -> str:
-    def start(tx: Tx) -> str:
-        run_id = runs.start_run(tx, "script", [["ask"], ["call", "priced", n], ["call", "priced", n + 10]])
-        tx.connection.execute(
-            "UPDATE run SET parent_no = (SELECT no FROM run WHERE id = ?) WHERE id = ?", (parent, run_id)
-        )
-        return run_id
-
-    return stage.host.server.call(start)

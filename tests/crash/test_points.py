@@ -250,5 +250,6 @@ def test_every_point_has_its_test() -> None:
     elsewhere = {
         "timer.set", "gate.opened", "lease.granted", "observe.answered", "dispatch.started", "dispatch.acted",
         "compensate.acted",
+        "child.started",
     }  # fmt: skip
     assert agents | elsewhere == {point.name for point in POINTS}

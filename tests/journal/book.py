@@ -15,10 +15,10 @@ from tape.core.journal.dialect import table_of
 from tape.core.journal.effects import Call, Ending, ToolPolicy
 from tape.core.journal.purses import Limits, Usage
 from tape.core.journal.tables import TABLES
-from tape.core.journal.transaction import load
+from tape.core.journal.transaction import Tx, edit_run, load
 from tape.core.journal.writer import Writer
 from tape.core.kernel.errors import Refused, TapeError
-from tape.core.kernel.events import Decision, Sample
+from tape.core.kernel.events import ChildStarted, Decision, Sample
 from tape.core.kernel.identity import effect_key
 from tape.core.kernel.lifecycle import EffectStatus, WorkerTrigger
 from tape.core.kernel.policy import SECOND_US, RecoveryPolicy
@@ -72,6 +72,21 @@ class Book:
 
     def start(self, input: Any = "task", **named: Any) -> str:
         return self.do(runs.start_run, "agent", input, **named)
+
+    def child(self, parent: str, **caps: int) -> str:
+        """A run that this one has started, whether it is driven or not."""
+
+        def start(tx: Tx) -> str:
+            run = edit_run(tx, parent)
+            ordinal: int = run["children"]
+            above = runs.Parent(run.no, parent, ordinal, run["depth"], run["quarantine"])
+            child = runs.start_run(tx, "agent", "task", caps=caps, parent=above)
+            run.record(ChildStarted(ordinal=ordinal, child=child, agent="agent", input="task", fingerprint="f"))
+            run.set(children=ordinal + 1, children_open=run["children_open"] + 1)
+            run.save()
+            return child
+
+        return self.do(start)
 
     def worker(self) -> int:
         nonce = self.clock.nonce()

@@ -66,6 +66,7 @@ class _Checked:
         self.attempts, self.timers, self.budgets = mine("attempt"), mine("timer"), mine("budget")
         self.gates = mine("gate")
         self.reservations = mine("reservation")
+        self.children = _rows(connection, "SELECT * FROM run WHERE parent_no = ? ORDER BY parent_ordinal", run["no"])
 
     def check(self) -> None:
         self.density()
@@ -78,6 +79,7 @@ class _Checked:
         self.ends_are_whole()
         self.status_says_why()
         self.purses_fit()
+        self.children_fit()
 
     def density(self) -> None:
         """I3, and one charge after each decision (section 2)."""
@@ -225,12 +227,12 @@ class _Checked:
             waits = [timer for timer in self.timers if timer["status"] == "SET"]
             waits += [gate for gate in self.gates if gate["status"] == "OPEN"]
             assert run["waiting_on"]
-            assert waits or outside or OUTSIDE & set(steps), "nothing will ever wake it"
+            assert waits or outside or OUTSIDE & set(steps) or run["children_open"], "nothing will ever wake it"
             assert "person" not in steps
         if run["status"] == "RUNNABLE":
             assert not outside and not OUTSIDE & set(steps)
         if run["status"] == "COMPENSATING":
-            assert any(duty["status"] in ("DUE", "CLAIMED") for duty in self.duties)
+            assert any(duty["status"] in ("DUE", "CLAIMED") for duty in self.duties) or run["children_open"]
             assert not any(duty["status"] == "STUCK" for duty in self.duties)
 
     def purses_fit(self) -> None:
@@ -287,3 +289,27 @@ class _Checked:
         for run in found:
             found += _rows(self.connection, "SELECT * FROM run WHERE parent_no = ?", run["no"])
         return found
+
+    def children_fit(self) -> None:
+        """Each child was started by a record of this run and ends in one, unless this run ended first; none is open
+        where this run is at its end, and none of its acts is undone before they are."""
+        run, rows = self.run, self.children
+        started = [json.loads(entry["body"]) for entry in self.entries if entry["kind"] == "child_started"]
+        ended = [json.loads(entry["body"]) for entry in self.entries if entry["kind"] == "child_ended"]
+        assert [(body["ordinal"], body["child"]) for body in started] == list(enumerate(row["id"] for row in rows))
+        assert [row["parent_ordinal"] for row in rows] == list(range(run["children"]))
+        over = {row["id"]: row["status"] for row in rows if _over(row)}
+        assert run["children_open"] == len(rows) - len(over)
+        told = {body["child"]: body["status"] for body in ended}
+        assert len(told) == len(ended), "a child ends once"
+        assert told.items() <= over.items()
+        if run["end_status"] is None:
+            assert told == over
+        if _over(run):
+            assert not run["children_open"]
+        for row in rows:
+            assert row["depth"] == run["depth"] + 1
+            if run["end_status"] is not None and not _over(row):
+                assert row["cancel"] or row["end_status"] is not None
+        if run["end_status"] is not None and run["children_open"]:
+            assert not [duty for duty in self.duties if duty["status"] == "CLAIMED"]

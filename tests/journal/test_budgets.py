@@ -37,11 +37,8 @@ def capped(book: Book, **units: int) -> tuple[str, int]:
 
 def child_of(book: Book, parent: str, **units: int) -> tuple[str, int]:
     """A run that draws from this one's purse, under a lease."""
-    run_id, epoch = capped(book, **units)
-    book.writer.connection.execute(
-        "UPDATE run SET parent_no = (SELECT no FROM run WHERE id = ?) WHERE id = ?", (parent, run_id)
-    )
-    return run_id, epoch
+    run_id = book.child(parent, **{name.replace("calls_", "calls:"): cap for name, cap in units.items()})
+    return run_id, book.grant(run_id)
 
 
 def act(book: Book, run_id: str, epoch: int, *, ordinal: int = 0, cost: int | None = None, policy: Any = BLIND) -> str:

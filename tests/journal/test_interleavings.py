@@ -546,11 +546,8 @@ def test_two_spenders_of_one_purse(tmp_path: Path, cap: int, winners: int) -> No
         parent = book.start(caps={"tokens": cap})
         parties: list[Party] = []
         for _ in range(2):
-            run_id, epoch = book.driven()
-            book.writer.connection.execute(
-                "UPDATE run SET parent_no = (SELECT no FROM run WHERE id = ?) WHERE id = ?", (parent, run_id)
-            )
-            parties.append(spender(book, run_id, epoch))
+            run_id = book.child(parent)
+            parties.append(spender(book, run_id, book.grant(run_id)))
 
         def judge() -> None:
             assert sum(party.won for party in parties) >= winners

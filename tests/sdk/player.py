@@ -124,6 +124,12 @@ class FakeServer:
         self.commits.append(len(self.records))
         return entry
 
+    def end_child(self, ordinal: int, result: Any = None, error: Any = None, status: str = "TERMINAL") -> Record:
+        named = {"ordinal": ordinal, "child": f"r-child{ordinal}", "status": status}
+        entry = self.record("child_ended", **named, result=result, error=error)
+        self.commits.append(len(self.records))
+        return entry
+
     def _take(self, frame: Frame) -> Frame:
         kind = frame["t"]
         numbers = self.over(frame) if kind in ("ask", "begin") and frame["capped"] else None
@@ -150,6 +156,10 @@ class FakeServer:
         elif kind == "attempt":
             assert frame["number"] == self.attempts[frame["key"]] + 1, "attempts are counted without a gap"
             self.attempts[frame["key"]] += 1
+        elif kind == "child":
+            child = {name: frame[name] for name in ("ordinal", "agent", "input", "fingerprint")}
+            self.record("child_started", child=f"r-child{frame['ordinal']}", **child)
+            return {"ended": {"child": f"r-child{frame['ordinal']}"}}
         elif kind == "end":
             return self._end(frame)
         elif kind == "finish":
@@ -209,6 +219,10 @@ class FakeServer:
     def open_timers(self) -> list[int]:
         fired = {body["ordinal"] for _, kind, body in self.records if kind == "timer_fired"}
         return [b["ordinal"] for _, kind, b in self.records if kind == "timer_set" and b["ordinal"] not in fired]
+
+    def open_children(self) -> list[int]:
+        ended = {body["ordinal"] for _, kind, body in self.records if kind == "child_ended"}
+        return [b["ordinal"] for _, kind, b in self.records if kind == "child_started" and b["ordinal"] not in ended]
 
     def sent(self, kind: str) -> list[Frame]:
         return [frame for frame in self.frames if frame["t"] == kind]
@@ -272,6 +286,8 @@ def play(
     on_quiet: Callable[[RunContext], bool] | None = None,
     before: Callable[[RunContext], None] | None = None,
     budget: dict[str, Any] | None = None,
+    agents: dict[str, Agent] | None = None,
+    lineage: list[str] | None = None,
 ) -> Played:
     """One drive over the server's tape. `on_quiet` is asked when nothing moves: it may let something happen."""
     marked = agent if isinstance(agent, Agent) else Agent(agent, agent.__name__, None)
@@ -295,9 +311,11 @@ def play(
             "cancelled": cancelled,
             "armed": armed,
             "budget": budget or {},
+            "lineage": lineage or ["the run's own"],
         }
         context = RunContext(server, frame, tape, ManualClock())
         context.stubborn = stubborn
+        context.agents = agents or {}
         loop.virtual.on_idle = context.idle
         if on_quiet is not None:
             loop.virtual.on_quiet = lambda: on_quiet(context)

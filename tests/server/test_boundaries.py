@@ -433,3 +433,64 @@ def test_no_frame_opens_an_impossible_gate(house: House, wrong: dict[str, Any]) 
     drive = house.drive()
     assert drive.ask("gate", gate={**GATE, **wrong})["t"] == "refused"
     assert tape_of(house, drive.run) == ["run_started"]
+
+
+# --- child runs ------------------------------------------------------------------------------------------------
+
+
+def start_child(house: House, drive: Drive, ordinal: int = 0) -> str:
+    answer = drive.ask("child", ordinal=ordinal, agent="agent", input=ordinal, fingerprint="f")
+    assert (answer["t"], answer["records"]) == ("ok", 1), "the child's own first record is not the parent's"
+    return answer["ended"]["child"]
+
+
+def test_a_childs_start_and_end_reach_its_parents_driver(house: House) -> None:
+    drive = house.drive()
+    child = start_child(house, drive)
+    other = house.worker()
+    epoch = house.grant(child, other)
+    other.until("drive", run=child)
+    own = Drive(house, other, child, epoch)
+    ended = own.ask("finish", ended={"outcome": "TERMINAL", "result": 7})
+    assert (ended["seq"], ended["records"]) == (2, 1), "what it wrote on its parent's tape is not its own"
+    pushed = drive.peer.until("record", run=drive.run)
+    assert (pushed["kind"], pushed["seq"], pushed["epoch"]) == ("child_ended", 3, drive.epoch)
+    assert (pushed["body"]["child"], pushed["body"]["result"]) == (child, 7)
+    assert drive.ask("finish", ended={"outcome": "TERMINAL", "result": 1})["seq"] == 4
+
+
+def test_children_that_come_together_are_one_commit(house: House) -> None:
+    drive = house.drive()
+    before = len(house.writer.commits)
+    frames = [
+        drive.frame("child", ordinal=ordinal, agent="agent", input=None, fingerprint="f") for ordinal in range(100)
+    ]
+    drive.peer.send(*frames)
+    children = [drive.answer(frame["n"])["ended"]["child"] for frame in frames]
+    assert len(set(children)) == 100
+    assert len(house.writer.commits) - before <= 6
+
+
+def test_a_parents_end_cancels_the_drivers_of_its_children(house: House) -> None:
+    drive = house.drive()
+    child = start_child(house, drive)
+    other = house.worker()
+    epoch = house.grant(child, other)
+    other.until("drive", run=child)
+    assert drive.ask("finish", ended={"outcome": "FAILED", "error": {"type": "E", "message": "m"}})["t"] == "ok"
+    assert other.until("cancel", run=child)["epoch"] == epoch
+    assert house.row("SELECT status FROM run WHERE id = ?", drive.run)[0] == "COMPENSATING"
+    own = Drive(house, other, child, epoch)
+    assert own.send(own.begin())["why"] == "cancelled"
+    assert own.ask("finish", ended={"outcome": "CANCELLED"})["t"] == "ok"
+    assert house.row("SELECT status FROM run WHERE id = ?", drive.run)[0] == "FAILED"
+
+
+def test_the_same_start_twice_after_a_lost_connection(house: House) -> None:
+    drive = house.drive()
+    child = start_child(house, drive)
+    frame = {"t": "child", "run": drive.run, "epoch": drive.epoch, "n": 1}
+    back = drive.peer.back(house, drives={drive.run: drive.epoch})
+    back.send({**frame, "ordinal": 0, "agent": "agent", "input": 0, "fingerprint": "f"})
+    assert back.until("ok")["ended"]["child"] == child
+    assert house.row("SELECT count(*) FROM run")[0] == 2

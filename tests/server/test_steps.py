@@ -81,6 +81,8 @@ def held(house: House, point: str) -> tuple[Drive, Frame]:
         frame = drive.frame("timer", ordinal=0, seconds=60.0, fingerprint="f")
     elif point == "gate.opened":
         frame = drive.frame("gate", gate=GATE)
+    elif point == "child.started":
+        frame = drive.frame("child", ordinal=0, agent="agent", input=None, fingerprint="f")
     else:
         frame = drive.frame("finish", ended={"outcome": "TERMINAL", "result": 1})
     drive.peer.send(frame)
@@ -100,7 +102,7 @@ BY_NAME = [pytest.param(point, id=point.name) for point in BOUNDARY_POINTS]
 def test_stopped_at_a_boundary_and_let_go(house: House, point: Any) -> None:
     drive, frame = held(house, point.name)
     kinds = {"ask": "model_asked", "decision": "decision", "begin": "effect_begun", "end": "effect_ended"}
-    kinds |= {"timer": "timer_set", "gate": "gate_opened", "finish": "run_ended"}
+    kinds |= {"timer": "timer_set", "gate": "gate_opened", "child": "child_started", "finish": "run_ended"}
     kind = kinds[point.frame]
     assert (kind in house.heard.kinds(drive.run)) is (point.stage is Stage.COMMITTED)
     assert silent(drive)

@@ -10,6 +10,7 @@ from typing import Any
 from tape.core.kernel import errors
 from tape.core.kernel.errors import RunInterrupted, UsageError
 from tape.core.sdk.calls import Calls
+from tape.core.sdk.children import Children
 from tape.core.sdk.client import end_own_group
 from tape.core.sdk.context import RunContext
 from tape.core.sdk.decisions import Decisions
@@ -48,7 +49,8 @@ async def _main(context: RunContext, agent: Agent, given: Any) -> Any:
     CURRENT_RUN.set(calls)
     POINT_HANDLER.set(context.reach)
     gates = Gates(context, approvals)
-    run = Run(context, calls, Decisions(context), Samples(context), Timers(context), gates)
+    parts = Decisions(context), Samples(context), Timers(context), gates, Children(context)
+    run = Run(context, calls, *parts)
     signature = signature_of(agent.function)
     names = signature.parameters()
     if len(names) < 2:
@@ -95,6 +97,8 @@ async def _last_word(context: RunContext, ended: Body) -> str:
         return await _last(context, "diverge", {"why": str(signal)})
     if isinstance(signal, errors.RunParked) or context.in_doubt() or context.awaits_effects():
         return await _last(context, "park", {"waits": context.waits(), "why": str(signal or "an effect is open")})
+    if signal is None and ended["outcome"] == "TERMINAL" and (children := context.open_children()):
+        return await _last(context, "park", {"waits": children, "why": "a child is open"})
     if context.cancelled or isinstance(signal, errors.RunCancelled):
         ended = {"outcome": "CANCELLED"}
     return await _last(context, "finish", {"ended": ended})

@@ -18,7 +18,7 @@ DAMAGED = (
 
 SQL: Mapping[str, str] = {
     "audit_run": "SELECT no, id, agent, status, epoch, seq, decisions, effects, head, drive, worker_no, waiting_on, "
-    "end_status, error FROM run WHERE no = :run_no",
+    "end_status, error, children, children_open, parent_no, parent_ordinal FROM run WHERE no = :run_no",
     "audit_entries": "SELECT id, seq, kind, epoch, at_us, body, hash FROM entry WHERE run_no = :run_no",
     "audit_effects": "SELECT key, tool, decision_index, ordinal, args_hash, status, attempts, begun_id, ended_id "
     "FROM effect WHERE run_no = :run_no ORDER BY begun_id",
@@ -27,6 +27,8 @@ SQL: Mapping[str, str] = {
     "audit_budget": "SELECT * FROM budget WHERE run_no = :run_no",
     "audit_timers": "SELECT ordinal, status FROM timer WHERE run_no = :run_no",
     "audit_gates": "SELECT name, ordinal, status, answer, used_by FROM gate WHERE run_no = :run_no",
+    "audit_children": "SELECT no, id, agent, status, parent_ordinal, depth FROM run WHERE parent_no = :run_no "
+    "ORDER BY parent_ordinal",
     "audit_obligations": "SELECT key, status FROM obligation WHERE run_no = :run_no",
     "audit_conflicts": "SELECT key, why FROM conflict WHERE run_no = :run_no AND closed_us IS NULL ORDER BY no",
 }
@@ -99,6 +101,7 @@ class Facts:
     reservations: list[Row]
     paid_below: list[Event]
     calls: Mapping[str, int]
+    children: list[Row]
 
     def told(self, kind: type[EventKind]) -> Iterator[tuple[Raw, EventKind]]:
         for entry in self.entries:
@@ -129,4 +132,5 @@ def load_facts(reader: Reader, run_no: int) -> Facts:
         reservations=rows["reservations"],
         paid_below=[decode_event(row["kind"], row["body"]) for row in rows["paid_below"]],
         calls={row["tool"]: row["calls"] for row in rows["calls"]},
+        children=rows["children"],
     )

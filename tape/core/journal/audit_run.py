@@ -15,6 +15,8 @@ from tape.core.kernel.events import (
     BudgetLost,
     BudgetOverrun,
     Charge,
+    ChildEnded,
+    ChildStarted,
     Decision,
     EffectBegun,
     EffectEnded,
@@ -301,6 +303,31 @@ def _gates(facts: Facts) -> Iterator[str]:
             yield f"{which} was used up by {row['used_by'] or 'nobody'}, its entries say {key or 'nobody'}"
 
 
+def _children(facts: Facts) -> Iterator[str]:
+    """Every child that was started is one run, and each end of one stands here, unless this run ended first."""
+    run = facts.run
+    started = [(child.ordinal, child.child) for _, child in facts.told(ChildStarted)]
+    if started != [(row["parent_ordinal"], row["id"]) for row in facts.children]:
+        yield f"its tape has started the children {started[:3]}, the journal holds {len(facts.children)} runs of them"
+        return
+    ended = {child.child: child.status for _, child in facts.told(ChildEnded)}
+    over = {row["id"]: row["status"] for row in facts.children if row["status"] in RUN_ENDS}
+    for child, status in ended.items():
+        if over.get(child) != status:
+            yield f"child_ended says that {child} is {status}, it is {over.get(child, 'not at its end')}"
+    if run["end_status"] is None:
+        yield from (
+            f"the child {child} is {over[child]}, but has no child_ended" for child in over if child not in ended
+        )
+    open_children = len(facts.children) - len(over)
+    if (run["children"], run["children_open"]) != (len(facts.children), open_children):
+        yield f"the run counts {run['children']} children, {run['children_open']} open; there are {len(started)}, " + (
+            f"{open_children} open"
+        )
+    if run["status"] in RUN_ENDS and open_children:
+        yield f"the run has ended, but {open_children} of its children are open"
+
+
 CHECKS: tuple[Callable[[Facts], Iterator[str]], ...] = (
     _readable,
     _chain,
@@ -315,6 +342,7 @@ CHECKS: tuple[Callable[[Facts], Iterator[str]], ...] = (
     _duties,
     _timers,
     _gates,
+    _children,
 )
 
 
@@ -343,9 +371,12 @@ def _attention(facts: Facts) -> Iterator[Finding]:
 def _forgotten(facts: Facts) -> bool:
     """Nothing would ever wake the run (invariant I12)."""
     if facts.run["status"] == RunStatus.COMPENSATING:
-        return not any(duty["status"] in OBLIGATION_OPEN for duty in facts.obligations)
+        return not facts.run["children_open"] and not any(
+            duty["status"] in OBLIGATION_OPEN for duty in facts.obligations
+        )
     waits = (
-        any(effect["status"] not in EFFECT_ENDS for effect in facts.effects)
+        bool(facts.run["children_open"])
+        or any(effect["status"] not in EFFECT_ENDS for effect in facts.effects)
         or TimerStatus.SET in facts.timers.values()
         or any(gate["status"] == GateStatus.OPEN for gate in facts.gates)
     )

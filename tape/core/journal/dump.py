@@ -155,6 +155,18 @@ class GateView:
 
 
 @dataclass(frozen=True, slots=True)
+class ChildView:
+    """A run that this one started; `waiting_on` and `error` as in `tape status`."""
+
+    ordinal: int
+    run: str
+    agent: str
+    status: str
+    waiting_on: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConflictView:
     no: int
     key: str
@@ -189,6 +201,7 @@ class RunDump:
     timers: list[TimerView]
     conflicts: list[ConflictView]
     orders: list[OrderView]
+    children: list[ChildView]
     gates: list[GateView] = field(default_factory=lambda: [])
 
 
@@ -215,6 +228,8 @@ SQL: Mapping[str, str] = {
     "timers": "SELECT ordinal, fire_us, status FROM timer WHERE run_no = :run_no ORDER BY ordinal",
     "gates": "SELECT name, ordinal, status, prompt, answer, actor, reason, on_timeout, opened_us, deadline_us, "
     "answered_us, used_by, options, approves FROM gate WHERE run_no = :run_no ORDER BY name, ordinal",
+    "children": "SELECT parent_ordinal, id, agent, status, waiting_on, error FROM run WHERE parent_no = :run_no "
+    "ORDER BY parent_ordinal",
     "conflicts": "SELECT no, key, why, evidence, opened_us, closed_us FROM conflict WHERE run_no = :run_no ORDER BY no",
     "orders": 'SELECT no, verb, args, actor, reason, placed_us FROM "order" WHERE run_no = :run_no ORDER BY no',
 }
@@ -241,6 +256,7 @@ def assemble(run: RunView, entries: list[Entry], rows: Mapping[str, Rows]) -> Ru
             for row in rows["orders"]
         ],
         gates=[GateView(*row[:12], options=_json(row[12]), approves=_json(row[13])) for row in rows["gates"]],
+        children=[ChildView(*row) for row in rows["children"]],
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tape.core.journal.caps import caps_by_grant, declare_caps
+from tape.core.journal.children import lineage
 from tape.core.journal.course import open_effects, resettle, stick
 from tape.core.journal.purses import COST_LIMIT, MONEY, NO_LIMITS, Limits, charge, is_capped, lose_ask, reserve
 from tape.core.journal.purses import Usage as Usage
@@ -149,6 +150,7 @@ def drive_of(tx: Tx, run_id: str) -> dict[str, Any]:
         "records": [[row["seq"], row["kind"], load(row["body"])] for row in rows],
         "attempts": {row["key"]: row["attempts"] for row in open_effects(tx, run.no)},
         "cancelled": bool(run["cancel"]),
+        "lineage": lineage(tx, run.no),
         "budget": {
             "caps": caps_by_grant(entries, tx.rows(BudgetRow, run_no=run.no)),
             "capped": is_capped(run),

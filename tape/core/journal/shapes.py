@@ -26,7 +26,8 @@ class WorkerRef:
 @dataclass(frozen=True, slots=True)
 class RunView:
     """One run as it stands. `no` pages through runs; `worker` is the holder of its live lease; `conflicts` counts
-    the open ones; `cancel` means that a person wants it ended."""
+    the open ones; `cancel` means that a person wants it ended; `parent` is the id of the run that started it, and
+    `children` how many it has started itself, of which `children_open` are not at their end."""
 
     no: int
     id: str
@@ -46,6 +47,9 @@ class RunView:
     updated_us: int
     worker: WorkerRef | None
     conflicts: int
+    parent: str | None = None
+    children: int = 0
+    children_open: int = 0
 
     @property
     def created_at(self) -> str:

@@ -64,7 +64,8 @@ class RunRow(SQLModel, table=True):
     """`lease_until_boot_us` is 0 without a lease; `next_boot_us` is the end of a back-off. `parent_no` and
     `parent_ordinal`: the run that started this one, and which of its children it is. `source_id` and `source_seq`: the
     run that it was forked from; `quarantine`: its new effects touch nothing outside. `caps_known`: the caps that its
-    agent declares have been set."""
+    agent declares have been set. `children` counts the runs that it has started, `children_open` those that are not at
+    their end."""
 
     __tablename__ = "run"
     __table_args__ = (
@@ -107,6 +108,8 @@ class RunRow(SQLModel, table=True):
     source_seq: int
     quarantine: int
     caps_known: int = 0
+    children: int
+    children_open: int
 
 
 class _Settling(SQLModel):

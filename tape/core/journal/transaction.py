@@ -118,6 +118,8 @@ class RunEdit:
         self.seq: int = row["seq"]
         self._head: bytes = row["head"]
         self.changes: dict[str, Any] = {}
+        self.parent: RunEdit | None = None
+        """The edit of its parent, if that is open too: an end of this run is written there."""
 
     def __getitem__(self, column: str) -> Any:
         return self.changes.get(column, self.row[column])

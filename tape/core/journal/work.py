@@ -99,6 +99,7 @@ FROM {_DUTY} JOIN effect ON effect.run_no = run.no AND effect.key = obligation.e
 JOIN entry AS begun ON begun.id = effect.begun_id LEFT JOIN entry AS ended ON ended.id = effect.ended_id
 WHERE {OPEN}
   AND obligation.status = 'DUE' AND obligation.next_boot_us <= :now
+  AND (run.end_status IS NULL OR run.children_open = 0)
 ORDER BY run.no, obligation.position DESC, obligation.key DESC
 """
 _STALE = f"""
@@ -128,7 +129,8 @@ SELECT run_no, name, ordinal FROM gate INDEXED BY gate_due
 WHERE status = 'OPEN' AND deadline_us IS NOT NULL AND deadline_us <= :now ORDER BY deadline_us LIMIT :most
 """
 _UNDONE = f"""
-SELECT run.id FROM run INDEXED BY run_open WHERE {OPEN} AND run.status = 'COMPENSATING' AND NOT EXISTS (
+SELECT run.id FROM run INDEXED BY run_open WHERE {OPEN} AND run.status = 'COMPENSATING' AND run.children_open = 0
+AND NOT EXISTS (
   SELECT 1 FROM obligation WHERE obligation.run_no = run.no AND obligation.status IN ('DUE', 'CLAIMED'))
 """
 _OUTLIVED = f"""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextvars import Context, copy_context
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
@@ -18,6 +18,7 @@ from tape.core.clock import Clock
 from tape.core.kernel import errors
 from tape.core.kernel.errors import RunInterrupted, UsageError
 from tape.core.sdk.client import end_own_group
+from tape.core.sdk.decorators import Agent
 from tape.core.sdk.effects import CURRENT_EFFECT, CURRENT_METER
 from tape.core.sdk.purse import Purse, exceeded
 from tape.core.sdk.replay import Body, Outcome, Tape
@@ -77,6 +78,10 @@ class RunContext:
         self.armed: bool = bool(frame.get("armed"))
         self.cancelled: bool = bool(frame.get("cancelled"))
         self.purse = Purse(frame.get("budget", {}))
+        self.lineage: list[str] = frame.get("lineage", [])
+        """What this run and its ancestors were asked, as fingerprints; the run's own comes first."""
+        self.agents: Mapping[str, Agent] = {}
+        """The project's."""
         self.live = False
         self.stubborn = False
         """The code cancelled the same open call in drives before this one, without progress."""
@@ -91,6 +96,8 @@ class RunContext:
         self._over = False
         self._abandonable: set[asyncio.Task[None]] = set()
         self._waiters: dict[Outcome, asyncio.Future[Body]] = {}
+        self._come: dict[Outcome, Body] = {}
+        self._joining: dict[Outcome, int] = {}
         self._turns: list[_Turn] = []
         self._called: set[Outcome] = set()
         self._asked: dict[Outcome, object] = {}
@@ -205,14 +212,20 @@ class RunContext:
         """Whether an effect is open whose body is not this drive's business: a run ends when it is settled."""
         return any(name[0] == "effect" and name not in self.tape.settled for name in self.external)
 
+    def open_children(self) -> list[str]:
+        """The children that have not ended, as a parked run waits for them: it ends well when all of them have."""
+        return sorted(
+            f"child {name[1]}" for name in self.external if name[0] == "child" and name not in self.tape.settled
+        )
+
     def waits(self) -> list[str]:
-        """What a parked run waits for, besides open effects: `timer 0`, `gate pay 0`. Parked for another reason than
-        waiting, it may have more to do at once."""
+        """What a parked run waits for, besides open effects: `timer 0`, `child 3`, `gate pay 0`. Parked for another
+        reason than waiting, it may have more to do at once."""
         if not isinstance(self.signal, NothingMoves):
             return []
-        timers = [f"timer {name[1]}" for name in self._awaited_outside if name[0] == "timer"]
+        plain = [f"{name[0]} {name[1]}" for name in self._awaited_outside if name[0] in ("timer", "child")]
         gates = [f"gate {name[1][0]} {name[1][1]}" for name in self._awaited_outside if name[0] == "gate"]
-        return sorted(timers) + sorted(gates)
+        return sorted(plain) + sorted(gates)
 
     # --- the end --------------------------------------------------------------------------------------------------
 
@@ -318,7 +331,8 @@ class RunContext:
         if kind == "charge":
             self.tape.add(seq, kind, body)
             return
-        name: Outcome = ("timer", body["ordinal"]) if kind == "timer_fired" else ("effect", body.get("key"))
+        by_ordinal = {"timer_fired": "timer", "child_ended": "child"}.get(kind)
+        name: Outcome = ("effect", body.get("key")) if by_ordinal is None else (by_ordinal, body["ordinal"])
         if kind == "gate_answered":
             name = ("gate", (body["name"], body["ordinal"]))
         if name not in self.tape.settled:
@@ -373,6 +387,29 @@ class RunContext:
         if error is not None and not isinstance(error, RunInterrupted):
             self.interrupt(errors.RunDiverged(f"a defect in Tape, inside a tape call: {error!r}; please report it"))
 
+    def come(self, name: Outcome) -> Body | None:
+        """An outcome that was handed over when nobody waited for it; None before that."""
+        return self._come.get(name)
+
+    async def joined(self, name: Outcome) -> Body:
+        """The outcome, for as many waiters as there are, as often as they ask. Not to wait for it any more changes
+        nothing about it."""
+        self.check_open()
+        known = self._come.get(name)
+        if known is not None:
+            return known
+        future = self._waiters.get(name)
+        if future is None:
+            future = self._waiters[name] = self.loop.create_future()
+            self._joining[name] = 0
+        self._joining[name] += 1
+        try:
+            return await asyncio.shield(future)
+        finally:
+            self._joining[name] -= 1
+            if not self._joining[name] and self._waiters.get(name) is future:
+                del self._waiters[name]
+
     async def outcome(self, name: Outcome) -> Body:
         """Waits until this outcome is handed over. Raises BudgetExceeded if it is a refusal."""
         self.check_open()
@@ -424,6 +461,8 @@ class RunContext:
             self.external.discard(due.name)
             self._asked.pop(due.name, None)
             self._moved()
+            if due.name[0] in ("child", "started"):  # it may be asked for later, or again
+                self._come[due.name] = due.body
             future = self._waiters.pop(due.name, None)
             self.purse.hand_over(due.seq, due.name, due.body, tape.paid(due.name))
             if future is not None and not future.done():

@@ -13,7 +13,8 @@ from typing import Any, cast
 
 Outcome = tuple[str, Any]
 """What an operation waits for: ("decision", index), ("effect", key), ("sample", index), ("timer", ordinal),
-("gate", (name, ordinal)); where a cap was in the way, what it gets instead: ("refusal", (place, ordinal))."""
+("gate", (name, ordinal)), ("child", ordinal) and, for its id, ("started", ordinal); where a cap was in the way, what it
+gets instead: ("refusal", (place, ordinal))."""
 
 Body = dict[str, Any]
 PIPELINED = 0
@@ -41,6 +42,7 @@ class Tape:
     gates: dict[tuple[str, int], Body] = field(default_factory=lambda: {})
     refusals: dict[tuple[str, int], Body] = field(default_factory=lambda: {})
     charges: dict[str, list[Body]] = field(default_factory=lambda: {})
+    children: dict[int, Body] = field(default_factory=lambda: {})
     outcomes: deque[Handover] = field(default_factory=lambda: deque())
     settled: set[Outcome] = field(default_factory=lambda: set())
     whole_to: int = 0
@@ -79,6 +81,12 @@ class Tape:
             self._starts.append((seq, ("gate", instance)))
         elif kind == "gate_answered":
             self.put(seq, ("gate", (body["name"], body["ordinal"])), body)
+        elif kind == "child_started":
+            self.children[body["ordinal"]] = body
+            self._starts.append((seq, ("child", body["ordinal"])))
+            self.put(seq, ("started", body["ordinal"]), body)
+        elif kind == "child_ended":
+            self.put(seq, ("child", body["ordinal"]), body)
         elif kind == "charge":
             self.charge(body["pays_for"], body)
         elif kind == "budget_refused":
@@ -157,6 +165,8 @@ class Tape:
         if kind == "gate":
             gate, ordinal = cast("tuple[str, int]", which)
             return describe_gate(gate, ordinal, self.gates.get((gate, ordinal)))
+        if kind in ("child", "started") and which in self.children:
+            return describe("child", self.children[which]["agent"], self.children[which]["input"])
         return f"{kind} {which}"
 
 

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from tape.core.kernel.errors import UsageError
-from tape.core.sdk.decorators import Tool, find_tool, name_of
+from tape.core.sdk.decorators import Agent, Tool, find_tool, name_of
 
 if TYPE_CHECKING:  # an author's `run: tape.Run` is looked at when the file is imported: it must cost nothing
     from tape.core.sdk.calls import Calls
+    from tape.core.sdk.children import Child, Children
     from tape.core.sdk.context import RunContext
     from tape.core.sdk.decisions import Decisions
     from tape.core.sdk.gates import BoundCall, Gates
@@ -26,7 +27,14 @@ class Run:
     """One run. `epoch`, `drive` and `replaying` are for logs only, never for branching."""
 
     def __init__(
-        self, context: RunContext, calls: Calls, decisions: Decisions, samples: Samples, timers: Timers, gates: Gates
+        self,
+        context: RunContext,
+        calls: Calls,
+        decisions: Decisions,
+        samples: Samples,
+        timers: Timers,
+        gates: Gates,
+        children: Children,
     ) -> None:
         self._context = context
         self._calls = calls
@@ -34,6 +42,7 @@ class Run:
         self._samples = samples
         self._timers = timers
         self._gates = gates
+        self._children = children
 
     @property
     def id(self) -> str:
@@ -121,3 +130,9 @@ class Run:
         From then on calls of that tool are made only with an unused approval of exactly their arguments; without one
         they raise NotApproved."""
         return await self._gates.gate(name, prompt, options, timeout, on_timeout, approves)
+
+    def start(self, agent: Agent | str, input: Any = None, /) -> Child:
+        """Starts a child run of an agent of this project and returns its handle at once; `await child` gives its
+        result, typed by its return annotation. Raises UsageError for an agent that the project does not have, an input
+        that does not fit, and for a child that an ancestor is already."""
+        return self._children.start(agent, input)

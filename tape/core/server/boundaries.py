@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from tape.core.journal import effects, gates, purses, records, runs
+from tape.core.journal import children, effects, gates, purses, records, runs
 from tape.core.journal.effects import Call, Ending, ToolPolicy
 from tape.core.journal.purses import Limits, Usage
 from tape.core.journal.transaction import Tx, edit_run
@@ -77,6 +77,16 @@ def _gate(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb:
 def _unapproved(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb:
     refused = frame["tool"], frame["args_hash"], frame["why"]
     return lambda tx: {"seq": gates.tell_unapproved(tx, run, epoch, *refused)}
+
+
+def _child(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb:
+    ordinal, agent, given, fingerprint = frame["ordinal"], frame["agent"], frame["input"], frame["fingerprint"]
+
+    def start(tx: Tx) -> Frame:
+        seq, child = children.start_child(tx, run, epoch, ordinal, agent, given, fingerprint)
+        return {"seq": seq, "ended": {"child": child}}
+
+    return start
 
 
 def _attach(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb:
@@ -193,6 +203,7 @@ _VERBS: dict[str, Callable[[Frame, str, int, RecoveryPolicy], Verb]] = {
     "timer": _timer,
     "gate": _gate,
     "unapproved": _unapproved,
+    "child": _child,
     "attach": _attach,
     "begin": _begin,
     "attempt": _attempt,
@@ -233,13 +244,16 @@ def body_key(frame: Frame) -> tuple[str, str] | None:
 
 
 def subject_of(frame: Frame) -> tuple[str | None, int | None]:
-    """The tool and the decision index that a frame is about: what narrows a crash point."""
+    """The tool (of a child's start its agent) and the decision index that a frame is about: what narrows a crash
+    point."""
     kind = frame["t"]
     if kind == "begin":
         return frame["call"]["tool"], frame["call"]["decision_index"]
     if kind == "end":
         _, index, _, tool = frame["key"].split("/", 3)
         return tool, None if index == "-" else int(index)
+    if kind == "child":
+        return frame["agent"], None
     if kind == "ask":
         return None, frame["index"]
     if kind == "decision":

@@ -13,11 +13,13 @@ from tape.core.journal.writer import Writer
 from tape.core.kernel.errors import JournalUnavailable, UsageError
 from tape.core.kernel.events import (
     Charge,
+    ChildEnded,
     EffectEnded,
     Entry,
     GateAnswered,
     LeaseEnded,
     LeaseGranted,
+    OrderPlaced,
     RunEnded,
     RunMoved,
     TimerFired,
@@ -88,7 +90,10 @@ class Drives:
                 peer = self._server.peers.get(event.worker)
                 if peer is not None and not self._server.points.granted(peer, entry.run_id, event.epoch):
                     self.send(peer, entry.run_id, event.epoch)
-            elif isinstance(event, TimerFired | GateAnswered) or (
+            elif isinstance(event, OrderPlaced):
+                if event.verb == "cancel" and "parent" in (event.args or {}):
+                    self._cancel_child(entry.run_id)
+            elif isinstance(event, TimerFired | GateAnswered | ChildEnded) or (
                 isinstance(event, EffectEnded) and event.writer != By.AGENT
             ):
                 for charge in charges.pop((entry.run_id, entry.seq), []):  # before it: it is counted with the outcome
@@ -108,6 +113,15 @@ class Drives:
             pushed = {**frame, "run": run_id, "epoch": driver[1]}
             peer.pushed.setdefault(run_id, []).append(pushed)
             peer.send(pushed)
+
+    def _cancel_child(self, run_id: str) -> None:
+        """An order of its parent's; what is withheld goes on after what is being committed now."""
+        self._send_to_driver(run_id, {"t": "cancel"})
+
+        def go_on() -> None:
+            self._server.points.go(run_id)
+
+        self._server.soon(go_on)
 
     def push_cancel(self, run_id: str) -> None:
         """Tells the driver of a run that it is being cancelled; if the run is stopped, it goes on."""

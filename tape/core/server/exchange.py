@@ -105,7 +105,7 @@ class Exchange:
             peer.send(answer_to(frame, "busy", {}))
             return
         if error is None:
-            told = {"records": _records(outcome.entries), **_money(frame, outcome.entries)}
+            told = {"records": _records(frame["run"], outcome.entries), **_money(frame, outcome.entries)}
             reply = answer_to(frame, "ok", {**(outcome.result or {}), **told})
             body = body_key(frame)
             if body is not None and "refusal" not in reply:
@@ -150,6 +150,7 @@ def _money(frame: Frame, entries: Iterable[Entry]) -> Frame:
     return ({"refusal": refused[0]} if refused else {}) | ({"charged": charged} if charged else {})
 
 
-def _records(entries: Iterable[Entry]) -> int:
-    """How many of these stand on the tape: the agent must have seen every record before it hands over a later one."""
-    return sum(entry.seq is not None for entry in entries)
+def _records(run_id: str, entries: Iterable[Entry]) -> int:
+    """How many of these stand on the run's tape: the agent must have seen every record before it hands over a later
+    one. A child's start and end write to the other's tape too."""
+    return sum(entry.seq is not None and entry.run_id == run_id for entry in entries)

@@ -283,6 +283,13 @@ async def script(run: tape.Run, steps: list[list[Any]]) -> list[Any]:
             told.append(await called(run, rest[0], rest[1], **(rest[2] if len(rest) > 2 else {})))
         elif what == "batch":
             told.append(await asyncio.gather(*[called(run, *call) for call in rest[0]]))
+        elif what == "child":
+            told.append(await run.start(script, rest[0]))
+        elif what == "children":
+            found = await asyncio.gather(*[run.start("script", each) for each in rest[0]], return_exceptions=True)
+            told.append([str(each) if isinstance(each, tape.ChildFailed) else each for each in found])
+        elif what == "spawn":
+            run.start(script, rest[0])
         elif what == "sleep":
             await run.sleep(rest[0])
         elif what == "gate":
