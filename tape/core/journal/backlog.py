@@ -4,23 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tape.core.journal.lists import OPEN, OPEN_EFFECT, Fetch
+from tape.core.journal.lists import (
+    IN_ENDED_RUNS,
+    IN_OPEN_RUNS,
+    OF_DUTIES,
+    OF_ENDED_RUNS,
+    OF_OPEN_RUNS,
+    OPEN,
+    OPEN_DUTY,
+    Fetch,
+)
 from tape.core.journal.shapes import Backlog, LeaseRef, Queue
 
-_LOOK_UP = "run.status IN ('WAITING', 'STUCK') AND effect.step IN ('ask', 'ask_later')"
-_DISPATCH = (
-    "run.status IN ('RUNNABLE', 'RUNNING', 'WAITING', 'STUCK') AND effect.dispatch = 'outbox' AND effect.step = 'again'"
-)
+_LOOK_UP = "(run.status IN ('WAITING', 'STUCK') OR effect.awaited = 0) AND effect.step IN ('ask', 'ask_later')"
+_DISPATCH = "effect.dispatch = 'outbox' AND effect.step = 'again'"
+_QUEUED = f"SELECT {_LOOK_UP} AS asks, effect.claim_by <> '' AS claimed, effect.next_boot_us FROM"
+_WAITS = f"(({_LOOK_UP}) OR ({_DISPATCH}))"
 
 SQL: Mapping[str, str] = {
     "queued_runs": f"SELECT count(*), min(next_boot_us) FROM run INDEXED BY run_open WHERE {OPEN} "
     "AND status = 'RUNNABLE'",
-    "queued_effects": f"SELECT {_LOOK_UP}, effect.claim_by <> '', count(*), "
-    f"min(effect.next_boot_us) FROM run INDEXED BY run_open CROSS JOIN effect ON effect.run_no = run.no "
-    f"WHERE {OPEN} AND {OPEN_EFFECT} AND (({_LOOK_UP}) OR ({_DISPATCH})) GROUP BY 1, 2",
-    "queued_duties": "SELECT obligation.status, count(*), min(obligation.next_boot_us) "
-    "FROM run INDEXED BY run_open CROSS JOIN obligation ON obligation.run_no = run.no "
-    f"WHERE {OPEN} AND obligation.status IN ('DUE', 'CLAIMED') GROUP BY obligation.status",
+    "queued_effects": "SELECT asks, claimed, count(*), min(next_boot_us) FROM "
+    f"({_QUEUED} {OF_OPEN_RUNS} WHERE {IN_OPEN_RUNS} AND {_WAITS} "
+    f"UNION ALL {_QUEUED} {OF_ENDED_RUNS} WHERE {IN_ENDED_RUNS} AND {_WAITS}) GROUP BY asks, claimed",
+    "queued_duties": f"SELECT obligation.status, count(*), min(obligation.next_boot_us) FROM {OF_DUTIES} "
+    f"WHERE {OPEN_DUTY} AND obligation.status IN ('DUE', 'CLAIMED') GROUP BY obligation.status",
     "queued_timers": "SELECT count(*), min(fire_us) FROM timer INDEXED BY timer_due WHERE status = 'SET'",
     "live_leases": "SELECT run.id, lease.worker_no, coalesce(worker.pid, 0), coalesce(worker.host, ''), lease.epoch, "
     "lease.drive, lease.granted_us, run.lease_until_boot_us FROM lease INDEXED BY lease_live "

@@ -10,3 +10,8 @@ def resolve_commands(key: str) -> tuple[str, ...]:
 
 def look_commands(run_id: str) -> tuple[str, ...]:
     return (f"tape doctor --dump-run {run_id}",)
+
+
+def close_command(key: str) -> str:
+    """For a conflict that a person has looked at."""
+    return f"tape resolve {key} --close --reason TEXT"

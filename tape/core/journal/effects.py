@@ -8,6 +8,7 @@ from typing import Any
 from tape.core.journal import settling
 from tape.core.journal.course import open_effects, settle, stick
 from tape.core.journal.duties import arm
+from tape.core.journal.left import left_effects
 from tape.core.journal.outcomes import (
     Ending,
     close_effect,
@@ -47,11 +48,12 @@ class ToolPolicy:
     undo_auto: bool = True
     undo_semantics: Semantics = Semantics.IDEMPOTENT
     undo_look_up: bool = False
+    timeout_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One tool call as the agent asks for it."""
+    """One tool call as the agent asks for it. Without `awaited` the run does not wait for its end: outbox only."""
 
     decision_index: int | None
     ordinal: int
@@ -59,6 +61,7 @@ class Call:
     args: Any
     policy: ToolPolicy
     business_key: str | None = None
+    awaited: bool = True
 
 
 def _columns(tx: Tx, policy: ToolPolicy) -> dict[str, Any]:
@@ -98,6 +101,8 @@ def begin_effect(tx: Tx, run_id: str, epoch: int, call: Call, fingerprint: str) 
     policy = call.policy
     if policy.on_unknown is OnUnknown.COMPENSATE and not policy.compensable:
         raise UsageError(f'{call.tool}: on_unknown="compensate" needs a compensation: add @{call.tool}.compensate')
+    if not call.awaited and policy.dispatch is not Dispatch.OUTBOX:
+        raise UsageError(f'{call.tool}: only what the outbox dispatches can be enqueued: declare dispatch="outbox"')
     begun_id = run.record(
         EffectBegun(
             key=key,
@@ -112,6 +117,7 @@ def begin_effect(tx: Tx, run_id: str, epoch: int, call: Call, fingerprint: str) 
             look_up=policy.look_up,
             compensable=policy.compensable,
             business_key=call.business_key,
+            awaited=call.awaited,
         )
     )
     inline = policy.dispatch is Dispatch.INLINE
@@ -136,8 +142,9 @@ def begin_effect(tx: Tx, run_id: str, epoch: int, call: Call, fingerprint: str) 
             "writer": "",
             "begun_id": begun_id,
             "ended_id": None,
-            "awaited": 1,
+            "awaited": int(call.awaited),
             "inherited": 0,
+            "timeout_us": policy.timeout_us,
             **_columns(tx, policy),
             **live,
         },
@@ -269,8 +276,11 @@ def recheck_keys(tx: Tx, run_id: str) -> bool:
     """Judges anew what was to run again because the upstream honours the key, and has waited until the key ran out:
     such a run is granted no lease, such an effect no dispatch. False if there is nothing of the kind."""
     run = edit_run(tx, run_id)
+    changed = any([recheck(run, effect) for effect in left_effects(tx, run.no)])
     if run.status is RunStatus.RUNNING or not any(settling.outlived(tx, row) for row in open_effects(tx, run.no)):
-        return False
+        if changed:
+            run.save()
+        return changed
     if run.status is RunStatus.STUCK:
         for effect in open_effects(tx, run.no):
             recheck(run, effect)

@@ -19,6 +19,13 @@ Fetch = Callable[[str, Mapping[str, Any]], list[tuple[Any, ...]]]
 LAST_NO = (1 << 63) - 1
 OPEN = "run.status NOT IN ('TERMINAL', 'FAILED', 'CANCELLED')"  # word for word the condition of the index run_open
 OPEN_EFFECT = "effect.status IN ('PENDING', 'UNKNOWN')"
+OPEN_DUTY = "obligation.status IN ('DUE', 'CLAIMED', 'STUCK')"  # the same for obligation_open
+OF_OPEN_RUNS = "run INDEXED BY run_open CROSS JOIN effect ON effect.run_no = run.no"
+IN_OPEN_RUNS = f"{OPEN} AND {OPEN_EFFECT}"
+OF_ENDED_RUNS = "effect INDEXED BY effect_left CROSS JOIN run ON run.no = effect.run_no"
+"""What is left to itself may outlive its run; nothing else of a run that has ended is open."""
+IN_ENDED_RUNS = f"effect.awaited = 0 AND {OPEN_EFFECT} AND run.status IN ('TERMINAL', 'FAILED', 'CANCELLED')"
+OF_DUTIES = "obligation INDEXED BY obligation_open CROSS JOIN run ON run.no = obligation.run_no"
 
 _RUN = """
 SELECT run.no, run.id, run.agent, run.status, run.decisions, run.effects, run.epoch, run.seq, run.drive, run.crashes,

@@ -43,6 +43,10 @@ _TO_2 = (
     "ALTER TABLE effect ADD COLUMN awaited INTEGER NOT NULL DEFAULT 1",
     "ALTER TABLE effect ADD COLUMN inherited INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE budget ADD COLUMN lost INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE effect ADD COLUMN timeout_us INTEGER",
+    "ALTER TABLE obligation ADD COLUMN ordered INTEGER NOT NULL DEFAULT 0",
+    "CREATE INDEX effect_left ON effect (run_no) WHERE awaited = 0 AND status IN ('PENDING', 'UNKNOWN')",
+    "CREATE INDEX obligation_open ON obligation (run_no) WHERE status IN ('DUE', 'CLAIMED', 'STUCK')",
 )
 
 MIGRATIONS: tuple[Migration, ...] = (_create, _from_1_to_2)

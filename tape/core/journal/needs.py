@@ -11,8 +11,17 @@ from typing import Any, cast
 
 import orjson
 
-from tape.core.journal.commands import look_commands, resolve_commands
-from tape.core.journal.lists import OPEN, OPEN_EFFECT, Fetch
+from tape.core.journal.commands import close_command, look_commands, resolve_commands
+from tape.core.journal.lists import (
+    IN_ENDED_RUNS,
+    IN_OPEN_RUNS,
+    OF_DUTIES,
+    OF_ENDED_RUNS,
+    OF_OPEN_RUNS,
+    OPEN,
+    OPEN_DUTY,
+    Fetch,
+)
 from tape.core.journal.shapes import Need, NeedKind
 from tape.core.kernel.events import Json
 from tape.core.kernel.lifecycle import RunStatus
@@ -22,18 +31,19 @@ STORY_LIMIT = 1_000
 """How many of a run's newest story entries are looked at for the reason and the commands."""
 
 _BEGUN = "JOIN entry AS begun ON begun.id = effect.begun_id"
-_OF_OPEN = "FROM run INDEXED BY run_open CROSS JOIN"
+_STUCK = "run.no, run.id, run.agent, run.error, run.updated_us, effect.key, effect.tool, effect.begun_id"
 
 SQL: Mapping[str, str] = {
     "stuck_runs": "SELECT run.no, run.id, run.agent, run.error, run.updated_us FROM run INDEXED BY run_open "
     f"WHERE {OPEN} AND run.status = 'STUCK' ORDER BY run.no DESC LIMIT :limit",
-    "stuck_effects": "SELECT run.no, run.id, run.agent, run.error, run.updated_us, effect.key, effect.tool, begun.body "
-    f"{_OF_OPEN} effect ON effect.run_no = run.no {_BEGUN} "
-    f"WHERE {OPEN} AND {OPEN_EFFECT} AND effect.step = 'person' ORDER BY effect.begun_id DESC LIMIT :limit",
+    "stuck_effects": "SELECT effect.no, effect.id, effect.agent, effect.error, effect.updated_us, effect.key, "
+    f"effect.tool, begun.body FROM (SELECT {_STUCK} FROM {OF_OPEN_RUNS} WHERE {IN_OPEN_RUNS} "
+    f"AND effect.step = 'person' UNION ALL SELECT {_STUCK} FROM {OF_ENDED_RUNS} WHERE {IN_ENDED_RUNS} "
+    f"AND effect.step = 'person') AS effect {_BEGUN} ORDER BY effect.begun_id DESC LIMIT :limit",
     "stuck_duties": "SELECT run.no, run.id, run.agent, obligation.why, run.updated_us, obligation.key, effect.tool, "
-    f"begun.body {_OF_OPEN} obligation ON obligation.run_no = run.no "
+    f"begun.body FROM {OF_DUTIES} "
     f"JOIN effect ON effect.run_no = run.no AND effect.key = obligation.effect_key {_BEGUN} "
-    f"WHERE {OPEN} AND obligation.status = 'STUCK' ORDER BY run.no DESC, obligation.position DESC LIMIT :limit",
+    f"WHERE {OPEN_DUTY} AND obligation.status = 'STUCK' ORDER BY run.no DESC, obligation.position DESC LIMIT :limit",
     "open_conflicts": "SELECT run.no, run.id, run.agent, conflict.why, conflict.opened_us, conflict.key, effect.tool, "
     "begun.body, conflict.evidence FROM conflict JOIN run ON run.no = conflict.run_no "
     f"LEFT JOIN effect ON effect.run_no = run.no AND effect.key = conflict.key LEFT {_BEGUN} "
@@ -133,7 +143,7 @@ def _of_conflict(row: tuple[Any, ...]) -> Need:
         evidence=_json(evidence),
         why=why,
         row="",
-        commands=look_commands(run_id),
+        commands=(*look_commands(run_id), close_command(key)),
         since_us=opened_us,
     )
 

@@ -8,8 +8,9 @@ from tape.core.journal import settling
 from tape.core.journal.claims import Claim, check_answer
 from tape.core.journal.course import end_if_undone, open_effects, resettle, settle
 from tape.core.journal.duties import age, move_obligation
+from tape.core.journal.left import left_effects
 from tape.core.journal.outcomes import Ending, close_effect
-from tape.core.journal.tables import EffectRow, ObligationRow
+from tape.core.journal.tables import EffectRow, ObligationRow, RunRow
 from tape.core.journal.transaction import Row, RunEdit, Tx, edit_run
 from tape.core.kernel.errors import Fenced, NotFound, Refused, UsageError
 from tape.core.kernel.events import AttemptEnded, AttemptStarted, Claimed, ClaimEnded, Observed
@@ -29,7 +30,11 @@ def next_duty(tx: Tx, run_no: int) -> Row | None:
     """The one duty of a run that may be worked on: the newest that is owed, if none is claimed and no effect is
     open but those that wait for their own undo (those only when the run is not being driven), and those whose body
     runs again on the next drive: it cannot come before that undo."""
-    steps = [(row["step"], row["dispatch"]) for row in open_effects(tx, run_no)]
+    run = tx.one(RunRow, no=run_no)
+    siblings = open_effects(tx, run_no)
+    if run is not None and run["end_status"] in (RunStatus.FAILED, RunStatus.CANCELLED):
+        siblings += left_effects(tx, run_no)  # they may have to be undone, too, and before what is older
+    steps = [(row["step"], row["dispatch"]) for row in siblings]
     waits_for_undo = any(step == Step.COMPENSATE for step, _ in steps)
     passed = (Step.AGAIN, Dispatch.INLINE) if waits_for_undo else ()
     if any(step != Step.COMPENSATE and (step, dispatch) != passed for step, dispatch in steps):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tape.core.journal import settling
-from tape.core.journal.duties import drop_unowed, owe_undo
+from tape.core.journal.duties import decide_late, drop_unowed, owe_undo
 from tape.core.journal.tables import EffectRow
 from tape.core.journal.transaction import Row, RunEdit
 from tape.core.kernel import lifecycle
@@ -57,7 +57,8 @@ def never_acted(effect: Row) -> bool:
 
 
 def close_effect(run: RunEdit, effect: Row, ending: Ending, resolution: Resolution, writer: Writer, row: str) -> None:
-    """`effect_ended`, once; what the act owed is dropped if it is certainly not in effect."""
+    """`effect_ended`, once; what the act owed is dropped if it is certainly not in effect. The end of an effect that
+    the run does not wait for stands beside the tape, and may come after the run's own."""
     trigger = EffectTrigger.CONFIRM if ending.status is EffectStatus.CONFIRMED else EffectTrigger.FAIL
     was = EffectStatus(effect["status"])
     status = lifecycle.step(lifecycle.EFFECT, was, trigger)
@@ -75,7 +76,8 @@ def close_effect(run: RunEdit, effect: Row, ending: Ending, resolution: Resoluti
             result=ending.result,
             error=ending.error,
             result_error=ending.result_error,
-        )
+        ),
+        beside=not effect["awaited"],
     )
     changes = {
         "status": str(status),
@@ -89,6 +91,8 @@ def close_effect(run: RunEdit, effect: Row, ending: Ending, resolution: Resoluti
     run.tx.update(EffectRow, changes, run_no=run.no, key=effect["key"], status=str(was))
     if status is EffectStatus.FAILED and effect["compensable"]:
         drop_unowed(run, effect["key"])
+    elif run["end_status"] is not None:
+        decide_late(run, effect["key"])
 
 
 def doubt(

@@ -7,6 +7,7 @@ from typing import Any
 
 from tape.core.journal import settling
 from tape.core.journal.course import finish, needs_outside, open_effects, settle
+from tape.core.journal.left import drop_undispatched
 from tape.core.journal.outcomes import live_body
 from tape.core.journal.tables import BudgetRow, LeaseRow, RunRow, TimerRow, WorkerRow
 from tape.core.journal.transaction import Row, RunEdit, Tx, edit_leased, edit_run
@@ -23,7 +24,7 @@ from tape.core.kernel.lifecycle import (
     WorkerStatus,
 )
 from tape.core.kernel.policy import RecoveryPolicy
-from tape.core.kernel.resolution import Step
+from tape.core.kernel.resolution import Step, Writer
 
 
 def start_run(
@@ -234,6 +235,7 @@ def cancel(tx: Tx, run_id: str) -> str:
         raise Refused(f"{run_id} has ended already ({run['end_status'] or run.status}): nothing to cancel")
     effects = open_effects(tx, run.no)
     run.set(cancel=1, next_boot_us=0)
+    drop_undispatched(run, Writer.OPERATOR, "a person cancelled the run", undoable_only=False)
     if run.status is RunStatus.STUCK and any(row["step"] == Step.PERSON for row in effects):
         raise Refused(f"{run_id} owns an effect that only a person can settle: `tape resolve` it first, then cancel")
     if run.status is not RunStatus.RUNNING:

@@ -145,13 +145,15 @@ def _settling_checks() -> tuple[CheckConstraint, ...]:
 
 class EffectRow(_Settling, table=True):
     """`clean`: every earlier attempt is known not to have acted. `step` is empty while a live body runs. `awaited`: the
-    run waits for its end. `inherited`: it was taken over, settled, with the tape that this run was forked from."""
+    run waits for its end. `inherited`: it was taken over, settled, with the tape that this run was forked from.
+    `timeout_us`: the time limit that its tool declares."""
 
     __tablename__ = "effect"
     __table_args__ = (
         _enum("status", EffectStatus),
         _enum("dispatch", Dispatch),
         *_settling_checks(),
+        Index("effect_left", "run_no", sqlite_where=text("awaited = 0 AND status IN ('PENDING', 'UNKNOWN')")),
         {"sqlite_with_rowid": False},
     )
     run_no: int = Field(primary_key=True)
@@ -173,16 +175,19 @@ class EffectRow(_Settling, table=True):
     ended_id: int | None
     awaited: int
     inherited: int
+    timeout_us: int | None
 
 
 class ObligationRow(_Settling, table=True):
     """`position` is the seq of the act's `effect_begun`: newest first is largest first. `auto`: a run that fails
-    owes it; without, it is owed only where nobody knows (N-undo) or for a surplus act (its result is `act`)."""
+    owes it; without, it is owed only where nobody knows (N-undo) or for a surplus act (its result is `act`). `ordered`:
+    a person wants it undone."""
 
     __tablename__ = "obligation"
     __table_args__ = (
         _enum("status", ObligationStatus),
         *_settling_checks(),
+        Index("obligation_open", "run_no", sqlite_where=text("status IN ('DUE', 'CLAIMED', 'STUCK')")),
         {"sqlite_with_rowid": False},
     )
     run_no: int = Field(primary_key=True)
@@ -193,6 +198,7 @@ class ObligationRow(_Settling, table=True):
     status: str
     why: str
     act: str
+    ordered: int
 
 
 class AttemptRow(SQLModel, table=True):

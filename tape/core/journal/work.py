@@ -10,7 +10,15 @@ from typing import Any
 import orjson
 
 from tape.core.clock import format_us
-from tape.core.journal.lists import OPEN
+from tape.core.journal.lists import (
+    IN_ENDED_RUNS,
+    IN_OPEN_RUNS,
+    OF_DUTIES,
+    OF_ENDED_RUNS,
+    OF_OPEN_RUNS,
+    OPEN,
+    OPEN_DUTY,
+)
 from tape.core.kernel.errors import JournalUnavailable
 
 SQLITE_RELEASE = sqlite3.sqlite_version
@@ -31,7 +39,8 @@ class LateLease:
 
 @dataclass(frozen=True, slots=True)
 class DueHook:
-    """One effect or obligation to be worked on. `effect` is what the hook gets, without attempt and epoch."""
+    """One effect or obligation to be worked on. `effect` is what the hook gets, without attempt and epoch; `timeout_us`
+    the time limit that an effect's tool declares."""
 
     run_id: str
     key: str
@@ -39,6 +48,7 @@ class DueHook:
     step: str
     hook_crashes: int
     effect: dict[str, Any]
+    timeout_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,50 +65,46 @@ class DueTimer:
     ordinal: int
 
 
-_OPEN_RUNS = "run INDEXED BY run_open CROSS JOIN"
-# Every text walks the index of open runs and says its condition word for word: an idle journal costs the same however
-# many runs have ended.
-_EFFECT = f"""
-SELECT run.id AS run_id, effect.key, effect.tool, effect.step, effect.hook_crashes, effect.business_key,
-       effect.decision_index, effect.ordinal, entry.body, entry.at_us
-FROM {_OPEN_RUNS} effect ON effect.run_no = run.no JOIN entry ON entry.id = effect.begun_id
+# Every text walks a partial index and says its condition word for word: an idle journal costs the same however many
+# runs have ended.
+_COLUMNS = """run.id AS run_id, effect.key, effect.tool, effect.step, effect.hook_crashes, effect.business_key,
+       effect.decision_index, effect.ordinal, effect.timeout_us, effect.begun_id"""
+_ASKED = "effect.step IN ('ask', 'ask_later') AND effect.next_boot_us <= :now AND effect.claim_by = ''"
+_LOOK_UPS = f"""
+SELECT asked.*, entry.body, entry.at_us FROM (
+  SELECT {_COLUMNS} FROM {OF_OPEN_RUNS}
+  WHERE {IN_OPEN_RUNS} AND (run.status IN ('WAITING', 'STUCK') OR effect.awaited = 0) AND {_ASKED}
+  UNION ALL SELECT {_COLUMNS} FROM {OF_ENDED_RUNS} WHERE {IN_ENDED_RUNS} AND {_ASKED}
+) AS asked JOIN entry ON entry.id = asked.begun_id ORDER BY asked.begun_id
 """
-_LOOK_UPS = (
-    _EFFECT
-    + f"""
-WHERE {OPEN} AND run.status IN ('WAITING', 'STUCK') AND effect.status IN ('PENDING', 'UNKNOWN')
-  AND effect.step IN ('ask', 'ask_later') AND effect.next_boot_us <= :now AND effect.claim_by = ''
-ORDER BY effect.begun_id
+# Of each run the first that is not through: with min(), SQLite takes the other columns from that row.
+_FIRST = f"""SELECT {_COLUMNS}, effect.next_boot_us, effect.claim_by, min(effect.begun_id) AS first"""
+_IN_ORDER = "effect.dispatch = 'outbox' AND effect.step NOT IN ('person', 'compensate') GROUP BY run.no"
+_DISPATCHES = f"""
+SELECT turn.*, entry.body, entry.at_us FROM (
+  {_FIRST} FROM {OF_OPEN_RUNS} WHERE {IN_OPEN_RUNS} AND {_IN_ORDER}
+  UNION ALL {_FIRST} FROM {OF_ENDED_RUNS} WHERE {IN_ENDED_RUNS} AND {_IN_ORDER}
+) AS turn JOIN entry ON entry.id = turn.begun_id
+WHERE turn.step = 'again' AND turn.next_boot_us <= :now AND turn.claim_by = '' ORDER BY turn.begun_id
 """
-)
-_DISPATCHES = (
-    _EFFECT
-    + f"""
-WHERE {OPEN} AND run.status IN ('RUNNABLE', 'RUNNING', 'WAITING', 'STUCK') AND effect.status IN ('PENDING', 'UNKNOWN')
-  AND effect.dispatch = 'outbox' AND effect.step = 'again' AND effect.next_boot_us <= :now AND effect.claim_by = ''
-ORDER BY effect.begun_id
-"""
-)
 _DUTIES = f"""
 SELECT run.id AS run_id, obligation.key, effect.tool, obligation.step, obligation.hook_crashes, effect.business_key,
        effect.decision_index, effect.ordinal, begun.body, begun.at_us, obligation.act, ended.body AS ended
-FROM {_OPEN_RUNS} obligation ON obligation.run_no = run.no
+FROM {OF_DUTIES}
 JOIN effect ON effect.run_no = run.no AND effect.key = obligation.effect_key
 JOIN entry AS begun ON begun.id = effect.begun_id LEFT JOIN entry AS ended ON ended.id = effect.ended_id
-WHERE {OPEN}
-  AND obligation.status = 'DUE' AND obligation.next_boot_us <= :now
+WHERE {OPEN_DUTY} AND obligation.status = 'DUE' AND obligation.next_boot_us <= :now
 ORDER BY run.no, obligation.position DESC, obligation.key DESC
 """
+_LATE_CLAIM = "effect.claim_by <> '' AND effect.claim_until_boot_us <= :now"
 _STALE = f"""
 SELECT run.id AS run_id, effect.key, effect.claim_epoch, 0 AS duty
-FROM {_OPEN_RUNS} effect ON effect.run_no = run.no
-WHERE {OPEN} AND effect.status IN ('PENDING', 'UNKNOWN')
-  AND effect.claim_by <> '' AND effect.claim_until_boot_us <= :now
+FROM {OF_OPEN_RUNS} WHERE {IN_OPEN_RUNS} AND {_LATE_CLAIM}
 UNION ALL
-SELECT run.id, obligation.key, obligation.claim_epoch, 1
-FROM {_OPEN_RUNS} obligation ON obligation.run_no = run.no
-WHERE {OPEN}
-  AND obligation.status = 'CLAIMED' AND obligation.claim_until_boot_us <= :now
+SELECT run.id, effect.key, effect.claim_epoch, 0 FROM {OF_ENDED_RUNS} WHERE {IN_ENDED_RUNS} AND {_LATE_CLAIM}
+UNION ALL
+SELECT run.id, obligation.key, obligation.claim_epoch, 1 FROM {OF_DUTIES}
+WHERE {OPEN_DUTY} AND obligation.status = 'CLAIMED' AND obligation.claim_until_boot_us <= :now
 """
 _RUNNABLE = f"""
 SELECT id, crashes FROM run INDEXED BY run_open
@@ -111,15 +117,18 @@ WHERE {OPEN} AND status = 'RUNNING' AND lease_until_boot_us <= :now AND worker_n
 _TIMERS = """
 SELECT run_no, ordinal FROM timer WHERE status = 'SET' AND fire_us <= :now ORDER BY fire_us LIMIT :most
 """
+# What failed and is still ARMED waits for the end of its effect, which was left to itself.
 _UNDONE = f"""
 SELECT run.id FROM run INDEXED BY run_open WHERE {OPEN} AND run.status = 'COMPENSATING' AND NOT EXISTS (
-  SELECT 1 FROM obligation WHERE obligation.run_no = run.no AND obligation.status IN ('DUE', 'CLAIMED'))
+  SELECT 1 FROM obligation WHERE obligation.run_no = run.no AND (obligation.status IN ('DUE', 'CLAIMED')
+  OR (obligation.status = 'ARMED' AND obligation.auto = 1 AND run.end_status <> 'TERMINAL')))
 """
+_FORGOTTEN_KEY = """effect.step = 'again' AND effect.attempts > 0 AND effect.claim_by = ''
+  AND effect.semantics = 'idempotent' AND effect.first_us + effect.key_lifetime_us < :now"""
 _OUTLIVED = f"""
-SELECT DISTINCT run.id FROM {_OPEN_RUNS} effect ON effect.run_no = run.no
-WHERE {OPEN} AND run.status IN ('RUNNABLE', 'WAITING', 'STUCK') AND effect.status IN ('PENDING', 'UNKNOWN')
-  AND effect.step = 'again' AND effect.attempts > 0 AND effect.claim_by = '' AND effect.semantics = 'idempotent'
-  AND effect.first_us + effect.key_lifetime_us < :now
+SELECT run.id FROM {OF_OPEN_RUNS}
+WHERE {IN_OPEN_RUNS} AND (run.status IN ('RUNNABLE', 'WAITING', 'STUCK') OR effect.awaited = 0) AND {_FORGOTTEN_KEY}
+UNION SELECT run.id FROM {OF_ENDED_RUNS} WHERE {IN_ENDED_RUNS} AND {_FORGOTTEN_KEY}
 """
 _LIVE_WORKERS = "SELECT no, nonce, pid, host FROM worker WHERE status <> 'DEAD'"
 STATEMENTS = (_LOOK_UPS, _DISPATCHES, _DUTIES, _STALE, _RUNNABLE, _LATE, _TIMERS, _UNDONE, _OUTLIVED, _LIVE_WORKERS)
@@ -178,9 +187,8 @@ class Work:
 
 def _hook(row: sqlite3.Row) -> DueHook:
     body = orjson.loads(row["body"])
-    return DueHook(
-        row["run_id"], row["key"], row["tool"], row["step"], row["hook_crashes"], _effect(row, body, None, None)
-    )
+    effect = _effect(row, body, None, None)
+    return DueHook(row["run_id"], row["key"], row["tool"], row["step"], row["hook_crashes"], effect, row["timeout_us"])
 
 
 def _duty(row: sqlite3.Row) -> DueHook:

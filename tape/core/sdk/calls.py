@@ -10,12 +10,13 @@ from typing import Any
 from tape.core.clock import format_us
 from tape.core.kernel import errors, identity
 from tape.core.kernel.errors import UsageError
+from tape.core.kernel.policy import RETRY_BACKOFF
 from tape.core.kernel.resolution import Dispatch
 from tape.core.sdk import bodies
 from tape.core.sdk.context import RunContext
 from tape.core.sdk.decorators import Tool
 from tape.core.sdk.effects import Effect, UsageMeter
-from tape.core.sdk.replay import Body, Outcome, describe
+from tape.core.sdk.replay import Body, Outcome, describe, described
 from tape.core.sdk.values import check_annotation, signature_of, typed
 from tape.core.wire import Frame
 
@@ -31,13 +32,14 @@ class _Call:
     ordinal: int
     key: str
     fingerprint: str
+    awaited: bool = True
 
     @property
     def outcome(self) -> Outcome:
-        return ("effect", self.key)
+        return ("effect" if self.awaited else "enqueued", self.key)
 
     def __str__(self) -> str:
-        return describe("effect", self.tool.name, self.args)
+        return describe("effect" if self.awaited else "enqueued", self.tool.name, self.args)
 
 
 class Calls:
@@ -49,6 +51,17 @@ class Calls:
     def call_tool(self, tool: Tool[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Awaitable[Any]:
         """Takes the call's ordinal now (calls are numbered as they are made) and returns what is to be awaited.
         Raises UsageError for arguments that do not fit: then nothing is recorded."""
+        if self._context.spins():
+            return self._context.never()
+        return self._await(self._call(tool, args, kwargs, awaited=True))
+
+    def enqueue_tool(self, tool: Tool[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Awaitable[str]:
+        """The same for a call whose end nobody waits for."""
+        if self._context.spins():
+            return self._context.never()
+        return self._enqueue(self._call(tool, args, kwargs, awaited=False))
+
+    def _call(self, tool: Tool[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], *, awaited: bool) -> _Call:
         context = self._context
         context.check()
         signature = signature_of(tool.function)
@@ -60,20 +73,36 @@ class Calls:
         check_annotation(signature.returns, f"the result of {tool.name}")  # wrong before the act, not after it
         decision, ordinal = context.next_call()
         key = identity.effect_key(context.run_id, decision, ordinal, tool.name)
-        fingerprint = identity.fingerprint("effect", tool.name, arguments)
-        return self._await(_Call(tool, arguments, business_key, decision, ordinal, key, fingerprint))
+        fingerprint = identity.fingerprint("effect" if awaited else "enqueued", tool.name, arguments)
+        return _Call(tool, arguments, business_key, decision, ordinal, key, fingerprint, awaited)
+
+    def _recorded(self, call: _Call) -> Body | None:
+        """What was begun at this place; None if nothing was. Anything else than this call unwinds the run."""
+        context = self._context
+        context.check_open()
+        begun = context.tape.begun_at(call.decision, call.ordinal)
+        if begun is not None and (begun["key"] != call.key or begun["fingerprint"] != call.fingerprint):
+            context.diverge(described(begun), str(call))
+        return begun
+
+    async def _enqueue(self, call: _Call) -> str:
+        context = self._context
+        if self._recorded(call) is None:
+            context.perform(call.outcome, call, lambda: self._hand_over(call))
+        else:
+            context.note_call(call.outcome)
+        await context.outcome(call.outcome)
+        return call.key
+
+    def _hand_over(self, call: _Call) -> None:
+        asked = {"call": self._asked(call), "fingerprint": call.fingerprint}
+        self._context.boundary("begin", asked, (call.outcome, {"key": call.key}))
 
     async def _await(self, call: _Call) -> Any:
         context = self._context
-        context.check_open()
-        begun = context.tape.begun.get(call.key)
+        begun = self._recorded(call)
         if begun is None:
-            other = context.tape.begun_at(call.decision, call.ordinal)
-            if other is not None:
-                context.diverge(describe("effect", other["tool"], other["args"]), str(call))
             context.perform(call.outcome, call, lambda: self._begin(call))
-        elif begun["fingerprint"] != call.fingerprint:
-            context.diverge(describe("effect", begun["tool"], begun["args"]), str(call))
         elif call.key in context.tape.ended:
             context.note_call(call.outcome)
             context.replayed.append(call.key)
@@ -81,16 +110,20 @@ class Calls:
             context.perform(call.outcome, call, lambda: self._resume(call, begun), settles=True)
         return _result(call.tool, await context.outcome(call.outcome))
 
-    def _begin(self, call: _Call) -> None:
-        context = self._context
-        asked = {
+    def _asked(self, call: _Call) -> Body:
+        return {
             "decision_index": call.decision,
             "ordinal": call.ordinal,
             "tool": call.tool.name,
             "args": call.args,
             "policy": tool_policy(call.tool),
             "business_key": call.business_key,
+            "awaited": call.awaited,
         }
+
+    def _begin(self, call: _Call) -> None:
+        context = self._context
+        asked = self._asked(call)
         outbox = call.tool.options.dispatch is Dispatch.OUTBOX
         if outbox:
             context.external.add(call.outcome)
@@ -129,6 +162,10 @@ class Calls:
             if reply.get("ended") is not None:
                 return
             if reply["step"] != "again" or context.signal is not None:
+                context.doubt(call.key)
+                return
+            await context.pause(RETRY_BACKOFF.delay_us(number) / 1_000_000)
+            if context.signal is not None:
                 context.doubt(call.key)
                 return
             number += 1
@@ -176,7 +213,7 @@ def _result(tool: Tool[..., Any], body: Body) -> Any:
 def tool_policy(tool: Tool[..., Any]) -> Body:
     """What a tool declares, as the wire carries it; times in microseconds."""
     options, undo = tool.options, tool.undo
-    lifetime = options.key_lifetime
+    lifetime, limit = options.key_lifetime, options.timeout
     return {
         "semantics": options.semantics,
         "look_up": tool.look_up is not None,
@@ -190,4 +227,5 @@ def tool_policy(tool: Tool[..., Any]) -> Body:
         "undo_auto": undo is not None and undo.auto,
         "undo_semantics": undo.semantics if undo is not None else "non_idempotent",
         "undo_look_up": undo is not None and undo.observe is not None,
+        "timeout_us": None if limit is None else int(limit * 1_000_000),
     }

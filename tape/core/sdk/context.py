@@ -28,6 +28,8 @@ STALL_PERIODS = 30
 """How many of these a run that does not fit its tape gets while its code may be waiting for something of its own."""
 UNWIND_SECONDS = 0.02
 UNWIND_TRIES = 8
+UNWIND_CALLS = 16
+"""So often a signal is raised to code that swallows it and calls again; its next call does not come back."""
 
 _SIGNALS: dict[str, type[RunInterrupted]] = {"fenced": errors.LeaseLost, "cancelled": errors.RunCancelled}
 
@@ -87,6 +89,7 @@ class RunContext:
         self.replayed: list[str] = []
         self._thread = threading.get_ident()
         self._over = False
+        self._raised = 0
         self._abandonable: set[asyncio.Task[None]] = set()
         self._waiters: dict[Outcome, asyncio.Future[Body]] = {}
         self._turns: list[_Turn] = []
@@ -158,9 +161,28 @@ class RunContext:
         """Raises the signal if the run unwinds; refuses tape calls from where there can be none."""
         if threading.get_ident() != self._thread:
             raise UsageError("a tape call from another thread: make it in the agent function itself, on its event loop")
-        self.check_open()
+        try:
+            self.check_open()
+        except RunInterrupted:
+            self._raised += 1
+            raise
         if CURRENT_EFFECT.get() is not None or CURRENT_METER.get() is not None:
             raise UsageError("a tool's body or a model function cannot use the run: do that in the agent function")
+
+    async def admit(self) -> None:
+        """`check` for a call that is awaited. Code that swallows every signal and calls again would keep the event loop
+        to itself: from some time on it waits here for ever, and `interrupt` leaves it behind."""
+        if self.spins():
+            await self.never()
+        self.check()
+
+    def spins(self) -> bool:
+        """Whether the code goes on calling although the run unwinds."""
+        return self._raised >= UNWIND_CALLS and threading.get_ident() == self._thread
+
+    async def never(self) -> NoReturn:
+        await self.loop.create_future()
+        raise AssertionError("nobody lets this wait end")
 
     def check_open(self) -> None:
         """Raises the signal if the run unwinds, and one of its own once the agent function has ended."""
@@ -283,6 +305,12 @@ class RunContext:
         name: Outcome = ("timer", body["ordinal"]) if kind == "timer_fired" else ("effect", body["key"])
         if name not in self.tape.settled:
             self.tape.add(seq, kind, body)
+
+    async def pause(self, seconds: float) -> None:
+        """Lets some time pass between two attempts of one body."""
+        over: asyncio.Future[None] = self.loop.create_future()
+        self.loop.call_later(seconds, over.set_result, None)
+        await over
 
     def reach(self, name: str) -> None:
         """`tape.crash_point(name)`: asks the server, on a connection of its own, whether to go on."""

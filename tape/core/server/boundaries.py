@@ -62,6 +62,7 @@ def _begin(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb
         args=asked["args"],
         policy=policy_of(asked["policy"]),
         business_key=asked["business_key"],
+        awaited=asked.get("awaited", True),
     )
     return lambda tx: {"seq": effects.begin_effect(tx, run, epoch, call, frame["fingerprint"])}
 
@@ -81,6 +82,7 @@ def policy_of(declared: Body) -> ToolPolicy:
         undo_auto=bool(declared["undo_auto"]),
         undo_semantics=Semantics(declared["undo_semantics"]),
         undo_look_up=bool(declared["undo_look_up"]),
+        timeout_us=declared.get("timeout_us"),
     )
 
 

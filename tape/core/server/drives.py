@@ -77,6 +77,8 @@ class Drives:
                 peer = self._server.peers.get(event.worker)
                 if peer is not None and not self._server.points.granted(peer, entry.run_id, event.epoch):
                     self.send(peer, entry.run_id, event.epoch)
+            elif entry.seq is None:
+                continue  # a story, or the end of an effect that no run waits for
             elif isinstance(event, TimerFired) or (isinstance(event, EffectEnded) and event.writer != By.AGENT):
                 record = {"t": "record", "seq": entry.seq, "kind": event.kind, "body": asdict(event)}
                 self._send_to_driver(entry.run_id, record)

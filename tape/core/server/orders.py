@@ -33,7 +33,8 @@ NEEDS_SERVER = frozenset({"kill", "thaw", "step", "disarm"})
 @dataclass(frozen=True, slots=True)
 class Order:
     """A wish, with who and why. Verbs and their args: start {agent, input, key}; cancel, redrive {}; resolve {key,
-    how, result}; kill {at, tool, decision_index, nth, signal, each_run, pid}; disarm {at}; thaw {}; step {to, tool,
+    how, result}, where `how` is confirm, fail, retry, undo (an act of a run that goes on) or close (the conflicts of
+    this key); kill {at, tool, decision_index, nth, signal, each_run, pid}; disarm {at}; thaw {}; step {to, tool,
     decision_index, nth, go}."""
 
     verb: str
@@ -203,14 +204,14 @@ def journal_verb(config: Config, order: Order) -> Callable[[Tx], dict[str, Any]]
 
 
 def _work_of(config: Config, order: Order) -> Callable[[Tx], dict[str, Any]]:
-    from tape.core.journal import claims, obligations, runs
+    from tape.core.journal import claims, obligations, persons, runs
 
     args, run_id = order.args, order.run_id
+    actor = order.actor or operator_name()
     if order.verb == "start":
         agent = agent_name(config, args.get("agent"))
         caps = {"tokens": config.budget.tokens, "usd_micro": config.budget.usd_micros}
         known = {unit: cap for unit, cap in caps.items() if cap is not None}
-        actor = order.actor or operator_name()
         return lambda tx: {
             "run": runs.start_run(tx, agent, args.get("input"), start_key=args.get("key"), actor=actor, caps=known)
         }
@@ -222,6 +223,10 @@ def _work_of(config: Config, order: Order) -> Callable[[Tx], dict[str, Any]]:
         return lambda tx: {"status": runs.redrive(tx, run_id)}
     if order.verb == "resolve":
         key, how = args["key"], args["how"]
+        if how == "close":
+            return lambda tx: {"status": persons.close_conflicts(tx, run_id, key, actor, order.reason)}
+        if how == "undo":
+            return lambda tx: {"status": persons.undo_effect(tx, run_id, key, order.reason)}
         if "/undo/" in key:
             return lambda tx: {"status": obligations.resolve_duty(tx, run_id, key, how, order.reason)}
         result = args.get("result")
