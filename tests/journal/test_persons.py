@@ -1,4 +1,4 @@
-"""What a person decides beside confirm, fail and retry: an act is undone while its run goes on, a conflict is closed."""
+"""What a person decides beside confirm, fail and retry: an act is undone, a conflict is closed."""
 
 from __future__ import annotations
 

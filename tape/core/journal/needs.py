@@ -36,10 +36,11 @@ _STUCK = "run.no, run.id, run.agent, run.error, run.updated_us, effect.key, effe
 SQL: Mapping[str, str] = {
     "stuck_runs": "SELECT run.no, run.id, run.agent, run.error, run.updated_us FROM run INDEXED BY run_open "
     f"WHERE {OPEN} AND run.status = 'STUCK' ORDER BY run.no DESC LIMIT :limit",
-    "stuck_effects": "SELECT effect.no, effect.id, effect.agent, effect.error, effect.updated_us, effect.key, "
-    f"effect.tool, begun.body FROM (SELECT {_STUCK} FROM {OF_OPEN_RUNS} WHERE {IN_OPEN_RUNS} "
+    "stuck_effects": "SELECT stuck.no, stuck.id, stuck.agent, stuck.error, stuck.updated_us, stuck.key, stuck.tool, "
+    f"begun.body FROM (SELECT {_STUCK} FROM {OF_OPEN_RUNS} WHERE {IN_OPEN_RUNS} "
     f"AND effect.step = 'person' UNION ALL SELECT {_STUCK} FROM {OF_ENDED_RUNS} WHERE {IN_ENDED_RUNS} "
-    f"AND effect.step = 'person') AS effect {_BEGUN} ORDER BY effect.begun_id DESC LIMIT :limit",
+    f"AND effect.step = 'person') AS stuck "
+    "JOIN entry AS begun ON begun.id = stuck.begun_id ORDER BY stuck.begun_id DESC LIMIT :limit",
     "stuck_duties": "SELECT run.no, run.id, run.agent, obligation.why, run.updated_us, obligation.key, effect.tool, "
     f"begun.body FROM {OF_DUTIES} "
     f"JOIN effect ON effect.run_no = run.no AND effect.key = obligation.effect_key {_BEGUN} "

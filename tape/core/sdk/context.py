@@ -31,6 +31,10 @@ UNWIND_TRIES = 8
 UNWIND_CALLS = 16
 """So often a signal is raised to code that swallows it and calls again; its next call does not come back."""
 
+LEFT_BEHIND: set[asyncio.Future[Any]] = set()
+"""What must not be collected while this process lives: code that is left behind would be woken by that (GeneratorExit),
+and its tool calls would be none of a run any more: their bodies would be entered without an intent."""
+
 _SIGNALS: dict[str, type[RunInterrupted]] = {"fenced": errors.LeaseLost, "cancelled": errors.RunCancelled}
 
 
@@ -150,6 +154,7 @@ class RunContext:
         if self.main is None or self.main.done():
             return
         if tries > UNWIND_TRIES:
+            LEFT_BEHIND.add(self.main)
             if not self.abandoned.done():
                 self.abandoned.set_result(None)
             return
@@ -181,7 +186,9 @@ class RunContext:
         return self._raised >= UNWIND_CALLS and threading.get_ident() == self._thread
 
     async def never(self) -> NoReturn:
-        await self.loop.create_future()
+        wait: asyncio.Future[None] = self.loop.create_future()
+        LEFT_BEHIND.add(wait)
+        await wait
         raise AssertionError("nobody lets this wait end")
 
     def check_open(self) -> None:
