@@ -200,6 +200,27 @@ mail_blind = make("mail_blind", "non_idempotent", dispatch="outbox")
 mail_gamble = make("mail_gamble", "non_idempotent", dispatch="outbox", undo="idempotent", on_unknown="compensate")
 
 
+mail_book = make("mail_book", "idempotent", upstream=MINT, dispatch="outbox", undo="idempotent")
+
+
+@tape.tool(semantics="idempotent", dispatch="outbox")
+def mail_slowly(n: int) -> dict[str, Any]:
+    """Acts when a file says mercy."""
+    while not (logs() / "mercy").exists():
+        time.sleep(0.01)
+    return perform("mail_slowly", MINT, False, n, 1)
+
+
+@mail_slowly.compensate(semantics="idempotent")
+def take_back_slowly(effect: tape.Effect) -> None:
+    for act in acts_of(MINT, "mail_slowly", effect.key):
+        send(MINT, "DELETE", f"/mail_slowly/{act['id']}", tape.idempotency_key(), effect.epoch)
+
+
+MAIL = (mail_peek, mail_put, mail_seen, mail_wire, mail_rumour, mail_blind, mail_gamble, mail_book, mail_slowly)
+TOOLS = {tool.name: tool for tool in MAIL}
+
+
 @tape.tool(semantics="idempotent")
 def keep(text: str) -> str:
     effect = tape.current_effect()
@@ -279,6 +300,8 @@ async def script(run: tape.Run, steps: list[list[Any]]) -> list[Any]:
             asked += 1
         elif what == "call":
             told.append(await called(run, rest[0], rest[1], **(rest[2] if len(rest) > 2 else {})))
+        elif what == "enqueue":
+            told.append((await TOOLS[rest[0]].enqueue(n=rest[1])).partition("/")[2])
         elif what == "batch":
             told.append(await asyncio.gather(*[called(run, *call) for call in rest[0]]))
         elif what == "sleep":
