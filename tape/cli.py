@@ -312,7 +312,8 @@ def _status(reader: Reader, run_id: str | None, *, follow: bool, as_json: bool, 
             shown = (None if as_json else TABLE_RUNS) if limit is None else limit or None
             runs, counts = report.select_runs(reader, shown), reader.counts()
         if not as_json:
-            report.print_status(paper, runs, counts, clock.wall_us())
+            letters = 0 if counts is None else report.dead_letters(reader)
+            report.print_status(paper, runs, counts, clock.wall_us(), letters)
             if run_id is not None:
                 report.print_needs(paper, reader, runs[0])
         elif not follow:
@@ -552,8 +553,9 @@ def thaw(reason: Reason = "", as_json: AsJson = False) -> None:
     """Continue frozen agents (`tape kill --signal STOP`). Needs a server.
 
     \b
-    Example:
+    Examples:
       tape thaw
+      tape thaw --reason "the drill is over"
     """
     placed = _order(project(), "thaw", reason=reason)
     if as_json:

@@ -42,7 +42,10 @@ def test_the_process_that_dispatches_dies(stage: Stage, point: str) -> None:
     assert [ended.tool for ended in until_ended(stage, run, 2)] == ["mail_put", "mail_seen"]
     assert effect_of(stage, run, "mail_put")["attempts"] == 2
     assert stage.reached(point) == 1
-    assert [act["collection"] for act in sorted(stage.acts(run), key=lambda act: act["at"])] == ["mail_put", "mail_seen"]
+    assert [act["collection"] for act in sorted(stage.acts(run), key=lambda act: act["at"])] == [
+        "mail_put",
+        "mail_seen",
+    ]
     assert stage.tape(run) == stage.tape(whole)
 
 
