@@ -217,6 +217,32 @@ def take_back_slowly(effect: tape.Effect) -> None:
         send(MINT, "DELETE", f"/mail_slowly/{act['id']}", tape.idempotency_key(), effect.epoch)
 
 
+@tape.tool(semantics="non_idempotent")
+def linger(n: int) -> dict[str, Any]:
+    time.sleep(2.5)
+    return perform("linger", BANK, False, n, 1)
+
+
+@tape.tool(semantics="non_idempotent")
+async def linger_async(n: int) -> dict[str, Any]:
+    await asyncio.sleep(2.5)
+    return await asyncio.to_thread(perform, "linger_async", BANK, False, n, 1)
+
+
+@tape.tool(semantics="non_idempotent", timeout=1.0, **AUTHORITATIVE)
+async def hasty(n: int) -> dict[str, Any]:
+    """Acts, and does not come back."""
+    done = await asyncio.to_thread(perform, "hasty", BANK, False, n, 1)
+    await asyncio.sleep(60)
+    return done
+
+
+@hasty.observe
+def find_hasty(effect: tape.Effect) -> tape.Observation:
+    acts = acts_of(BANK, "hasty", effect.key)
+    return tape.present(receipt("hasty", acts[0]["body"]["n"], effect.key, "")) if acts else tape.absent()
+
+
 MAIL = (mail_peek, mail_put, mail_seen, mail_wire, mail_rumour, mail_blind, mail_gamble, mail_book, mail_slowly)
 TOOLS = {tool.name: tool for tool in MAIL}
 
