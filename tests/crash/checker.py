@@ -238,9 +238,6 @@ def i3_dense(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
     decisions = [entry["body"]["index"] for entry in tape if entry["kind"] == "decision"]
     if decisions != list(range(story.row["decisions"])):
         yield f"decisions are {decisions}, the run says {story.row['decisions']}"
-    for entry in story.of("effect_ended"):
-        if (entry["seq"] is None) != (entry["body"]["key"] in story.left):
-            yield f"the end of {entry['body']['key']} has seq {entry['seq']}"
     for entry, after in zip(tape, [*tape[1:], None], strict=bool(tape)):
         if entry["kind"] == "decision":
             pays = f"decision {entry['body']['index']}"
@@ -451,6 +448,9 @@ def i9_final(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
     outcome = [entry["body"]["outcome"] for entry in story.of("run_ended")]
     if end and outcome != [end]:
         yield f"the run ended {end}, its record says {outcome}"
+    for entry in story.of("effect_ended"):
+        if (entry["seq"] is None) != (entry["body"]["key"] in story.left):
+            yield f"the end of {entry['body']['key']} has seq {entry['seq']}"
     waited_for = [effect for key, effect in story.effects.items() if key not in story.left]
     if outcome and any(effect["status"] not in EFFECT_ENDS for effect in waited_for):
         yield "run_ended although an effect is open"
