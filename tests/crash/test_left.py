@@ -82,11 +82,13 @@ def test_a_dead_letter_waits_for_a_person(stage: Stage) -> None:
 
 def test_a_run_that_fails_undoes_what_was_dispatched_and_drops_the_rest(stage: Stage) -> None:
     """One is under way when its run fails: that is settled first. The one behind it never starts."""
-    run = stage.run(["enqueue", "mail_slowly", 1], ["ask"], ["enqueue", "mail_book", 2], ["fail"])
-    stage.until_status(run, "COMPENSATING")
+    steps = [["enqueue", "mail_slowly", 1], ["ask"], ["enqueue", "mail_book", 2], ["until", "dispatched"], ["fail"]]
+    run = stage.run(*steps)
     first, second = f"{run}/-/0/mail_slowly", f"{run}/0/0/mail_book"
+    stage.until_event("attempt_started", run, key=first)
+    (stage.logs / "dispatched").touch()
+    stage.until_status(run, "COMPENSATING")
     stage.until_event("effect_ended", run, key=second, resolution="dropped")
-    assert stage.watch.of("attempt_started", run, key=first)
     (stage.logs / "mercy").touch()
     assert stage.until_rest(run) == "FAILED"
     assert [ended.key for ended in stage.watch.of("effect_ended", run)] == [second, first]

@@ -309,7 +309,7 @@ def stuck(clock: ManualClock) -> Part:
 
 
 def left_and_undone(clock: ManualClock) -> Part:
-    """An act that is undone by order, one that is left to the outbox and outlives its run, a conflict that is closed."""
+    """An act that is undone by order, one that is left to the outbox and outlives its run, a closed conflict."""
     run_id, epoch = yield from driven(3, "eighth")
     undone, left = key_of(run_id, 0), key_of(run_id, 1)
     enqueued = Call(None, 1, "tool", {"n": 1}, OUTBOX_BLIND, awaited=False)

@@ -470,7 +470,7 @@ def test_an_effect_that_is_undone_because_nobody_can_know(book: Book, hosts: Hos
     assert book.status(run) == "RUNNABLE"
 
 
-# --- what is left to itself, and how long a body may take ----------------------------------------------------------------
+# --- what is left to itself, and how long a body may take -----------------------------------------------------------
 
 
 def left(book: Book, policy: ToolPolicy = OUTBOX) -> tuple[str, str]:

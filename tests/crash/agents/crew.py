@@ -351,6 +351,9 @@ async def script(run: tape.Run, steps: list[list[Any]]) -> list[Any]:
         elif what == "die":
             if not (logs() / "mercy").exists():
                 os.kill(os.getpid(), signal.SIGKILL)
+        elif what == "until":
+            while not (logs() / rest[0]).exists():
+                await asyncio.sleep(0.01)
         elif what == "fail":
             raise RuntimeError("as the script says")
         else:
