@@ -312,7 +312,8 @@ def _status(reader: Reader, run_id: str | None, *, follow: bool, as_json: bool, 
             shown = (None if as_json else TABLE_RUNS) if limit is None else limit or None
             runs, counts = report.select_runs(reader, shown), reader.counts()
         if not as_json:
-            report.print_status(paper, runs, counts, clock.wall_us())
+            letters = 0 if counts is None else report.dead_letters(reader)
+            report.print_status(paper, runs, counts, clock.wall_us(), letters)
             if run_id is not None:
                 report.print_needs(paper, reader, runs[0])
         elif not follow:
@@ -548,14 +549,15 @@ def _step_line(done: Mapping[str, Any]) -> str:
 
 
 @app.command()
-def thaw(as_json: AsJson = False) -> None:
+def thaw(reason: Reason = "", as_json: AsJson = False) -> None:
     """Continue frozen agents (`tape kill --signal STOP`). Needs a server.
 
     \b
-    Example:
+    Examples:
       tape thaw
+      tape thaw --reason "the drill is over"
     """
-    placed = _order(project(), "thaw")
+    placed = _order(project(), "thaw", reason=reason)
     if as_json:
         output().json(placed.result)
     else:
@@ -664,19 +666,24 @@ def resolve(
     ] = None,
     fail: Annotated[bool, typer.Option("--fail", help="It certainly did not happen.")] = False,
     retry: Annotated[bool, typer.Option("--retry", help="Let the body run again, with the same key.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="It happened, and is to be undone; its run goes on.")] = False,
+    close: Annotated[bool, typer.Option("--close", help="Close the open conflicts of this key.")] = False,
     reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
-    """Decide whether an effect happened. For what only a person can know.
+    """Decide what only a person can: whether an effect happened, that it is undone, that a conflict is settled.
 
     \b
     Examples:
       tape resolve r-0123456789ab/1/0/wire_money --confirm '{"wire_id": "w-1"}' --reason "seen in the bank"
       tape resolve r-0123456789ab/1/0/wire_money --fail --reason "the bank has no such wire"
+      tape resolve r-0123456789ab/1/0/wire_money --undo --reason "wrong account"
+      tape resolve r-0123456789ab/1/0/wire_money --close --reason "the bank sent it back"
     """
-    chosen = [how for how, given in (("confirm", confirm is not None), ("fail", fail), ("retry", retry)) if given]
+    ways = {"confirm": confirm is not None, "fail": fail, "retry": retry, "undo": undo, "close": close}
+    chosen = [how for how, given in ways.items() if given]
     if len(chosen) != 1:
-        raise UsageError("say what happened with exactly one of --confirm JSON, --fail, --retry")
+        raise UsageError("say what is decided with exactly one of --confirm JSON, --fail, --retry, --undo, --close")
     if not reason.strip():
         raise UsageError("say why with --reason TEXT; it is recorded with your name")
     run_id, slash, _ = key.partition("/")

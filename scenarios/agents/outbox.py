@@ -79,3 +79,24 @@ async def sender(run: tape.Run, tool: str) -> str:
     except tape.EffectFailed:
         outcome = "not done"
     return await run.decide(report, outcome)
+
+
+# --- handed over, and not waited for ---------------------------------------------------------------------------------
+
+POST = {tool.name: tool for tool in (mail_order, mail_parcel, mail_money, mail_letter)}
+
+
+@tape.agent
+async def poster(run: tape.Run, tools: list[str]) -> str:
+    """Hands one piece of mail to each of these tools, waits for none of them, and is done."""
+    for name in tools:
+        await POST[name].enqueue("invoice 7")
+    return await run.decide(report, "handed over")
+
+
+@tape.agent
+async def sleepy_poster(run: tape.Run, tools: list[str]) -> None:
+    """The same, and then it sleeps for a day."""
+    for name in tools:
+        await POST[name].enqueue("invoice 7")
+    await run.sleep(86_400)

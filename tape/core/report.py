@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from tape.core.clock import Clock, format_us
-from tape.core.journal.shapes import RunCounts, RunView, view_json
+from tape.core.journal.shapes import NeedKind, RunCounts, RunView, view_json
 from tape.core.journal.views import Reader
 from tape.core.kernel.lifecycle import RunStatus
 from tape.core.marks import Style, run_mark
@@ -85,11 +85,21 @@ def status_json(run: RunView) -> Json:
     return body
 
 
-def print_status(paper: Paper, runs: Sequence[RunView], counts: RunCounts | None, now_us: int) -> None:
-    """The table, and one line that sums up; runs of which one was asked for have no `counts`."""
+def print_status(
+    paper: Paper, runs: Sequence[RunView], counts: RunCounts | None, now_us: int, letters: int = 0
+) -> None:
+    """The table, and one line that sums up; runs of which one was asked for have no `counts`. `letters`: dead ones."""
     paper.table(STATUS_HEAD, [_status_row(run, now_us) for run in runs])
     if counts is not None:
-        paper.say(_summary(runs, counts))
+        dead = f"; {count(letters, 'dead letter')}: see `tape doctor`" if letters else ""
+        paper.say(_summary(runs, counts) + dead)
+
+
+def dead_letters(reader: Reader) -> int:
+    """How much needs a person although no run is STUCK over it."""
+    found = [need for need in reader.needs() if need.kind in (NeedKind.EFFECT, NeedKind.OBLIGATION)]
+    stuck = {run_id for run_id in {need.run_id for need in found} if reader.run(run_id).status == RunStatus.STUCK}
+    return sum(need.run_id not in stuck for need in found)
 
 
 def _status_row(run: RunView, now_us: int) -> list[Cell]:
@@ -122,7 +132,7 @@ def _summary(runs: Sequence[RunView], counts: RunCounts) -> str:
 
 
 def print_needs(paper: Paper, reader: Reader, run: RunView) -> None:
-    """Why a run is stuck or failed, which commands help, and its family."""
+    """Why a run is stuck or failed, what else of it needs a person, which commands help, and its family."""
     if run.error:
         mark = run_mark(run.status)
         paper.say(f"{mark.glyph} {show(run.error, 1000)}", mark.style)
@@ -133,6 +143,12 @@ def print_needs(paper: Paper, reader: Reader, run: RunView) -> None:
     if run.status == RunStatus.STUCK:
         for command in stuck_commands(reader, run.id):
             paper.say(f"  {show(command, 400)}")
+        return
+    for need in reader.needs():
+        if need.run_id == run.id and need.key:
+            paper.say(f"! {show(need.why, 1000)}", Style.WARNING)
+            for command in need.commands:
+                paper.say(f"  {show(command, 400)}")
 
 
 def stuck_commands(reader: Reader, run_id: str) -> list[str]:

@@ -7,9 +7,23 @@ import queue
 from collections import Counter
 from collections.abc import Callable
 
-from tape.core.kernel.events import Entry, LeaseGranted, PointReached, RunMoved, RunStarted, WorkerDied, WorkerStarted
-from tape.core.kernel.lifecycle import RunStatus
+from tape.core.kernel.events import (
+    EffectBegun,
+    EffectDoubted,
+    EffectEnded,
+    Entry,
+    LeaseGranted,
+    ObligationMoved,
+    Observed,
+    PointReached,
+    RunMoved,
+    RunStarted,
+    WorkerDied,
+    WorkerStarted,
+)
+from tape.core.kernel.lifecycle import ObligationStatus, RunStatus
 from tape.core.kernel.points import Death
+from tape.core.kernel.resolution import Step
 from tape.reactors.host import Voice
 
 SAID_LINES = 40
@@ -31,6 +45,9 @@ class Hearing:
         self.nonces: set[str] = set()
         self.dying: set[int] = set()
         """Processes that were killed at a point, and are not known to be dead."""
+        self.left: set[str] = set()
+        """Effects that the run does not wait for, and that go on without a person."""
+        self._left_known: set[str] = set()
         self.latest_us = 0
         self._run_id: str | None = None
 
@@ -70,6 +87,8 @@ class Hearing:
             self.held[event.point] += event.death == Death.HOLD
             if event.death in (Death.KILL, Death.TERM):
                 self.dying.add(event.pid)
+        elif isinstance(event, EffectBegun | EffectEnded | EffectDoubted | Observed | ObligationMoved):
+            self._note_left(event)
         elif isinstance(event, RunStarted) and event.parent is None:
             self._run_id = entry.run_id
             self.seen[RunStatus.RUNNABLE] += 1
@@ -79,6 +98,21 @@ class Hearing:
             self._move(RunStatus.RUNNING)
         elif isinstance(event, RunMoved):
             self._move(RunStatus(event.status))
+
+    def _note_left(self, event: EffectBegun | EffectEnded | EffectDoubted | Observed | ObligationMoved) -> None:
+        key = event.key.partition("/undo/")[0]
+        if isinstance(event, EffectBegun) and not event.awaited:
+            self._left_known.add(key)
+        elif isinstance(event, EffectEnded):
+            self._left_known.discard(key)
+        if isinstance(event, ObligationMoved):
+            rests = event.status == ObligationStatus.STUCK
+        else:
+            rests = isinstance(event, EffectDoubted | Observed) and event.step == Step.PERSON
+        if key in self._left_known and not rests:
+            self.left.add(key)
+        else:
+            self.left.discard(key)
 
     def _move(self, status: RunStatus) -> None:
         self.status = status

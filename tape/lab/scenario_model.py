@@ -38,6 +38,7 @@ _ENDINGS: dict[Resolution, tuple[tuple[EffectStatus, ...], tuple[Writer, ...]]] 
     Resolution.REDISPATCHED: ((EffectStatus.CONFIRMED,), _AGENT_OR_OUTBOX),
     Resolution.COMPENSATED: ((EffectStatus.FAILED,), (Writer.COMPENSATION, Writer.OPERATOR)),
     Resolution.DECIDED: ((EffectStatus.CONFIRMED, EffectStatus.FAILED), (Writer.OPERATOR,)),
+    Resolution.DROPPED: ((EffectStatus.FAILED,), (Writer.AGENT, Writer.OPERATOR)),
 }
 """How an effect can have ended: what it is then, and who wrote it (contract.md section 4)."""
 

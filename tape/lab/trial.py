@@ -162,9 +162,9 @@ class Trial:
         return not (self._waiting and self._strict) or self._real_us() - self._heard.latest_us > QUIET_US
 
     def _rests(self, host: Host) -> bool:
-        """The run moves no more, unless somebody orders it."""
+        """The run moves no more, unless somebody orders it; and what it left to the outbox has been dispatched."""
         if self._heard.status in RUN_ENDS:
-            return True
+            return not self._heard.left
         if self._heard.status is RunStatus.STUCK and not self._person:
             return True
         wanted = self._scenario.expect.status

@@ -12,7 +12,7 @@ from tape.core.kernel.errors import Refused, one_line
 from tape.core.kernel.lifecycle import EffectStatus
 from tape.core.kernel.resolution import Step
 from tape.core.wire import Frame
-from tape.reactors.reactor import BODY_LIMIT_US, CLAIM_MARGIN_US, Desk
+from tape.reactors.reactor import CLAIM_MARGIN_US, Desk, body_limit_us
 
 _AGAIN = frozenset({Step.AGAIN})
 
@@ -67,6 +67,7 @@ class Outbox:
         worker = desk.pool.hook_worker(alone=due.hook_crashes >= 2)
         if worker is None:
             return 0
+        limit_us = body_limit_us(due.timeout_us)
         try:
             claim: Claim = desk.call(
                 lambda tx: claims.claim_effect(
@@ -76,12 +77,12 @@ class Outbox:
                     _AGAIN,
                     f"outbox {desk.who}",
                     what="body",
-                    claim_us=BODY_LIMIT_US + CLAIM_MARGIN_US,
+                    claim_us=limit_us + CLAIM_MARGIN_US,
                     worker_no=worker,
                 )
             )
         except Refused:
             return 0
         effect = {**due.effect, "attempt": claim.number, "epoch": claim.epoch}
-        self._sent[due.key] = (claim, desk.pool.hook(worker, "body", due.key, effect, BODY_LIMIT_US))
+        self._sent[due.key] = (claim, desk.pool.hook(worker, "body", due.key, effect, limit_us))
         return 1

@@ -32,8 +32,15 @@ from tape.core.wire import Frame
 T = TypeVar("T")
 LOOK_UP_LIMIT_US = 30_000_000
 BODY_LIMIT_US = 600_000_000
+BODY_END_US = 10_000_000
 CLAIM_MARGIN_US = 30_000_000
 _PROGRESS = (ModelAsked, Decision, Charge, Sample, TimerSet, GateOpened, Attached)
+
+
+def body_limit_us(timeout_us: int | None) -> int:
+    """For how long a dispatched body may run before its process is ended. A tool that declares a longer time gets it,
+    and some time to end the body by itself."""
+    return BODY_LIMIT_US if timeout_us is None else max(BODY_LIMIT_US, timeout_us + BODY_END_US)
 
 
 class Reactor(Protocol):

@@ -21,7 +21,12 @@ RUN_ENDS = {"TERMINAL", "FAILED", "CANCELLED"}
 EFFECT_ENDS = {"CONFIRMED", "FAILED"}
 DUTY_ENDS = {"DONE", "DROPPED"}
 OWED = {"DUE", "CLAIMED", "STUCK"}
-AFTER_THE_END = {"write_refused", "conflict_opened", "point_reached", "order_placed"}
+AFTER_THE_END = {"write_refused", "conflict_opened", "conflict_closed", "point_reached", "order_placed"}
+OF_WHAT_IS_LEFT = {
+    "effect_ended", "effect_doubted", "observed", "attempt_started", "attempt_ended", "claimed", "claim_ended",
+    "obligation_moved",
+}  # fmt: skip
+"""What the story of an effect goes on with after the end of a run that does not wait for it."""
 BY_AGENT = {
     "decision", "charge", "effect_begun", "sample", "timer_set", "gate_opened", "attached", "model_asked",
 }  # fmt: skip
@@ -78,6 +83,11 @@ class Story:
     @property
     def id(self) -> str:
         return self.row["id"]
+
+    @property
+    def left(self) -> set[str]:
+        """The effects that the run left to themselves: it does not wait for their end."""
+        return {entry["body"]["key"] for entry in self.of("effect_begun") if not entry["body"].get("awaited", True)}
 
     def of(self, *kinds: str) -> list[dict[str, Any]]:
         return [entry for entry in self.entries if entry["kind"] in kinds]
@@ -382,7 +392,7 @@ def i6_fenced(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
         if not own:
             continue
         last_word = (
-            kind == "run_ended"
+            (kind == "run_ended" or (kind == "effect_ended" and body["resolution"] == "dropped"))
             and ended is not None
             and (ended["body"]["status"], ended["epoch"], ended["at_us"])
             == ("RELEASED", entry["epoch"], entry["at_us"])
@@ -422,6 +432,8 @@ def i8_settled_first(story: Story, seen: Witnesses, promise: Promise) -> Iterabl
     outbox: set[str] = set()
     for entry in story.entries:
         kind, body = entry["kind"], entry["body"]
+        if body.get("key") in story.left:
+            continue
         if kind == "effect_begun":
             steps[body["key"]] = "a live body"
             if body["dispatch"] == "outbox":
@@ -445,7 +457,8 @@ def i9_final(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
     duties: dict[str, str] = {}
     for entry in story.entries:
         kind, body = entry["kind"], entry["body"]
-        if end and kind not in AFTER_THE_END:
+        of_left = kind in OF_WHAT_IS_LEFT and body["key"].partition("/undo/")[0] in story.left
+        if end and kind not in AFTER_THE_END and not of_left:
             yield f"entry {entry['id']} ({kind}) after the run ended {end}"
         if kind == "run_moved" and body["status"] in RUN_ENDS:
             end = body["status"]
@@ -468,7 +481,11 @@ def i9_final(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
     outcome = [entry["body"]["outcome"] for entry in story.of("run_ended")]
     if end and outcome != [end]:
         yield f"the run ended {end}, its record says {outcome}"
-    if outcome and any(effect["status"] not in EFFECT_ENDS for effect in story.effects.values()):
+    for entry in story.of("effect_ended"):
+        if (entry["seq"] is None) != (entry["body"]["key"] in story.left):
+            yield f"the end of {entry['body']['key']} has seq {entry['seq']}"
+    waited_for = [effect for key, effect in story.effects.items() if key not in story.left]
+    if outcome and any(effect["status"] not in EFFECT_ENDS for effect in waited_for):
         yield "run_ended although an effect is open"
 
 
@@ -502,7 +519,7 @@ def i11_newest_first(story: Story, seen: Witnesses, promise: Promise) -> Iterabl
     if not ended or story.row["status"] not in RUN_ENDS:
         return
     for key, duty in story.duties.items():
-        if duty["status"] not in DUTY_ENDS:
+        if duty["status"] not in DUTY_ENDS and (duty["effect_key"] not in story.left or duty["auto"]):
             yield f"the run is {story.row['status']} and {key} is {duty['status']}"
         effect = story.effects[duty["effect_key"]]
         failed = story.row["status"] in ("FAILED", "CANCELLED")
@@ -533,6 +550,10 @@ def i12_nothing_forgotten(story: Story, seen: Witnesses, promise: Promise) -> It
             yield "STUCK without a reason or without commands that help"
     if not promise.at_rest:
         return
+    for key in story.left:
+        effect = story.effects[key]
+        if effect["status"] not in EFFECT_ENDS and effect["step"] not in ("person", "compensate"):
+            yield f"everything is quiet and {key}, which is left to itself, is {effect['status']}: {effect['step']}"
     waits = status == "WAITING" and any(row["status"] in ("SET", "OPEN") for row in (*story.timers, *story.gates))
     waits = waits or (status in ("WAITING", "COMPENSATING") and any(_open(child) for child in _children(story, seen)))
     if status not in RUN_ENDS and status != "STUCK" and not waits:
@@ -654,6 +675,29 @@ def i13_poison(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]
                 yield f"STUCK as poison after {crashes} deaths, the last lease was {granted}"
 
 
+def i12_in_order(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
+    """Outbox effects of a run are dispatched in the order in which they were begun, one at a time."""
+    begun = [entry["body"]["key"] for entry in story.of("effect_begun") if entry["body"]["dispatch"] == "outbox"]
+    passed: set[str] = set()
+    running = ""
+    for entry in story.entries:
+        kind, body = entry["kind"], entry["body"]
+        key = body.get("key")
+        if key not in begun:
+            continue
+        if kind == "attempt_started" and body["what"] == "body":
+            if running:
+                yield f"{key} is dispatched beside {running}"
+            ahead = [other for other in begun[: begun.index(key)] if other not in passed]
+            if ahead:
+                yield f"{key} is dispatched before {ahead}"
+            running = key
+        elif kind in ("effect_ended", "effect_doubted", "observed"):
+            running = "" if running == key else running
+            ends = kind == "effect_ended" or body["step"] in ("person", "compensate")
+            passed = passed | {key} if ends else passed - {key}
+
+
 def i14_keys(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
     """A key is begun once, and everything upstream under it has the same body."""
     keys = [entry["body"]["key"] for entry in story.of("effect_begun")]
@@ -711,7 +755,7 @@ def h_worker_deaths(seen: Witnesses, promise: Promise) -> Iterable[str]:
 RULES = (
     i1_once, i3_dense, i4_intent_first, i4_one_body_at_a_time, i5_never_asked_again, i6_fenced, i7_one_driver,
     i8_settled_first, i9_final, i9_one_answer, i4_approved, i10_budgets, i11_newest_first, i11_children_first,
-    i12_nothing_forgotten, i12_children, i13_poison, i14_keys,
+    i12_nothing_forgotten, i12_in_order, i12_children, i13_poison, i14_keys,
 )  # fmt: skip
 WHOLE = (i7_alone, h_worker_deaths)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tape.core.clock import ManualClock
-from tape.core.journal import claims, effects, obligations, records, runs, workers
+from tape.core.journal import claims, effects, obligations, persons, records, runs, workers
 from tape.core.journal.effects import Call, ToolPolicy
 from tape.core.journal.records import Usage
 from tape.core.journal.transaction import Tx
@@ -111,6 +111,7 @@ def whole(clock: ManualClock) -> Story:
     yield from deaths(clock)
     yield from cancelled(clock)
     yield from stuck(clock)
+    yield from left_and_undone(clock)
 
 
 def well(clock: ManualClock) -> Part:
@@ -305,3 +306,24 @@ def stuck(clock: ManualClock) -> Part:
     claimed = yield from claim_duty(run_id, f"{effect}/undo/2", "undo")
     yield from one(obligations.fulfil_duty, claimed)
     yield from one(runs.end_run, run_id, epoch, "TERMINAL", None, None)
+
+
+def left_and_undone(clock: ManualClock) -> Part:
+    """An act that is undone by order, one that is left to the outbox and outlives its run, a closed conflict."""
+    run_id, epoch = yield from driven(3, "eighth")
+    undone, left = key_of(run_id, 0), key_of(run_id, 1)
+    enqueued = Call(None, 1, "tool", {"n": 1}, OUTBOX_BLIND, awaited=False)
+    yield [
+        begin(run_id, 0, epoch, UNDO_BLIND),
+        act(effects.end_effect, run_id, epoch, undone, 1, CONFIRMED, None),
+        act(effects.begin_effect, run_id, epoch, enqueued, "f"),
+    ]
+    assert (yield from one(persons.undo_effect, run_id, undone, "wrong account")) == "RUNNING"
+    yield from one(runs.end_run, run_id, epoch, "TERMINAL", None, None)
+    claimed = yield from claim_duty(run_id, f"{undone}/undo/1", "undo")
+    yield from one(obligations.fulfil_duty, claimed)
+    dispatch = yield from claim(run_id, left, "body")
+    yield from one(claims.lose_dispatch, dispatch, "signal 9", None, RECOVERY, body_over=True, died=True)
+    assert (yield from one(claims.resolve_effect, run_id, left, "fail", None, "not there")) == "TERMINAL"
+    yield from one(claims.note_fenced_end, run_id, 3, epoch, left, CONFIRMED)
+    yield from one(persons.close_conflicts, run_id, left, "me@here", "it came back")

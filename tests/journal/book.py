@@ -111,8 +111,18 @@ class Book:
     def sample(self, run_id: str, epoch: int) -> int:
         return self.do(records.record_sample, run_id, epoch, Sample(index=0, name="now", fingerprint="f", value=1))
 
-    def begin(self, run_id: str, epoch: int, policy: ToolPolicy = BLIND, ordinal: int = 0, args: Any = None) -> str:
-        self.do(effects.begin_effect, run_id, epoch, Call(None, ordinal, "tool", args, policy), "f")
+    def begin(
+        self,
+        run_id: str,
+        epoch: int,
+        policy: ToolPolicy = BLIND,
+        ordinal: int = 0,
+        args: Any = None,
+        *,
+        awaited: bool = True,
+    ) -> str:
+        call = Call(None, ordinal, "tool", args, policy, awaited=awaited)
+        self.do(effects.begin_effect, run_id, epoch, call, "f")
         return effect_key(run_id, None, ordinal, "tool")
 
     def ask(self, run_id: str, epoch: int, index: int = 0, tokens: int | None = None, usd: int | None = None) -> bool:

@@ -67,12 +67,15 @@ class _Checked:
         self.gates = mine("gate")
         self.reservations = mine("reservation")
         self.children = _rows(connection, "SELECT * FROM run WHERE parent_no = ? ORDER BY parent_ordinal", run["no"])
+        self.left = {row["key"] for row in self.effects if not row["awaited"]}
+        """Effects that are left to themselves: no run waits for them, and they may outlive it."""
 
     def check(self) -> None:
         self.density()
         self.chain()
         self.leases_fit()
         self.settled_before_each_grant()
+        self.outbox_in_order()
         self.effects_fit()
         self.duties_fit()
         self.gates_fit()
@@ -115,6 +118,8 @@ class _Checked:
         steps: dict[str, str] = {}
         for entry in self.entries:
             body = json.loads(entry["body"])
+            if body.get("key") in self.left:
+                continue
             if entry["kind"] == "effect_begun":
                 steps[body["key"]] = "outside" if body["dispatch"] == "outbox" else ""
             elif entry["kind"] in ("effect_doubted", "observed") and steps.get(body["key"]) != "outside":
@@ -124,6 +129,28 @@ class _Checked:
                 del steps[body["key"]]
             elif entry["kind"] == "lease_granted":
                 assert not [key for key, step in steps.items() if step == "outside" or step in OUTSIDE]
+
+    def outbox_in_order(self) -> None:
+        """Outbox effects are dispatched in the order in which they were begun, one at a time."""
+        steps: dict[str, str] = {}
+        running = ""
+        for entry in self.entries:
+            kind, body = entry["kind"], json.loads(entry["body"])
+            key = body.get("key")
+            if kind == "effect_begun" and body["dispatch"] == "outbox":
+                steps[key] = "again"
+            elif kind in ("effect_doubted", "observed") and key in steps:
+                steps[key], running = body["step"], "" if running == key else running
+            elif kind == "effect_ended" and key in steps:
+                running = "" if running == key else running
+                del steps[key]
+            elif kind == "obligation_moved" and body["status"] == "STUCK" and key.rsplit("/undo/", 1)[0] in steps:
+                steps[key.rsplit("/undo/", 1)[0]] = "person"
+            elif kind == "attempt_started" and body["what"] == "body" and key in steps:
+                earlier = list(steps)[: list(steps).index(key)]
+                assert not running, f"{key} beside {running}"
+                assert all(steps[other] in ("person", "compensate") for other in earlier), f"{key} before {steps}"
+                running = key
 
     def effects_fit(self) -> None:
         begun = [json.loads(entry["body"])["key"] for entry in self.entries if entry["kind"] == "effect_begun"]
@@ -208,19 +235,25 @@ class _Checked:
             assert tape[-1] == "run_ended"
             assert "lease_granted" not in kinds[kinds.index("run_ended") :]
             assert self.run["status"] in {"COMPENSATING", "STUCK", self.run["end_status"]}
-            assert all(effect["status"] in EFFECT_ENDS for effect in self.effects)
+            assert all(effect["status"] in EFFECT_ENDS or not effect["awaited"] for effect in self.effects)
             assert all(timer["status"] != "SET" for timer in self.timers)
             assert all(gate["status"] in ("ANSWERED", "DROPPED") for gate in self.gates)
-            assert all(duty["status"] != "ARMED" for duty in self.duties)
+            still = {effect["key"] for effect in self.effects if effect["status"] not in EFFECT_ENDS}
+            assert all(duty["status"] != "ARMED" or duty["effect_key"] in still for duty in self.duties)
         if _over(self.run):
             assert self.run["status"] == self.run["end_status"]
-            assert all(duty["status"] in ("DONE", "DROPPED") for duty in self.duties)
-            assert all(attempt["ended_us"] is not None for attempt in self.attempts)
+            own = [duty for duty in self.duties if duty["effect_key"] not in self.left]
+            assert all(duty["status"] in ("DONE", "DROPPED") for duty in own)
+            inline = [attempt for attempt in self.attempts if attempt["key"].split("/undo/")[0] not in self.left]
+            assert all(attempt["ended_us"] is not None for attempt in inline)
+            if self.run["status"] != "TERMINAL":
+                assert not [duty for duty in self.duties if duty["auto"] and duty["status"] in {"ARMED", *OWED}]
 
     def status_says_why(self) -> None:
         """I12: what is not driven says what it waits for."""
-        run, steps = self.run, [row["step"] for row in self.effects if row["status"] not in EFFECT_ENDS]
-        outside = [row for row in self.effects if row["status"] not in EFFECT_ENDS and row["dispatch"] == "outbox"]
+        run = self.run
+        awaited = [row for row in self.effects if row["status"] not in EFFECT_ENDS and row["awaited"]]
+        steps, outside = [row["step"] for row in awaited], [row for row in awaited if row["dispatch"] == "outbox"]
         if run["status"] == "STUCK":
             assert run["error"] and run["waiting_on"] == "a person"
         if run["status"] == "WAITING":
@@ -232,8 +265,10 @@ class _Checked:
         if run["status"] == "RUNNABLE":
             assert not outside and not OUTSIDE & set(steps)
         if run["status"] == "COMPENSATING":
-            assert any(duty["status"] in ("DUE", "CLAIMED") for duty in self.duties) or run["children_open"]
-            assert not any(duty["status"] == "STUCK" for duty in self.duties)
+            well = run["end_status"] == "TERMINAL"
+            held = [duty for duty in self.duties if not well or duty["ordered"] or duty["effect_key"] not in self.left]
+            assert any(duty["status"] in ("DUE", "CLAIMED", "ARMED") for duty in held) or run["children_open"]
+            assert not any(duty["status"] == "STUCK" for duty in held)
 
     def purses_fit(self) -> None:
         """I10: nothing is held back beyond a cap, each purse adds up to what it and its descendants paid and lost, and

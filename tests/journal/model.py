@@ -104,6 +104,7 @@ class Settled:
 class Effect(Settled):
     ordinal: int = 0
     policy: ToolPolicy = field(default_factory=ToolPolicy)
+    awaited: bool = True
     status: str = "PENDING"
     clean: bool = True
     failures: int = 0
@@ -124,7 +125,12 @@ class Effect(Settled):
 
     @property
     def outside(self) -> bool:
-        return self.open and (self.outbox or self.step in OUTSIDE)
+        return self.open and self.awaited and (self.outbox or self.step in OUTSIDE)
+
+    @property
+    def left(self) -> bool:
+        """Open, and nobody waits for it."""
+        return self.open and not self.awaited
 
 
 @dataclass
@@ -134,6 +140,7 @@ class Duty(Settled):
     position: int = 0
     auto: bool = True
     surplus: bool = False
+    ordered: bool = False
     status: str = "ARMED"
 
     @property
@@ -214,7 +221,21 @@ class Run:
     # --- facts ---
 
     def open(self) -> list[Effect]:
-        return [effect for effect in self.effects if effect.open]
+        """What the run waits for."""
+        return [effect for effect in self.effects if effect.open and effect.awaited]
+
+    def left(self) -> list[Effect]:
+        return [effect for effect in self.effects if effect.left]
+
+    def held(self) -> list[Duty]:
+        """The duties that a run which has ended waits for."""
+        well = self.end == "TERMINAL"
+        return [
+            duty
+            for duty in self.duties
+            if (duty.owed or (duty.status == "ARMED" and duty.auto and not well))
+            and (not well or duty.ordered or self.effects[duty.effect].awaited)
+        ]
 
     def duties_of(self, effect: Effect) -> list[Duty]:
         mine = [duty for duty in self.duties if duty.effect == effect.ordinal]
@@ -273,6 +294,12 @@ class Run:
             self.status = "RUNNABLE"
             self.next_boot = max([self.next_boot, *(effect.due for effect in effects)])
 
+    def carry_on(self, effect: Effect) -> None:
+        if effect.awaited:
+            self.resettle()
+        elif self.end is not None:
+            self.undone()
+
     def resettle(self) -> None:
         if self.status == "WAITING":
             self.settle()
@@ -281,27 +308,34 @@ class Run:
         self.purse.pay("ask", self.purse.held.get("ask", {}), lost=True)
         self.record()
         self.timers = [(at, "DROPPED" if status == "SET" else status) for at, status in self.timers]
-        for duty in self.duties:
-            confirmed = self.effects[duty.effect].status == "CONFIRMED"
-            if duty.status == "ARMED":
-                duty.status = "DUE" if confirmed and duty.auto and outcome != "TERMINAL" else "DROPPED"
-            elif duty.status == "STUCK" and outcome == "TERMINAL" and not duty.surplus:
-                duty.status = "DROPPED"
-                duty.step = duty.step  # its row keeps what was last tried
+        if outcome == "FAILED":
+            for effect in self.left():
+                armed = [duty for duty in self.duties_of(effect) if duty.auto and duty.status == "ARMED"]
+                if not effect.attempts and armed:
+                    self.close(effect, "FAILED")
         self.end = outcome
-        self.status = "COMPENSATING" if any(duty.owed for duty in self.duties) else outcome
+        for duty in self.duties:
+            self.decide_duty(duty)
+        self.status = "COMPENSATING" if self.held() else outcome
         self.undone()
+
+    def decide_duty(self, duty: Duty) -> None:
+        if self.effects[duty.effect].open:
+            return
+        confirmed = self.effects[duty.effect].status == "CONFIRMED"
+        if duty.status == "ARMED":
+            duty.status = "DUE" if confirmed and duty.auto and self.end != "TERMINAL" else "DROPPED"
+        elif duty.status == "STUCK" and self.end == "TERMINAL" and not (duty.surplus or duty.ordered):
+            duty.status = "DROPPED"  # its row keeps what was last tried
 
     def undone(self) -> None:
         if self.status not in ("COMPENSATING", "STUCK"):
             return
-        if any(duty.status == "STUCK" for duty in self.duties):
+        assert self.end is not None
+        if any(duty.status == "STUCK" for duty in self.held()):
             self.status = "STUCK"
-        elif any(duty.owed for duty in self.duties):
-            self.status = "COMPENSATING"
         else:
-            assert self.end is not None
-            self.status = self.end
+            self.status = "COMPENSATING" if self.held() else self.end
 
     def end_run(self, epoch: int, outcome: str) -> None:
         self.leased(epoch)
@@ -312,6 +346,9 @@ class Run:
     def cancel(self) -> None:
         need(self.end is None)
         need(not (self.status == "STUCK" and any(effect.step == "person" for effect in self.open())))
+        for effect in self.left():
+            if not effect.attempts:
+                self.close(effect, "FAILED")
         self.cancelling, self.next_boot = True, 0
         if self.status != "RUNNING":
             self.settle()
@@ -339,9 +376,10 @@ class Run:
             self.record()
             self.asks = 0
 
-    def charged(self, place: object, bill: Bill, *, goes_on: bool = False) -> None:
+    def charged(self, place: object, bill: Bill, *, goes_on: bool = False, beside: bool = False) -> None:
         if bill is not None:
-            self.record()
+            if not beside:
+                self.record()
             self.purse.pay(place, {"tokens": bill[0], "usd_micro": bill[1]}, goes_on=goes_on)
 
     def declare(self, epoch: int, caps: dict[str, int]) -> None:
@@ -364,7 +402,7 @@ class Run:
         if unit not in self.purse.caps:
             self.purse.caps[unit] = None
             self.purse.spent[unit] = sum(effect.status == "CONFIRMED" for effect in self.effects)
-            for effect in self.open():
+            for effect in (*self.open(), *self.left()):
                 self.purse.held.setdefault(effect.ordinal, {})[unit] = 1
 
     def decide(self, epoch: int, index: int, bill: Bill) -> None:
@@ -391,7 +429,9 @@ class Run:
 
     # --- effects ---
 
-    def begin(self, epoch: int, ordinal: int, policy: ToolPolicy, cost: int | None) -> None:
+    def begin(
+        self, epoch: int, ordinal: int, policy: ToolPolicy, cost: int | None = None, awaited: bool = True
+    ) -> None:
         self.leased(epoch)
         need(not self.cancelling and ordinal == len(self.effects))
         self.record()
@@ -406,6 +446,7 @@ class Run:
             ordinal=len(self.effects),
             policy=policy,
             cost=cost,
+            awaited=awaited,
         )
         if effect.outbox:
             effect.step = "again"
@@ -455,10 +496,11 @@ class Run:
 
     def close(self, effect: Effect, status: str, bill: Bill = None) -> None:
         assert effect.open
-        self.record()
+        if effect.awaited:
+            self.record()
         if bill is None and status == "CONFIRMED" and effect.cost is not None:
             bill = (0, effect.cost)
-        self.charged(effect.ordinal, bill, goes_on=True)
+        self.charged(effect.ordinal, bill, goes_on=True, beside=not effect.awaited)
         self.purse.pay(effect.ordinal, {CALLS: 1} if status == "CONFIRMED" else {})
         effect.status, effect.step, effect.over = status, "", True
         effect.free()
@@ -466,6 +508,9 @@ class Run:
             for duty in self.duties_of(effect):
                 if duty.status in ("ARMED", "STUCK") and not duty.surplus:
                     duty.status, duty.step = "DROPPED", ""
+        elif self.end is not None:
+            for duty in self.duties_of(effect):
+                self.decide_duty(duty)
 
     def doubt(
         self, effect: Effect, over: bool, instead: str | None = None, unknown: bool = False, pause: int = 0
@@ -530,6 +575,10 @@ class Run:
     def claim_body(self, ordinal: int) -> None:
         effect = self.one(ordinal)
         need(effect.outbox and not effect.claimed and effect.step == "again" and effect.due <= self.now)
+        for other in self.effects:
+            if other.open and other.outbox and other is not effect:
+                need(other.ordinal > effect.ordinal or other.step in ("person", "compensate"))
+                need(not (other.claimed and other.step == "again"))
         effect.hold(self.now)
         effect.attempts, effect.over = effect.attempts + 1, False
 
@@ -554,19 +603,19 @@ class Run:
                 effect.due = self.now + ask_backoff(effect.failures)
             elif step == "person":
                 effect.status = "UNKNOWN"
-        self.resettle()
+        self.carry_on(effect)
 
     def look_up_died(self, effect: Effect) -> None:
         effect.free()
         effect.due = self.now + backoff(effect.deaths - 1)
         if effect.deaths >= POISON:
             effect.step, effect.status = "person", "UNKNOWN"
-        self.resettle()
+        self.carry_on(effect)
 
     def body_died(self, effect: Effect, over: bool) -> None:
         poison = "person" if effect.deaths >= POISON else None
         self.doubt(effect, over, poison, pause=backoff(effect.deaths - 1))
-        self.resettle()
+        self.carry_on(effect)
 
     def lose_look_up(self, ordinal: int, claim: int) -> None:
         self.look_up_died(self.under(ordinal, claim, asking=True))
@@ -581,7 +630,7 @@ class Run:
             self.raised(effect, by_agent=False, over=over)
         else:
             self.body_died(effect, over)
-        self.resettle()
+        self.carry_on(effect)
 
     def void(self, ordinal: int, claim: int, over: bool) -> None:
         effect = self.one(ordinal)
@@ -593,24 +642,34 @@ class Run:
 
     def resolve(self, ordinal: int, how: str) -> None:
         effect = self.one(ordinal)
-        idle = self.status == "STUCK" and effect.step == "again" and not effect.claimed
+        idle = self.status == "STUCK" and effect.step == "again" and not effect.claimed and effect.awaited
         need(effect.step == "person" or idle)
         if how == "retry":
             effect.step, effect.asks, effect.due, effect.deaths, effect.failures = "again", 0, 0, 0, 0
             effect.over = True
         else:
             self.close(effect, "CONFIRMED" if how == "confirm" else "FAILED")
-        if self.status in ("WAITING", "STUCK"):
+        if not effect.awaited:
+            self.carry_on(effect)
+        elif self.status in ("WAITING", "STUCK"):
             self.settle()
 
     # --- duties ---
+
+    def undo(self, ordinal: int) -> None:
+        """A person's order."""
+        need(self.end is None and ordinal < len(self.effects) and self.effects[ordinal].status == "CONFIRMED")
+        own = [duty for duty in self.duties_of(self.effects[ordinal]) if not duty.surplus]
+        need(own and own[-1].status == "ARMED")
+        own[-1].status, own[-1].ordered = "DUE", True
 
     def claim_duty(self, index: int) -> None:
         need(index < len(self.duties))
         duty = self.duties[index]
         need(not (self.status == "RUNNING" and self.open()))
-        waiting = any(effect.step == "compensate" for effect in self.open())
-        need(all(effect.step == "compensate" or (waiting and self.runs_again(effect)) for effect in self.open()))
+        siblings = self.open() + (self.left() if self.end in ("FAILED", "CANCELLED") else [])
+        waiting = any(effect.step == "compensate" for effect in siblings)
+        need(all(effect.step == "compensate" or (waiting and self.runs_again(effect)) for effect in siblings))
         owed = [other for other in self.duties if other.owed]
         need(owed and max(owed, key=lambda other: (other.position, other.number)) is duty)
         need(duty.status == "DUE" and duty.due <= self.now)

@@ -31,14 +31,14 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tape.core.journal import claims, effects, obligations, records, runs, workers
+from tape.core.journal import claims, effects, obligations, persons, records, runs, workers
 from tape.core.journal.caps import set_caps
 from tape.core.journal.claims import Claim
 from tape.core.journal.purses import Limits
 from tape.core.kernel.errors import Fenced, Refused
 from tape.core.kernel.events import Decision
 from tape.core.kernel.lifecycle import LeaseTrigger
-from tape.core.kernel.resolution import Answer, Semantics
+from tape.core.kernel.resolution import Answer, Dispatch, Semantics
 from tests.journal import invariants
 from tests.journal.book import (
     ANY_STEP,
@@ -78,7 +78,15 @@ POLICIES = [
     OUTBOX_BLIND,
     OUTBOX_SURE,
 ]
-HANDFULS = [(), *((one,) for one in POLICIES), *product(POLICIES, POLICIES)]
+CALLS = [
+    *((policy, True) for policy in POLICIES),
+    *((policy, False) for policy in POLICIES if policy.dispatch == "outbox"),
+    (replace(UNDOABLE, dispatch=Dispatch.OUTBOX), False),
+    (replace(UNDO_UNKNOWN, dispatch=Dispatch.OUTBOX), False),
+    (replace(UNDO_UNKNOWN, dispatch=Dispatch.OUTBOX, undo_auto=False), False),
+]
+"""What is called, and whether the run waits for its end."""
+HANDFULS = [(), *((one,) for one in CALLS), *product(CALLS, CALLS)]
 ANSWERS = [Answer.PRESENT, Answer.ABSENT, Answer.UNCLEAR, Answer.DUPLICATE, Answer.ABSENT, Answer.UNCLEAR]
 CAPS: list[dict[str, int]] = [{}, {"tokens": 90, "usd_micro": 250}, {"usd_micro": 120, "calls:tool": 2}, {"tokens": 40}]
 COSTS = [None, None, 0, 50, 130]
@@ -126,6 +134,10 @@ asked = effect_like(lambda effect: effect.claimed and effect.asking)
 dispatching = effect_like(lambda effect: effect.claimed and not effect.asking)
 
 
+def undoable_by_order(run: Run) -> bool:
+    return alive(run) and any(effect.status == "CONFIRMED" and run.duties_of(effect) for effect in run.effects)
+
+
 def duty_like(status: str) -> Fits:
     return lambda run: any(duty.status == status for duty in run.duties)
 
@@ -160,7 +172,7 @@ MOVES: list[tuple[Callable[[Any], bool], Any, dict[str, list[Any]]]] = []
 def claimable(run: Run) -> list[int]:
     return [
         effect.ordinal
-        for effect in run.open()
+        for effect in [*run.open(), *run.left()]
         if not effect.claimed
         and (effect.asking or (effect.outbox and effect.step == "again"))
         and (effect.outbox or run.status != "RUNNING")
@@ -251,8 +263,8 @@ class Journal(RuleBasedStateMachine):
         named = {"ttl_us": TTL_US, "concurrency": 1, "recovery": self.book.recovery}
         self.apply(run_id, Run.grant, runs.grant, run_id, self.book.worker(), **named)
 
-    @move(lambda run: run.status == "RUNNABLE", every=3, number=NUMBERS, policies=HANDFULS)
-    def take_up(self, number: int, policies: tuple[Any, ...]) -> None:
+    @move(lambda run: run.status == "RUNNABLE", every=3, number=NUMBERS, calls=HANDFULS)
+    def take_up(self, number: int, calls: tuple[Any, ...]) -> None:
         """What recovery does: the back-off passes, then a grant; and what the agent does then."""
         run_id = self.pick(number, lambda run: run.status == "RUNNABLE")
         run = self.runs[run_id]
@@ -262,8 +274,8 @@ class Journal(RuleBasedStateMachine):
         if running(self.runs[run_id]):
             for effect in self.runs[run_id].open():
                 self.again(run_id, effect.ordinal)
-            for policy in policies:
-                self.begun(run_id, policy, cost=COSTS[number % len(COSTS)])
+            for call in calls:
+                self.begun(run_id, call, cost=COSTS[number % len(COSTS)])
 
     def again(self, run_id: str, ordinal: int) -> None:
         run = self.runs[run_id]
@@ -271,13 +283,13 @@ class Journal(RuleBasedStateMachine):
         attempt = (effects.start_attempt, run_id, epoch, key, count)
         self.apply(run_id, lambda run: run.attempt(epoch, ordinal, count), *attempt)
 
-    def begun(self, run_id: str, policy: Any, off: int = 0, cost: int | None = None) -> None:
-        run = self.runs[run_id]
+    def begun(self, run_id: str, asked: Any, off: int = 0, cost: int | None = None) -> None:
+        run, (policy, awaited) = self.runs[run_id], asked
         if len(run.effects) < MAX_EFFECTS:
             epoch, ordinal = run.epoch + off, len(run.effects)
-            call = effects.Call(None, ordinal, "tool", {"n": ordinal}, policy, cost_micro=cost)
+            call = effects.Call(None, ordinal, "tool", {"n": ordinal}, policy, cost_micro=cost, awaited=awaited)
             begin = (effects.begin_effect, run_id, epoch, call, "f")
-            self.apply(run_id, lambda run: run.begin(epoch, ordinal, policy, cost), *begin)
+            self.apply(run_id, lambda run: run.begin(epoch, ordinal, policy, cost, awaited), *begin)
 
     @move(running, number=NUMBERS, proven=BOTH)
     def die(self, number: int, proven: bool) -> None:
@@ -417,12 +429,12 @@ class Journal(RuleBasedStateMachine):
         lambda run: running(run) and len(run.effects) < MAX_EFFECTS,
         number=NUMBERS,
         off=MOSTLY,
-        policy=POLICIES,
+        call=CALLS,
         cost=COSTS,
     )
-    def begin(self, number: int, off: int, policy: Any, cost: int | None) -> None:
+    def begin(self, number: int, off: int, call: Any, cost: int | None) -> None:
         run_id = self.pick(number, lambda run: running(run) and len(run.effects) < MAX_EFFECTS)
-        self.begun(run_id, policy, off, cost)
+        self.begun(run_id, call, off, cost)
 
     @move(
         to_run_again,
@@ -505,7 +517,7 @@ class Journal(RuleBasedStateMachine):
 
         run_id = self.pick(number, effect_like(fits))
         run = self.runs[run_id]
-        ordinal = self.some(number, [e.ordinal for e in run.open() if fits(e)], len(run.effects))
+        ordinal = self.some(number, [e.ordinal for e in [*run.open(), *run.left()] if fits(e)], len(run.effects))
         effect = run.effects[ordinal] if ordinal < len(run.effects) else None
         epoch = (effect.claim if effect else 1) + off
         last = self.book.row(
@@ -564,12 +576,23 @@ class Journal(RuleBasedStateMachine):
     def resolve(self, number: int, how: str) -> None:
         run_id = self.pick(number, for_person)
         run = self.runs[run_id]
-        ordinal = self.some(number, [e.ordinal for e in run.open() if e.step == "person"], len(run.effects))
+        ordinal = self.some(
+            number, [e.ordinal for e in [*run.open(), *run.left()] if e.step == "person"], len(run.effects)
+        )
         self.apply(
             run_id,
             lambda run: run.resolve(ordinal, how),
             *(claims.resolve_effect, run_id, self.key(run_id, ordinal), how, {"by": "hand"}, "looked"),
         )
+
+    @move(undoable_by_order, every=4, number=NUMBERS)
+    def undo(self, number: int) -> None:
+        run_id = self.pick(number, undoable_by_order)
+        run = self.runs[run_id]
+        fitting = [effect.ordinal for effect in run.effects if effect.status == "CONFIRMED" and run.duties_of(effect)]
+        ordinal = self.some(number, fitting, len(run.effects))
+        order = (persons.undo_effect, run_id, self.key(run_id, ordinal), "wrong")
+        self.apply(run_id, lambda run: run.undo(ordinal), *order)
 
     # --- rules: duties ---
 
@@ -673,7 +696,7 @@ class Journal(RuleBasedStateMachine):
             for index, duty in enumerate(run.duties):
                 mine = self.book.duty(self.duty_key(run_id, index))
                 agree(mine, ("status", duty.status), ("attempts", duty.attempts), ("claim_epoch", duty.claim))
-                agree(mine, ("position", duty.position), ("auto", duty.auto))
+                agree(mine, ("position", duty.position), ("auto", duty.auto), ("ordered", duty.ordered))
                 if duty.owed:
                     agree(mine, ("step", duty.step), ("next_boot_us", duty.due))
                     agree(mine, ("asks", duty.asks), ("hook_crashes", duty.deaths))

@@ -141,7 +141,7 @@ def test_a_surplus_act_that_nobody_can_undo(book: Book, reader: Reader) -> None:
         {"id": 2},
     )
     assert need.why == "the upstream holds a surplus act that cannot be undone"
-    assert need.commands == (f"tape doctor --dump-run {run_id}",)
+    assert need.commands == (f"tape doctor --dump-run {run_id}", f"tape resolve {key} --close --reason TEXT")
     book.do(runs.end_run, run_id, book.again(run_id), "TERMINAL", None, None)
     assert reader.needs() == [need], "it outlives its run"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -547,3 +548,54 @@ def test_runs_that_wait_cost_the_look_outs_nothing(book: Book, hosts: Hosts) -> 
     few = idle_steps()
     wait(100)
     assert 0 < idle_steps() <= few + 10
+
+
+# --- what is left to itself, and how long a body may take -----------------------------------------------------------
+
+
+def left(book: Book, policy: ToolPolicy = OUTBOX) -> tuple[str, str]:
+    """A run that has ended, and an outbox effect that it did not wait for."""
+    run, epoch = book.driven()
+    key = book.begin(run, epoch, policy, awaited=False)
+    book.do(runs.end_run, run, epoch, "TERMINAL", None, None)
+    return run, key
+
+
+def test_what_is_left_is_dispatched_after_the_end_of_its_run(book: Book, hosts: Hosts) -> None:
+    run, key = left(book)
+    assert hosts.tick("outbox") == 1
+    hosts.sent.answer("returned", result={"id": 1})
+    assert hosts.tick("outbox") == 1
+    assert (book.status(run), book.effect(key)["status"]) == ("TERMINAL", "CONFIRMED")
+    for name in ("recovery", "reconciler", "outbox", "compensation"):
+        assert hosts.tick(name) == 0, "nothing is left to do"
+
+
+def test_what_is_left_is_asked_about_after_the_end_of_its_run(book: Book, hosts: Hosts) -> None:
+    run, key = left(book, OUTBOX_SURE)
+    hosts.tick("outbox")
+    hosts.sent.lose()
+    hosts.tick("outbox")
+    assert hosts.tick("reconciler") == 1
+    hosts.sent.says("present", {"id": 1})
+    hosts.tick("reconciler")
+    assert (book.status(run), book.effect(key)["resolution"]) == ("TERMINAL", "observed")
+
+
+def test_a_tool_that_declares_a_longer_time_gets_it(book: Book, hosts: Hosts) -> None:
+    """Its body ends by itself at the declared time; only after that its process is ended, and its claim runs out."""
+    long_us = 3 * BODY_LIMIT_US
+    _, key = outbox(book, replace(OUTBOX, timeout_us=long_us))
+    hosts.tick("outbox")
+    assert hosts.sent.limit_us > long_us
+    assert book.effect(key)["claim_until_boot_us"] - book.clock.boot_us() > hosts.sent.limit_us
+    book.clock.advance(long_us / SECOND_US)
+    hosts.sent.answer("timed out", error={"type": "BodyTimeout", "message": "over the time limit"})
+    hosts.tick("outbox")
+    assert (book.effect(key)["status"], book.effect(key)["attempts"]) == ("UNKNOWN", 1)
+
+
+def test_a_shorter_time_leaves_the_limit_as_it_is(book: Book, hosts: Hosts) -> None:
+    outbox(book, replace(OUTBOX, timeout_us=1_000_000))
+    hosts.tick("outbox")
+    assert hosts.sent.limit_us == BODY_LIMIT_US

@@ -16,7 +16,7 @@ from tape.core.agent.driver import drive
 from tape.core.agent.loop import BodyThreads, IdleSelector
 from tape.core.clock import ManualClock
 from tape.core.kernel import identity
-from tape.core.sdk.context import RunContext
+from tape.core.sdk.context import LEFT_BEHIND, RunContext
 from tape.core.sdk.decorators import Agent
 from tape.core.sdk.replay import Tape
 from tape.core.wire import Decoder, Frame, encode
@@ -150,9 +150,9 @@ class FakeServer:
             key = f"{RUN}/{index}/{call['ordinal']}/{call['tool']}"
             self.attempts[key] = 1
             begun = {name: call[name] for name in ("decision_index", "ordinal", "tool", "args", "business_key")}
-            dispatch = call["policy"]["dispatch"]
+            begun |= {"dispatch": call["policy"]["dispatch"], "awaited": call["awaited"]}
             begun |= {"approval": call.get("approval"), "args_hash": identity.hash_json(call["args"])}
-            self.record("effect_begun", key=key, fingerprint=frame["fingerprint"], dispatch=dispatch, **begun)
+            self.record("effect_begun", key=key, fingerprint=frame["fingerprint"], **begun)
         elif kind == "attempt":
             assert frame["number"] == self.attempts[frame["key"]] + 1, "attempts are counted without a gap"
             self.attempts[frame["key"]] += 1
@@ -335,5 +335,6 @@ def _end_all(loop: VirtualLoop) -> None:
         for task in asyncio.all_tasks(loop):
             task.cancel()
         loop.run_until_complete(asyncio.sleep(0))
+    LEFT_BEHIND.clear()
     loop.threads.shutdown()
     loop.close()

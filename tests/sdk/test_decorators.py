@@ -31,7 +31,7 @@ def test_an_undeclared_tool_is_non_idempotent_without_look_up() -> None:
     assert tool_policy(tool) == {
         "semantics": "non_idempotent", "look_up": False, "authoritative": False, "settle_us": 0, "on_unknown": "ask",
         "key_lifetime_us": None, "retries": 0, "dispatch": "inline", "compensable": False, "undo_auto": False,
-        "undo_semantics": "non_idempotent", "undo_look_up": False, "needs_approval": False,
+        "undo_semantics": "non_idempotent", "undo_look_up": False, "needs_approval": False, "timeout_us": None,
     }  # fmt: skip
     assert not tool.options.declared
 

@@ -582,3 +582,76 @@ def test_armed_points_see_every_boundary_before_its_reply() -> None:
 
     played = play(agent, armed=True)
     assert all(frame.get("waits", True) for frame in played.server.frames if frame["t"] not in ("attach",))
+
+
+# --- code that swallows everything ----------------------------------------------------------------------------------
+
+
+CALLS: dict[str, Callable[[tape.Run], Any]] = {
+    "call": lambda run: quick(),
+    "enqueue": lambda run: posted.enqueue(),
+    "decide": lambda run: run.decide(think, "x"),
+    "sample": lambda run: run.now(),
+    "sleep": lambda run: run.sleep(1),
+}
+
+
+@tape.tool(semantics="idempotent", dispatch="outbox")
+async def posted() -> None: ...
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_code_that_swallows_every_signal_for_ever_is_left_behind(call: str) -> None:
+    """`except: continue` around a tape call would keep the loop to itself: no heartbeat, no other run, no park."""
+    calls: list[int] = []
+
+    async def agent(run: tape.Run) -> None:
+        with contextlib.suppress(BaseException):
+            await run.sleep(5)
+        while True:
+            try:
+                calls.append(1)
+                await CALLS[call](run)
+            except GeneratorExit:
+                raise  # for the end of the test: in an agent's process nothing that is left behind is collected
+            except BaseException:
+                continue
+
+    played = play(agent)
+    assert (played.said, played.why) == ("park", "waiting")
+    assert len(calls) < 200  # a hundred of them are cancelled by the player, after the drive
+    assert [frame["t"] for frame in played.server.frames] == ["attach", "timer", "park"]
+
+
+def test_so_is_one_whose_tasks_do(capfd: pytest.CaptureFixture[str]) -> None:
+    async def swallow() -> None:
+        while True:
+            try:
+                await quick("x")
+            except GeneratorExit:
+                raise  # for the end of the test: in an agent's process nothing that is left behind is collected
+            except BaseException:
+                continue
+
+    async def agent(run: tape.Run) -> None:
+        with contextlib.suppress(BaseException):
+            await run.sleep(5)
+        await asyncio.gather(swallow(), swallow())
+
+    assert play(agent).said == "park"
+
+
+def test_a_wish_to_cancel_ends_code_that_swallows(new_gate: None) -> None:
+    async def agent(run: tape.Run) -> None:
+        while True:
+            try:
+                await slow()
+            except GeneratorExit:
+                raise  # for the end of the test: in an agent's process nothing that is left behind is collected
+            except BaseException:
+                continue
+
+    played = play(agent, on_quiet=once(RunContext.cancel))
+    assert played.said == "finish"
+    assert played.ended == {"outcome": "CANCELLED"}
+    assert GATE.entered == GATE.left == 1

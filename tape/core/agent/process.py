@@ -23,7 +23,7 @@ from tape.core.clock import Clock, SkewedClock, SystemClock
 from tape.core.kernel import errors
 from tape.core.kernel.errors import ServerUnavailable, TapeError, one_line
 from tape.core.sdk.client import Link, end_own_group
-from tape.core.sdk.context import CallCancelled, RunContext
+from tape.core.sdk.context import LEFT_BEHIND, CallCancelled, RunContext
 from tape.core.sdk.decorators import TOOLS, Agent
 from tape.core.sdk.replay import Tape
 from tape.core.wire import Frame
@@ -237,6 +237,10 @@ def main(loaded: dict[str, Agent] | None = None) -> int:
         loop.run_until_complete(_serve(agents, hello, selector, clock))
     except TapeError as error:
         end_own_group(one_line(error))
+    if LEFT_BEHIND:  # nothing of it may be woken by what Python does at its end
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
     return 0
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tape.core.journal.audit_facts import DAMAGED, Facts, Finding, Row, Severity
+from tape.core.journal.commands import close_command, resolve_commands
 from tape.core.journal.entries import LaterEvent
 from tape.core.kernel.errors import UsageError
 from tape.core.kernel.events import (
@@ -36,9 +37,11 @@ from tape.core.kernel.lifecycle import (
     RUN_ENDS,
     GateStatus,
     LeaseStatus,
+    ObligationStatus,
     RunStatus,
     TimerStatus,
 )
+from tape.core.kernel.resolution import Step
 
 UPGRADE = "a newer release wrote it: upgrade tape-agents to read it"
 
@@ -81,8 +84,13 @@ def _chain(facts: Facts) -> Iterator[str]:
 
 
 def _dense(facts: Facts) -> Iterator[str]:
+    left = {effect["key"] for effect in facts.effects if not effect["awaited"]}
     for entry in facts.entries:
-        if entry.kind in BY_KIND and (entry.seq is not None) is not (entry.kind in TAPE_KINDS):
+        event = entry.event
+        beside = (isinstance(event, EffectEnded) and event.key in left) or (
+            isinstance(event, Charge) and event.pays_for in left
+        )
+        if entry.kind in BY_KIND and (entry.seq is not None) is not (entry.kind in TAPE_KINDS and not beside):
             yield f"entry {entry.id} ({entry.kind}) " + ("has a seq" if entry.seq else "has no seq")
     for due, entry in enumerate(facts.tape, start=1):
         if entry.seq != due:
@@ -244,7 +252,7 @@ def _effect(
     else:
         if ended is not None:
             yield f"{key} is {row['status']}, but effect_ended says {ended[1].status}"
-        if facts.run["end_status"] is not None:
+        if facts.run["end_status"] is not None and row["awaited"]:
             yield f"{key} is {row['status']}, but the run has ended"
     if facts.attempts.get(key, 0) != row["attempts"]:
         yield f"{key} counts {row['attempts']} attempts, the journal holds {facts.attempts.get(key, 0)}"
@@ -258,9 +266,10 @@ def _hash(args: Any) -> str:
 
 
 def _duties(facts: Facts) -> Iterator[str]:
+    left = {effect["key"] for effect in facts.effects if not effect["awaited"]}
     if facts.run["status"] in RUN_ENDS:
         for duty in facts.obligations:
-            if duty["status"] in OBLIGATION_OPEN or duty["status"] == "ARMED":
+            if duty["effect_key"] not in left and (duty["status"] in OBLIGATION_OPEN or duty["status"] == "ARMED"):
                 yield f"{duty['key']} is {duty['status']}, but the run has ended"
 
 
@@ -356,27 +365,43 @@ def _attention(facts: Facts) -> Iterator[Finding]:
     if later:
         yield Finding(Severity.NOTE, run_id, f"holds entries that are not known here: {', '.join(later)}", UPGRADE)
     for conflict in facts.conflicts:
-        help = f"compare the upstream's own record with `tape doctor --dump-run {run_id}`"
+        key = conflict["key"]
+        help = f"compare the upstream's own record with `tape doctor --dump-run {run_id}`, then `{close_command(key)}`"
         yield Finding(Severity.WARNING, run_id, f"open conflict on {conflict['key']}: {conflict['why']}", help)
     if run["status"] == RunStatus.STUCK:
         moves = [moved for _, moved in facts.told(RunMoved) if moved.status == RunStatus.STUCK]
         commands = [str(command) for command in moves[-1].commands] if moves else []
         helps = " | ".join(commands or [f"tape redrive {run_id}", f"tape cancel {run_id}"])
         yield Finding(Severity.WARNING, run_id, f"STUCK: {run['error'] or 'a person must look'}", helps)
+    for key in _dead_letters(facts):
+        what = f"dead letter: only a person can settle {key}, which no run waits for"
+        yield Finding(Severity.WARNING, run_id, what, " | ".join(resolve_commands(key)))
     if _forgotten(facts):
         what = f"is {run['status']}, but nothing that it could wait for is open"
         yield Finding(Severity.WARNING, run_id, what, f"tape cancel {run_id}")
 
 
+def _dead_letters(facts: Facts) -> Iterator[str]:
+    """What needs a person although no run is STUCK over it."""
+    left = {effect["key"] for effect in facts.effects if not effect["awaited"]}
+    for effect in facts.effects:
+        if effect["key"] in left and effect["status"] not in EFFECT_ENDS and effect["step"] == Step.PERSON:
+            yield effect["key"]
+    if facts.run["status"] != RunStatus.STUCK:
+        for duty in facts.obligations:
+            if duty["effect_key"] in left and duty["status"] == ObligationStatus.STUCK:
+                yield duty["key"]
+
+
 def _forgotten(facts: Facts) -> bool:
     """Nothing would ever wake the run (invariant I12)."""
+    still_open = [effect for effect in facts.effects if effect["status"] not in EFFECT_ENDS]
     if facts.run["status"] == RunStatus.COMPENSATING:
-        return not facts.run["children_open"] and not any(
-            duty["status"] in OBLIGATION_OPEN for duty in facts.obligations
-        )
+        owed = still_open or any(duty["status"] in OBLIGATION_OPEN for duty in facts.obligations)
+        return not owed and not facts.run["children_open"]
     waits = (
         bool(facts.run["children_open"])
-        or any(effect["status"] not in EFFECT_ENDS for effect in facts.effects)
+        or any(effect["awaited"] for effect in still_open)
         or TimerStatus.SET in facts.timers.values()
         or any(gate["status"] == GateStatus.OPEN for gate in facts.gates)
     )

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tape.core.journal.lists import OPEN, OPEN_EFFECT, Fetch
+from tape.core.journal.lists import (
+    OF_DUTIES,
+    OF_EFFECTS,
+    OPEN,
+    OPEN_DUTY,
+    OPEN_EFFECT,
+    Fetch,
+)
 from tape.core.journal.shapes import Backlog, LeaseRef, Queue
 
-_LOOK_UP = "run.status IN ('WAITING', 'STUCK') AND effect.step IN ('ask', 'ask_later')"
-_DISPATCH = (
-    "run.status IN ('RUNNABLE', 'RUNNING', 'WAITING', 'STUCK') AND effect.dispatch = 'outbox' AND effect.step = 'again'"
-)
+_LOOK_UP = "(run.status IN ('WAITING', 'STUCK') OR effect.awaited = 0) AND effect.step IN ('ask', 'ask_later')"
+_DISPATCH = "effect.dispatch = 'outbox' AND effect.step = 'again'"
 
 SQL: Mapping[str, str] = {
     "queued_runs": f"SELECT count(*), min(next_boot_us) FROM run INDEXED BY run_open WHERE {OPEN} "
     "AND status = 'RUNNABLE'",
-    "queued_effects": f"SELECT {_LOOK_UP}, effect.claim_by <> '', count(*), "
-    f"min(effect.next_boot_us) FROM run INDEXED BY run_open CROSS JOIN effect ON effect.run_no = run.no "
-    f"WHERE {OPEN} AND {OPEN_EFFECT} AND (({_LOOK_UP}) OR ({_DISPATCH})) GROUP BY 1, 2",
-    "queued_duties": "SELECT obligation.status, count(*), min(obligation.next_boot_us) "
-    "FROM run INDEXED BY run_open CROSS JOIN obligation ON obligation.run_no = run.no "
-    f"WHERE {OPEN} AND obligation.status IN ('DUE', 'CLAIMED') GROUP BY obligation.status",
+    "queued_effects": f"SELECT {_LOOK_UP}, effect.claim_by <> '', count(*), min(effect.next_boot_us) FROM {OF_EFFECTS} "
+    f"WHERE {OPEN_EFFECT} AND (({_LOOK_UP}) OR ({_DISPATCH})) GROUP BY 1, 2",
+    "queued_duties": f"SELECT obligation.status, count(*), min(obligation.next_boot_us) FROM {OF_DUTIES} "
+    f"WHERE {OPEN_DUTY} AND obligation.status IN ('DUE', 'CLAIMED') GROUP BY obligation.status",
     "queued_timers": "SELECT count(*), min(fire_us) FROM timer INDEXED BY timer_due WHERE status = 'SET'",
     "queued_gates": "SELECT count(*), min(deadline_us) FROM gate INDEXED BY gate_due "
     "WHERE status = 'OPEN' AND deadline_us IS NOT NULL",

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tape.core.journal import settling
-from tape.core.journal.course import resettle, settle
+from tape.core.journal.course import carry_on, settle
 from tape.core.journal.duties import owe_surplus
+from tape.core.journal.left import ahead_of
 from tape.core.journal.outcomes import (
     RETRY,
     Ending,
@@ -39,7 +40,7 @@ from tape.core.kernel.events import (
 )
 from tape.core.kernel.lifecycle import EffectStatus, RunStatus
 from tape.core.kernel.policy import RecoveryPolicy
-from tape.core.kernel.resolution import Answer, Dispatch, Resolution, Step, Writer
+from tape.core.kernel.resolution import Answer, Dispatch, Resolution, Step, Writer, resolve
 
 LOOK_UP_STEPS = frozenset({Step.ASK, Step.ASK_LATER})
 BODY_STEPS = frozenset({Step.AGAIN})
@@ -73,6 +74,9 @@ def claim_effect(
         raise Refused(f"{key} is not due")
     if settling.outlived(tx, effect):
         raise Refused(f"{key} is not to run again: the upstream has forgotten its key, it must be judged anew")
+    ahead = ahead_of(tx, run.no, effect) if what == "body" else None
+    if ahead is not None:
+        raise Refused(f"{key} is dispatched after {ahead['key']}, which is not through")
     claim_epoch = effect["claim_epoch"] + 1
     changes: dict[str, Any] = {
         "claim_epoch": claim_epoch,
@@ -137,7 +141,7 @@ def record_observation(tx: Tx, claim: Claim, answer: Answer, acts: list[Any], de
         elif rule.step is Step.PERSON:
             changes["status"] = str(unknown_of(EffectStatus(effect["status"])))
         tx.update(EffectRow, changes, run_no=run.no, key=claim.key, claim_epoch=claim.epoch)
-    resettle(run, f"{claim.key} is settled: {rule.row}")
+    carry_on(run, effect, f"{claim.key} is settled: {rule.row}")
     run.save()
     return rule.row
 
@@ -190,7 +194,7 @@ def end_dispatch(tx: Tx, claim: Claim, ending: Ending) -> None:
     if ending.status is EffectStatus.FAILED and not never_acted(effect):
         raise Refused(f"{claim.key}: an earlier attempt may have acted, attempt {claim.number} cannot speak for it")
     close_effect(run, effect, ending, resolution_of(ending, claim.number), Writer.OUTBOX, "")
-    resettle(run, f"{claim.key} was dispatched")
+    carry_on(run, effect, f"{claim.key} was dispatched")
     run.save()
 
 
@@ -203,7 +207,7 @@ def reject_dispatch(tx: Tx, claim: Claim, error: Any, recovery: RecoveryPolicy) 
         close_effect(run, effect, Ending(EffectStatus.FAILED, error=error), Resolution.REJECTED, Writer.OUTBOX, "")
     else:
         step = raised(run, effect, Writer.OUTBOX, "rejected", error, recovery, body_over=True)
-    resettle(run, f"{claim.key} was rejected")
+    carry_on(run, effect, f"{claim.key} was rejected")
     run.save()
     return step
 
@@ -218,7 +222,7 @@ def lose_dispatch(
         step = _body_died(run, effect, how, error, recovery, body_over=body_over)
     else:
         step = raised(run, effect, Writer.OUTBOX, how, error, recovery, body_over=body_over)
-    resettle(run, how)
+    carry_on(run, effect, how)
     run.save()
     return step
 
@@ -244,9 +248,12 @@ def _look_up_died(run: RunEdit, effect: Row, number: int, how: str, recovery: Re
     crashes: int = effect["hook_crashes"]
     changes: dict[str, Any] = {**settling.FREE, "next_boot_us": run.tx.boot_us + recovery.delay_us(crashes)}
     if crashes >= recovery.stuck_after():
-        changes |= {"step": str(Step.PERSON), "status": str(unknown_of(EffectStatus(effect["status"])))}
+        status = unknown_of(EffectStatus(effect["status"]))
+        changes |= {"step": str(Step.PERSON), "status": str(status)}
+        row = resolve(settling.case_of(run.tx, effect)).row
+        run.record(EffectDoubted(key=key, status=status, row=row, step=Step.PERSON, why=f"{crashes} times: {how}"))
     run.tx.update(EffectRow, changes, run_no=run.no, key=key, claim_epoch=effect["claim_epoch"])
-    resettle(run, how)
+    carry_on(run, effect, how)
 
 
 def resolve_effect(tx: Tx, run_id: str, key: str, how: str, result: Any, reason: str) -> str:
@@ -254,7 +261,7 @@ def resolve_effect(tx: Tx, run_id: str, key: str, how: str, result: Any, reason:
     STUCK: confirm, fail or retry. Returns the run's status after it."""
     if how not in ("confirm", "fail", "retry"):
         raise UsageError(f"{how}: an effect is resolved by confirm, fail or retry")
-    identity.check_json(result)
+    check_result(key, result)
     run = edit_run(tx, run_id)
     effect = open_effect(run, key)
     idle = run.status is RunStatus.STUCK and effect["step"] == Step.AGAIN and not effect["claim_by"]
@@ -274,11 +281,22 @@ def resolve_effect(tx: Tx, run_id: str, key: str, how: str, result: Any, reason:
         status = EffectStatus.CONFIRMED if how == "confirm" else EffectStatus.FAILED
         error = None if how == "confirm" else {"type": "EffectFailed", "message": reason}
         close_effect(run, effect, Ending(status, result=result, error=error), Resolution.DECIDED, Writer.OPERATOR, "")
-    if run.status in (RunStatus.WAITING, RunStatus.STUCK):
+    if not effect["awaited"]:
+        carry_on(run, effect, f"{key} was decided by a person: {how}")
+    elif run.status in (RunStatus.WAITING, RunStatus.STUCK):
         run.set(error="")
         settle(run, f"{key} was decided by a person: {how}")
     run.save()
     return run.status
+
+
+def check_result(key: str, result: Any) -> None:
+    """Raises UsageError for a decided result that no body could have returned: no JSON, or over the limit."""
+    identity.check_json(result)
+    size = len(identity.canonical_json(result).encode())
+    if size > identity.RECORD_LIMIT_BYTES:
+        limit = identity.RECORD_LIMIT_BYTES
+        raise UsageError(f"{key}: a result of {size} bytes cannot be recorded, {limit} is the limit (1 MiB)")
 
 
 def void_claim(
@@ -293,7 +311,7 @@ def void_claim(
     run.record(ClaimEnded(key=key, by=effect["claim_by"], claim_epoch=claim_epoch, why=why))
     if _claimed_for(effect) == "body":
         _body_died(run, effect, why, None, recovery, body_over=proven)
-        resettle(run, why)
+        carry_on(run, effect, why)
     else:
         _look_up_died(run, effect, settling.count_attempts(run, key, "look-up"), why, recovery)
     run.save()

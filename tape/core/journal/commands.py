@@ -20,3 +20,8 @@ def answer_commands(run_id: str, gate: str, ordinal: int, options: Iterable[str]
 
 def look_commands(run_id: str) -> tuple[str, ...]:
     return (f"tape doctor --dump-run {run_id}",)
+
+
+def close_command(key: str) -> str:
+    """For a conflict that a person has looked at."""
+    return f"tape resolve {key} --close --reason TEXT"

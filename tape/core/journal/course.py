@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable
 from typing import Any, cast
 
 from tape.core.journal.commands import resolve_commands
-from tape.core.journal.duties import decide_obligations
+from tape.core.journal.duties import decide_obligations, holding
+from tape.core.journal.left import drop_undispatched, left_effects
 from tape.core.journal.outcomes import recheck
 from tape.core.journal.purses import lose_open_asks
 from tape.core.journal.tables import EffectRow, GateRow, ObligationRow, OrderRow, RunRow, TimerRow
@@ -16,7 +17,6 @@ from tape.core.kernel.errors import UsageError
 from tape.core.kernel.events import ChildEnded, OrderPlaced, RunEnded
 from tape.core.kernel.lifecycle import (
     END_TRIGGER,
-    OBLIGATION_OPEN,
     RUN_ENDS,
     EffectStatus,
     GateStatus,
@@ -28,17 +28,18 @@ from tape.core.kernel.lifecycle import (
     TimerTrigger,
 )
 from tape.core.kernel.policy import wake_parent_after_us
-from tape.core.kernel.resolution import Dispatch, Step
+from tape.core.kernel.resolution import Dispatch, Step, Writer
 
 OUTSIDE = frozenset({Step.ASK, Step.ASK_LATER, Step.COMPENSATE, Step.PERSON})
 """Steps that section 4 gives to a reactor or a person: a run that owns such an effect is not driven."""
 
 
 def open_effects(tx: Tx, run_no: int) -> list[Row]:
+    """Those that the run waits for; what is left to itself (`left_effects`) is none of its business."""
     return [
         row
         for status in (EffectStatus.PENDING, EffectStatus.UNKNOWN)
-        for row in tx.rows(EffectRow, run_no=run_no, status=str(status))
+        for row in tx.rows(EffectRow, run_no=run_no, status=str(status), awaited=1)
     ]
 
 
@@ -76,11 +77,21 @@ def resettle(run: RunEdit, why: str) -> None:
         settle(run, why)
 
 
+def carry_on(run: RunEdit, effect: Row, why: str) -> None:
+    """After something became of an effect: on goes a run that waits for it. One that is left to itself wakes nobody;
+    only the end of a run that undoes its acts may depend on it."""
+    if effect["awaited"]:
+        resettle(run, why)
+    elif run["end_status"] is not None:
+        end_if_undone(run)
+
+
 def _waiting_on(outside: list[Row]) -> str:
     first = outside[0]
-    who = {Step.COMPENSATE: "undo"}.get(first["step"], "outbox" if first["step"] == Step.AGAIN else "look-up")
+    whose = {Step.COMPENSATE: "undo of", Step.PERSON: "a person for", Step.AGAIN: "outbox of"}
+    who = whose.get(first["step"], "look-up of")
     more = f" and {len(outside) - 1} more" if len(outside) > 1 else ""
-    return f"{who} of {first['key'].split('/', 1)[1]}{more}"
+    return f"{who} {first['key'].split('/', 1)[1]}{more}"
 
 
 def stick(run: RunEdit, why: str, commands: tuple[str, ...]) -> None:
@@ -100,6 +111,8 @@ def finish(run: RunEdit, ended: RunEnded) -> None:
     lose_open_asks(run)
     run.record(ended)
     tx = run.tx
+    if status is RunStatus.FAILED:
+        drop_undispatched(run, Writer.AGENT, "the run failed, and it would be undone", undoable_only=True)
     for timer in tx.rows(TimerRow, run_no=run.no, status=str(TimerStatus.SET)):
         dropped = lifecycle.step(lifecycle.TIMER, TimerStatus.SET, TimerTrigger.DROP)
         tx.update(TimerRow, {"status": str(dropped)}, run_no=run.no, ordinal=timer["ordinal"], status=timer["status"])
@@ -138,7 +151,8 @@ def end_if_undone(run: RunEdit) -> None:
     """A COMPENSATING run ends when nothing is owed any more and no child is open; it is STUCK when a duty is."""
     if run.status not in (RunStatus.COMPENSATING, RunStatus.STUCK):
         return
-    duties = run.tx.rows(ObligationRow, run_no=run.no)
+    end = RunStatus(run["end_status"])
+    duties = holding(run, end)
     stuck = [duty for duty in duties if duty["status"] == ObligationStatus.STUCK]
     if stuck:
         stick(run, f"{stuck[0]['key']} cannot be undone: {stuck[0]['why']}", resolve_commands(stuck[0]["key"]))
@@ -148,10 +162,12 @@ def end_if_undone(run: RunEdit) -> None:
     ended = run.tx.event(run_no=run.no, seq=run.seq)  # the last record of a run that has ended
     assert isinstance(ended, RunEnded)
     children: int = run["children_open"]
-    waiting_on = f"{children} child{'ren' if children > 1 else ''}" if children else ""
+    left = left_effects(run.tx, run.no) if duties and end is not RunStatus.TERMINAL else []
+    waiting_on = f"{children} child{'ren' if children > 1 else ''}" if children else _waiting_on(left) if left else ""
     run.set(waiting_on=waiting_on, error=_failure(ended))
-    if not children and not any(duty["status"] in OBLIGATION_OPEN for duty in duties):
-        _end(run, ended, "everything owed is undone" if duties else "every child has ended")
+    if not children and not duties:
+        owed = run.tx.rows(ObligationRow, run_no=run.no)
+        _end(run, ended, "everything owed is undone" if owed else "every child has ended")
 
 
 def _end(run: RunEdit, ended: RunEnded, why: str) -> None:
@@ -233,6 +249,7 @@ def cancel_children(run: RunEdit) -> None:
 def take_back(run: RunEdit, why: str) -> None:
     """Cancels a run that has not ended, and its children: no new work begins, what is open is settled first."""
     run.set(cancel=1, next_boot_us=0)
+    drop_undispatched(run, Writer.OPERATOR, why, undoable_only=False)
     cancel_children(run)
     if run.status is not RunStatus.RUNNING:
         settle(run, why)

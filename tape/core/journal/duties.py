@@ -9,7 +9,14 @@ from tape.core.journal.tables import EffectRow, ObligationRow
 from tape.core.journal.transaction import Row, RunEdit, dump
 from tape.core.kernel import identity, lifecycle
 from tape.core.kernel.events import ObligationMoved
-from tape.core.kernel.lifecycle import OBLIGATION_OPEN, EffectStatus, ObligationStatus, ObligationTrigger, RunStatus
+from tape.core.kernel.lifecycle import (
+    EFFECT_ENDS,
+    OBLIGATION_OPEN,
+    EffectStatus,
+    ObligationStatus,
+    ObligationTrigger,
+    RunStatus,
+)
 from tape.core.kernel.resolution import Step
 
 
@@ -30,6 +37,7 @@ def arm(
             "status": str(ObligationStatus.ARMED),
             "why": "",
             "act": "" if act is None else dump(act),
+            "ordered": 0,
             "step": str(Step.AGAIN),
         },
     )
@@ -103,19 +111,43 @@ def drop_unowed(run: RunEdit, effect_key: str) -> None:
 
 def decide_obligations(run: RunEdit, status: RunStatus) -> int:
     """ARMED duties become DUE if the run did not end well and the act is in effect, else they are dropped. Returns
-    how many are owed."""
-    owed = 0
+    how many the end of the run waits for."""
     for duty in run.tx.rows(ObligationRow, run_no=run.no):
-        was = ObligationStatus(duty["status"])
-        if was is ObligationStatus.ARMED:
+        _decide(run, duty, status)
+    return len(holding(run, status))
+
+
+def decide_late(run: RunEdit, effect_key: str) -> None:
+    """The same for an effect that was left to itself, and is CONFIRMED after the end of its run."""
+    for duty in duties_of(run, effect_key):
+        _decide(run, duty, RunStatus(run["end_status"]))
+
+
+def _decide(run: RunEdit, duty: Row, status: RunStatus) -> None:
+    """While nobody knows how an effect ends, nothing is decided about its duty."""
+    effect = run.tx.one(EffectRow, run_no=run.no, key=duty["effect_key"])
+    if effect is None or effect["status"] not in EFFECT_ENDS:
+        return
+    was = ObligationStatus(duty["status"])
+    if was is ObligationStatus.ARMED:
+        happened = effect["status"] == EffectStatus.CONFIRMED
+        due = happened and bool(duty["auto"]) and status is not RunStatus.TERMINAL
+        trigger = ObligationTrigger.OWE if due else ObligationTrigger.DROP
+        move_obligation(run, duty, trigger, f"the run ended {status}")
+    elif was is ObligationStatus.STUCK and status is RunStatus.TERMINAL and not duty["act"] and not duty["ordered"]:
+        move_obligation(run, duty, ObligationTrigger.DROP, "the act stands and the run ended well")
+
+
+def holding(run: RunEdit, status: RunStatus) -> list[Row]:
+    """The duties that a run which ended `status` waits for. An effect that is left to itself holds up no run that ended
+    well, unless a person ordered it undone; one that failed waits until it is known whether there is anything to undo
+    (then the duty is still ARMED)."""
+    well = status is RunStatus.TERMINAL
+    held: list[Row] = []
+    for duty in run.tx.rows(ObligationRow, run_no=run.no):
+        undecided = duty["status"] == ObligationStatus.ARMED and duty["auto"] and not well
+        if duty["status"] in OBLIGATION_OPEN or undecided:
             effect = run.tx.one(EffectRow, run_no=run.no, key=duty["effect_key"])
-            happened = effect is not None and effect["status"] == EffectStatus.CONFIRMED
-            due = happened and bool(duty["auto"]) and status is not RunStatus.TERMINAL
-            trigger = ObligationTrigger.OWE if due else ObligationTrigger.DROP
-            move_obligation(run, duty, trigger, f"the run ended {status}")
-            owed += due
-        elif was is ObligationStatus.STUCK and status is RunStatus.TERMINAL and not duty["act"]:
-            move_obligation(run, duty, ObligationTrigger.DROP, "the act stands and the run ended well")
-        elif was in OBLIGATION_OPEN:
-            owed += 1
-    return owed
+            if not well or duty["ordered"] or effect is None or effect["awaited"]:
+                held.append(duty)
+    return held

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tape.core.journal.lists import OPEN, OPEN_EFFECT, Fetch
+from tape.core.journal.lists import OF_EFFECTS, OPEN_EFFECT, Fetch
 from tape.core.journal.shapes import DutyFacts, EffectRef, KeyFacts
 
 WALKS = (2_000, 20_000)
@@ -30,9 +30,8 @@ _DUTY_COLUMNS = "obligation.key, obligation.status, obligation.act <> '', obliga
 
 SQL: Mapping[str, str] = {
     "open_effects": _REF.format(
-        picked=f"SELECT {_PICKED}, effect.begun_id AS touched FROM run INDEXED BY run_open "
-        f"CROSS JOIN effect ON effect.run_no = run.no WHERE {OPEN} AND {OPEN_EFFECT} "
-        "ORDER BY effect.begun_id DESC LIMIT :limit"
+        picked=f"SELECT {_PICKED}, effect.begun_id AS touched FROM {OF_EFFECTS} WHERE {OPEN_EFFECT} "
+        "ORDER BY touched DESC LIMIT :limit"
     ),
     "recent_effects": _REF.format(
         picked=f"SELECT {_PICKED}, {_TOUCHED} AS touched FROM (SELECT DISTINCT run_no FROM entry NOT INDEXED "

@@ -9,6 +9,7 @@ from tape.core.journal import settling
 from tape.core.journal.approvals import use_approval
 from tape.core.journal.course import open_effects, settle, stick
 from tape.core.journal.duties import arm
+from tape.core.journal.left import left_effects
 from tape.core.journal.outcomes import (
     Ending,
     close_effect,
@@ -49,12 +50,14 @@ class ToolPolicy:
     undo_semantics: Semantics = Semantics.IDEMPOTENT
     undo_look_up: bool = False
     needs_approval: bool = False
+    timeout_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """One tool call as the agent asks for it. `approval`: the gate, as `name ordinal`, whose answer it uses up;
-    `cost_micro` is what it costs, if its tool declares that."""
+    `cost_micro` is what it costs, if its tool declares that. Without `awaited` the run does not wait for its end:
+    outbox only."""
 
     decision_index: int | None
     ordinal: int
@@ -64,6 +67,7 @@ class Call:
     business_key: str | None = None
     approval: str | None = None
     cost_micro: int | None = None
+    awaited: bool = True
 
 
 def _columns(tx: Tx, policy: ToolPolicy) -> dict[str, Any]:
@@ -105,6 +109,8 @@ def begin_effect(tx: Tx, run_id: str, epoch: int, call: Call, fingerprint: str, 
     policy = call.policy
     if policy.on_unknown is OnUnknown.COMPENSATE and not policy.compensable:
         raise UsageError(f'{call.tool}: on_unknown="compensate" needs a compensation: add @{call.tool}.compensate')
+    if not call.awaited and policy.dispatch is not Dispatch.OUTBOX:
+        raise UsageError(f'{call.tool}: only what the outbox dispatches can be enqueued: declare dispatch="outbox"')
     if call.cost_micro is not None and not 0 <= call.cost_micro < COST_LIMIT:
         raise UsageError(f"{call.tool} cannot cost {call.cost_micro} millionths of a dollar: mend its cost=")
     wants = {calls_unit(call.tool): 1} | ({} if call.cost_micro is None else {USD_MICRO: call.cost_micro})
@@ -127,6 +133,7 @@ def begin_effect(tx: Tx, run_id: str, epoch: int, call: Call, fingerprint: str, 
             compensable=policy.compensable,
             business_key=call.business_key,
             approval=call.approval,
+            awaited=call.awaited,
         )
     )
     inline = policy.dispatch is Dispatch.INLINE
@@ -151,9 +158,10 @@ def begin_effect(tx: Tx, run_id: str, epoch: int, call: Call, fingerprint: str, 
             "writer": "",
             "begun_id": begun_id,
             "ended_id": None,
-            "awaited": 1,
+            "awaited": int(call.awaited),
             "inherited": 0,
             "cost_micro": call.cost_micro,
+            "timeout_us": policy.timeout_us,
             **_columns(tx, policy),
             **live,
         },
@@ -289,8 +297,11 @@ def recheck_keys(tx: Tx, run_id: str) -> bool:
     """Judges anew what was to run again because the upstream honours the key, and has waited until the key ran out:
     such a run is granted no lease, such an effect no dispatch. False if there is nothing of the kind."""
     run = edit_run(tx, run_id)
+    changed = any([recheck(run, effect) for effect in left_effects(tx, run.no)])
     if run.status is RunStatus.RUNNING or not any(settling.outlived(tx, row) for row in open_effects(tx, run.no)):
-        return False
+        if changed:
+            run.save()
+        return changed
     if run.status is RunStatus.STUCK:
         for effect in open_effects(tx, run.no):
             recheck(run, effect)

@@ -18,7 +18,12 @@ Fetch = Callable[[str, Mapping[str, Any]], list[tuple[Any, ...]]]
 
 LAST_NO = (1 << 63) - 1
 OPEN = "run.status NOT IN ('TERMINAL', 'FAILED', 'CANCELLED')"  # word for word the condition of the index run_open
-OPEN_EFFECT = "effect.status IN ('PENDING', 'UNKNOWN')"
+OPEN_EFFECT = "effect.status IN ('PENDING', 'UNKNOWN')"  # the same for effect_open
+OPEN_DUTY = "obligation.status IN ('DUE', 'CLAIMED', 'STUCK')"  # the same for obligation_open
+OF_EFFECTS = "effect INDEXED BY effect_open CROSS JOIN run ON run.no = effect.run_no"
+"""With OPEN_EFFECT: what is open of all runs, of those, too, that have ended: what was left to itself may outlive them.
+However many runs wait for something else, or have ended, it costs nothing."""
+OF_DUTIES = "obligation INDEXED BY obligation_open CROSS JOIN run ON run.no = obligation.run_no"
 
 _RUN = """
 SELECT run.no, run.id, run.agent, run.status, run.decisions, run.effects, run.epoch, run.seq, run.drive, run.crashes,

@@ -45,10 +45,12 @@ _TO_2 = (
     "ALTER TABLE effect ADD COLUMN awaited INTEGER NOT NULL DEFAULT 1",
     "ALTER TABLE effect ADD COLUMN inherited INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE budget ADD COLUMN lost INTEGER NOT NULL DEFAULT 0",
-    "CREATE INDEX effect_work ON effect (run_no) WHERE step <> ''",
-    "CREATE INDEX obligation_work ON obligation (run_no) WHERE status IN ('DUE', 'CLAIMED')",
+    "CREATE INDEX effect_open ON effect (run_no) WHERE status IN ('PENDING', 'UNKNOWN')",
+    "CREATE INDEX obligation_open ON obligation (run_no) WHERE status IN ('DUE', 'CLAIMED', 'STUCK')",
     "ALTER TABLE run ADD COLUMN caps_known INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE effect ADD COLUMN cost_micro INTEGER",
+    "ALTER TABLE effect ADD COLUMN timeout_us INTEGER",
+    "ALTER TABLE obligation ADD COLUMN ordered INTEGER NOT NULL DEFAULT 0",
 )
 
 MIGRATIONS: tuple[Migration, ...] = (_create, _from_1_to_2)

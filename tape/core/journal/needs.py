@@ -11,8 +11,8 @@ from typing import Any, cast
 
 import orjson
 
-from tape.core.journal.commands import answer_commands, look_commands, resolve_commands
-from tape.core.journal.lists import OPEN, OPEN_EFFECT, Fetch
+from tape.core.journal.commands import answer_commands, close_command, look_commands, resolve_commands
+from tape.core.journal.lists import OF_DUTIES, OF_EFFECTS, OPEN, OPEN_DUTY, OPEN_EFFECT, Fetch
 from tape.core.journal.shapes import Need, NeedKind
 from tape.core.kernel.events import Json
 from tape.core.kernel.lifecycle import RunStatus
@@ -22,24 +22,23 @@ STORY_LIMIT = 1_000
 """How many of a run's newest story entries are looked at for the reason and the commands."""
 
 _BEGUN = "JOIN entry AS begun ON begun.id = effect.begun_id"
-_OF_OPEN = "FROM run INDEXED BY run_open CROSS JOIN"
-
 SQL: Mapping[str, str] = {
     "stuck_runs": "SELECT run.no, run.id, run.agent, run.error, run.updated_us FROM run INDEXED BY run_open "
     f"WHERE {OPEN} AND run.status = 'STUCK' ORDER BY run.no DESC LIMIT :limit",
     "stuck_effects": "SELECT run.no, run.id, run.agent, run.error, run.updated_us, effect.key, effect.tool, begun.body "
-    f"{_OF_OPEN} effect ON effect.run_no = run.no {_BEGUN} "
-    f"WHERE {OPEN} AND {OPEN_EFFECT} AND effect.step = 'person' ORDER BY effect.begun_id DESC LIMIT :limit",
+    f"FROM {OF_EFFECTS} {_BEGUN} WHERE {OPEN_EFFECT} AND effect.step = 'person' "
+    "ORDER BY effect.begun_id DESC LIMIT :limit",
     "stuck_duties": "SELECT run.no, run.id, run.agent, obligation.why, run.updated_us, obligation.key, effect.tool, "
-    f"begun.body {_OF_OPEN} obligation ON obligation.run_no = run.no "
+    f"begun.body FROM {OF_DUTIES} "
     f"JOIN effect ON effect.run_no = run.no AND effect.key = obligation.effect_key {_BEGUN} "
-    f"WHERE {OPEN} AND obligation.status = 'STUCK' ORDER BY run.no DESC, obligation.position DESC LIMIT :limit",
+    f"WHERE {OPEN_DUTY} AND obligation.status = 'STUCK' ORDER BY run.no DESC, obligation.position DESC LIMIT :limit",
     "open_conflicts": "SELECT run.no, run.id, run.agent, conflict.why, conflict.opened_us, conflict.key, effect.tool, "
     "begun.body, conflict.evidence FROM conflict JOIN run ON run.no = conflict.run_no "
     f"LEFT JOIN effect ON effect.run_no = run.no AND effect.key = conflict.key LEFT {_BEGUN} "
     "WHERE conflict.closed_us IS NULL ORDER BY conflict.no DESC LIMIT :limit",
     "open_gates": "SELECT run.no, run.id, run.agent, gate.opened_us, gate.name, gate.ordinal, gate.prompt, "
-    f"gate.options, gate.approves, gate.deadline_us, gate.on_timeout {_OF_OPEN} gate ON gate.run_no = run.no "
+    f"gate.options, gate.approves, gate.deadline_us, gate.on_timeout FROM run INDEXED BY run_open "
+    "CROSS JOIN gate ON gate.run_no = run.no "
     f"WHERE {OPEN} AND gate.status = 'OPEN' ORDER BY gate.opened_us DESC, run.no DESC LIMIT :limit",
     "story": "SELECT kind, at_us, body FROM (SELECT id, kind, at_us, body FROM entry "
     "WHERE run_no = :run_no AND seq IS NULL ORDER BY id DESC LIMIT :limit) "
@@ -137,7 +136,7 @@ def _of_conflict(row: tuple[Any, ...]) -> Need:
         evidence=_json(evidence),
         why=why,
         row="",
-        commands=look_commands(run_id),
+        commands=(*look_commands(run_id), close_command(key)),
         since_us=opened_us,
     )
 

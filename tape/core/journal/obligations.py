@@ -8,6 +8,7 @@ from tape.core.journal import settling
 from tape.core.journal.claims import Claim, check_answer
 from tape.core.journal.course import end_if_undone, open_effects, resettle, settle
 from tape.core.journal.duties import age, move_obligation
+from tape.core.journal.left import left_effects
 from tape.core.journal.outcomes import Ending, close_effect
 from tape.core.journal.tables import EffectRow, ObligationRow, RunRow
 from tape.core.journal.transaction import Row, RunEdit, Tx, edit_run
@@ -33,7 +34,10 @@ def next_duty(tx: Tx, run_no: int) -> Row | None:
     run = tx.one(RunRow, no=run_no)
     if run is not None and run["end_status"] is not None and run["children_open"]:
         return None
-    steps = [(row["step"], row["dispatch"]) for row in open_effects(tx, run_no)]
+    siblings = open_effects(tx, run_no)
+    if run is not None and run["end_status"] in (RunStatus.FAILED, RunStatus.CANCELLED):
+        siblings += left_effects(tx, run_no)  # they may have to be undone, too, and before what is older
+    steps = [(row["step"], row["dispatch"]) for row in siblings]
     waits_for_undo = any(step == Step.COMPENSATE for step, _ in steps)
     passed = (Step.AGAIN, Dispatch.INLINE) if waits_for_undo else ()
     if any(step != Step.COMPENSATE and (step, dispatch) != passed for step, dispatch in steps):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tape.core.journal import settling
-from tape.core.journal.duties import drop_unowed, owe_undo
+from tape.core.journal.duties import decide_late, drop_unowed, owe_undo
 from tape.core.journal.purses import Usage, charge, settle_effect
 from tape.core.journal.tables import EffectRow
 from tape.core.journal.transaction import Row, RunEdit
@@ -66,7 +66,9 @@ def close_effect(
     row: str,
     usage: Usage | None = None,
 ) -> None:
-    """`effect_ended`, once, and its charge; what the act owed is dropped if it is certainly not in effect."""
+    """`effect_ended`, once, and its charge; what the act owed is dropped if it is certainly not in effect. The end of
+    an effect that the run does not wait for stands beside the tape, its charge too: both may come after the run's own
+    end."""
     trigger = EffectTrigger.CONFIRM if ending.status is EffectStatus.CONFIRMED else EffectTrigger.FAIL
     was = EffectStatus(effect["status"])
     status = lifecycle.step(lifecycle.EFFECT, was, trigger)
@@ -84,7 +86,8 @@ def close_effect(
             result=ending.result,
             error=ending.error,
             result_error=ending.result_error,
-        )
+        ),
+        beside=not effect["awaited"],
     )
     changes = {
         "status": str(status),
@@ -98,6 +101,8 @@ def close_effect(
     run.tx.update(EffectRow, changes, run_no=run.no, key=effect["key"], status=str(was))
     if status is EffectStatus.FAILED and effect["compensable"]:
         drop_unowed(run, effect["key"])
+    elif run["end_status"] is not None:
+        decide_late(run, effect["key"])
     settle_effect(run, effect, confirmed=status is EffectStatus.CONFIRMED, usage=usage)
 
 
@@ -172,7 +177,7 @@ def raised(
         close_effect(run, effect, Ending(EffectStatus.FAILED, error=error), Resolution.REJECTED, writer, "", usage)
         return None
     if usage is not None:
-        charge(run, effect["key"], usage, goes_on=True)
+        charge(run, effect["key"], usage, goes_on=True, beside=not effect["awaited"])
     changes = {"live_failures": failures, "hook_crashes": max(0, effect["hook_crashes"] - 1)}
     if semantics is not Semantics.NON_IDEMPOTENT and beyond <= 0:
         pause_us = 0 if writer is Writer.AGENT else recovery.backoff.delay_us(failures)

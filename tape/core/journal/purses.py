@@ -155,13 +155,14 @@ def _refuse(run: RunEdit, place: str, unit: str, asked: int, purse: _Purse, fing
 # --- settling ---------------------------------------------------------------------------------------------------
 
 
-def charge(run: RunEdit, pays_for: str, usage: Usage, *, goes_on: bool = False) -> None:
+def charge(run: RunEdit, pays_for: str, usage: Usage, *, goes_on: bool = False, beside: bool = False) -> None:
     """The charge's record, and what it settles. `goes_on`: another attempt may follow, for which the rest of what is
-    held back is kept."""
+    held back is kept. `beside`: it pays for an effect that the run does not wait for, whose end stands beside the tape,
+    too, and may come after the run's own."""
     amounts = (usage.tokens_in, usage.tokens_out, usage.usd_micro)
     if not all(0 <= amount < COST_LIMIT for amount in amounts):
         raise UsageError(f"{run.id}: {pays_for} cannot have cost {amounts}: report what the model's reply says")
-    run.record(_charge(pays_for, usage))
+    run.record(_charge(pays_for, usage), beside=beside)
     _settle(run, pays_for, _bill(usage), goes_on=goes_on)
 
 
@@ -180,7 +181,7 @@ def settle_effect(run: RunEdit, effect: Row, *, confirmed: bool, usage: Usage | 
     if usage is None and confirmed and effect["cost_micro"] is not None:
         usage = Usage(usd_micro=effect["cost_micro"])
     if usage is not None:
-        charge(run, key, usage, goes_on=True)
+        charge(run, key, usage, goes_on=True, beside=not effect["awaited"])
     _settle(run, key, {calls_unit(effect["tool"]): 1} if confirmed else {})
 
 

@@ -151,15 +151,16 @@ def _settling_checks() -> tuple[CheckConstraint, ...]:
 class EffectRow(_Settling, table=True):
     """`clean`: every earlier attempt is known not to have acted. `step` is empty while a live body runs. `awaited`: the
     run waits for its end. `inherited`: it was taken over, settled, with the tape that this run was forked from.
-    `cost_micro`: what its tool declares that it costs, in millionths of a dollar."""
+    `cost_micro`: what its tool declares that it costs, in millionths of a dollar. `timeout_us`: the time limit that its
+    tool declares."""
 
     __tablename__ = "effect"
     __table_args__ = (
         _enum("status", EffectStatus),
         _enum("dispatch", Dispatch),
         *_settling_checks(),
-        # Those that somebody has to do something about; not those whose body runs, or that have ended.
-        Index("effect_work", "run_no", sqlite_where=text("step <> ''")),
+        # Those that have not ended. Of a run that has, only what was left to itself.
+        Index("effect_open", "run_no", sqlite_where=text("status IN ('PENDING', 'UNKNOWN')")),
         {"sqlite_with_rowid": False},
     )
     run_no: int = Field(primary_key=True)
@@ -182,17 +183,19 @@ class EffectRow(_Settling, table=True):
     awaited: int
     inherited: int
     cost_micro: int | None = None
+    timeout_us: int | None = None
 
 
 class ObligationRow(_Settling, table=True):
     """`position` is the seq of the act's `effect_begun`: newest first is largest first. `auto`: a run that fails
-    owes it; without, it is owed only where nobody knows (N-undo) or for a surplus act (its result is `act`)."""
+    owes it; without, it is owed only where nobody knows (N-undo) or for a surplus act (its result is `act`). `ordered`:
+    a person wants it undone."""
 
     __tablename__ = "obligation"
     __table_args__ = (
         _enum("status", ObligationStatus),
         *_settling_checks(),
-        Index("obligation_work", "run_no", sqlite_where=text("status IN ('DUE', 'CLAIMED')")),
+        Index("obligation_open", "run_no", sqlite_where=text("status IN ('DUE', 'CLAIMED', 'STUCK')")),
         {"sqlite_with_rowid": False},
     )
     run_no: int = Field(primary_key=True)
@@ -203,6 +206,7 @@ class ObligationRow(_Settling, table=True):
     status: str
     why: str
     act: str
+    ordered: int
 
 
 class AttemptRow(SQLModel, table=True):

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from tape.core.clock import format_us
-from tape.core.journal.lists import OPEN
+from tape.core.journal.lists import OF_DUTIES, OF_EFFECTS, OPEN, OPEN_DUTY, OPEN_EFFECT
 from tape.core.kernel.errors import JournalUnavailable
 
 SQLITE_RELEASE = sqlite3.sqlite_version
@@ -31,7 +31,8 @@ class LateLease:
 
 @dataclass(frozen=True, slots=True)
 class DueHook:
-    """One effect or obligation to be worked on. `effect` is what the hook gets, without attempt and epoch."""
+    """One effect or obligation to be worked on. `effect` is what the hook gets, without attempt and epoch; `timeout_us`
+    the time limit that an effect's tool declares."""
 
     run_id: str
     key: str
@@ -39,6 +40,7 @@ class DueHook:
     step: str
     hook_crashes: int
     effect: dict[str, Any]
+    timeout_us: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,54 +66,41 @@ class DueGate:
     ordinal: int
 
 
-_WORK = "effect INDEXED BY effect_work CROSS JOIN run ON run.no = effect.run_no AND effect.step <> ''"
-_DUTY = (
-    "obligation INDEXED BY obligation_work CROSS JOIN run ON run.no = obligation.run_no "
-    "AND obligation.status IN ('DUE', 'CLAIMED')"
-)
 # Every text walks a partial index and says its condition word for word: an idle journal costs the same however many
 # runs have ended, and however many wait for a person or a timer.
-_EFFECT = f"""
-SELECT run.id AS run_id, effect.key, effect.tool, effect.step, effect.hook_crashes, effect.business_key,
-       effect.decision_index, effect.ordinal, entry.body, entry.at_us
-FROM {_WORK} CROSS JOIN entry ON entry.id = effect.begun_id
-"""
-_LOOK_UPS = (
-    _EFFECT
-    + f"""
-WHERE {OPEN} AND run.status IN ('WAITING', 'STUCK') AND effect.status IN ('PENDING', 'UNKNOWN')
+_COLUMNS = """run.id AS run_id, effect.key, effect.tool, effect.step, effect.hook_crashes, effect.business_key,
+       effect.decision_index, effect.ordinal, effect.timeout_us, effect.begun_id"""
+_BEGUN = "CROSS JOIN entry ON entry.id ="
+_LOOK_UPS = f"""
+SELECT {_COLUMNS}, entry.body, entry.at_us FROM {OF_EFFECTS} {_BEGUN} effect.begun_id
+WHERE {OPEN_EFFECT} AND (run.status IN ('WAITING', 'STUCK') OR effect.awaited = 0)
   AND effect.step IN ('ask', 'ask_later') AND effect.next_boot_us <= :now AND effect.claim_by = ''
 ORDER BY effect.begun_id
 """
-)
-_DISPATCHES = (
-    _EFFECT
-    + f"""
-WHERE {OPEN} AND run.status IN ('RUNNABLE', 'RUNNING', 'WAITING', 'STUCK') AND effect.status IN ('PENDING', 'UNKNOWN')
-  AND effect.dispatch = 'outbox' AND effect.step = 'again' AND effect.next_boot_us <= :now AND effect.claim_by = ''
-ORDER BY effect.begun_id
+# Of each run the first that is not through: with min(), SQLite takes the other columns from that row.
+_DISPATCHES = f"""
+SELECT turn.*, entry.body, entry.at_us FROM (
+  SELECT {_COLUMNS}, effect.next_boot_us, effect.claim_by, min(effect.begun_id) AS first FROM {OF_EFFECTS}
+  WHERE {OPEN_EFFECT} AND effect.dispatch = 'outbox' AND effect.step NOT IN ('person', 'compensate')
+  GROUP BY effect.run_no
+) AS turn {_BEGUN} turn.begun_id
+WHERE turn.step = 'again' AND turn.next_boot_us <= :now AND turn.claim_by = '' ORDER BY turn.begun_id
 """
-)
 _DUTIES = f"""
 SELECT run.id AS run_id, obligation.key, effect.tool, obligation.step, obligation.hook_crashes, effect.business_key,
        effect.decision_index, effect.ordinal, begun.body, begun.at_us, obligation.act, ended.body AS ended
-FROM {_DUTY} JOIN effect ON effect.run_no = run.no AND effect.key = obligation.effect_key
+FROM {OF_DUTIES} JOIN effect ON effect.run_no = run.no AND effect.key = obligation.effect_key
 JOIN entry AS begun ON begun.id = effect.begun_id LEFT JOIN entry AS ended ON ended.id = effect.ended_id
-WHERE {OPEN}
-  AND obligation.status = 'DUE' AND obligation.next_boot_us <= :now
+WHERE {OPEN_DUTY} AND obligation.status = 'DUE' AND obligation.next_boot_us <= :now
   AND (run.end_status IS NULL OR run.children_open = 0)
 ORDER BY run.no, obligation.position DESC, obligation.key DESC
 """
 _STALE = f"""
-SELECT run.id AS run_id, effect.key, effect.claim_epoch, 0 AS duty
-FROM {_WORK}
-WHERE {OPEN} AND effect.status IN ('PENDING', 'UNKNOWN')
-  AND effect.claim_by <> '' AND effect.claim_until_boot_us <= :now
+SELECT run.id AS run_id, effect.key, effect.claim_epoch, 0 AS duty FROM {OF_EFFECTS}
+WHERE {OPEN_EFFECT} AND effect.claim_by <> '' AND effect.claim_until_boot_us <= :now
 UNION ALL
-SELECT run.id, obligation.key, obligation.claim_epoch, 1
-FROM {_DUTY}
-WHERE {OPEN}
-  AND obligation.status = 'CLAIMED' AND obligation.claim_until_boot_us <= :now
+SELECT run.id, obligation.key, obligation.claim_epoch, 1 FROM {OF_DUTIES}
+WHERE {OPEN_DUTY} AND obligation.status = 'CLAIMED' AND obligation.claim_until_boot_us <= :now
 """
 _RUNNABLE = f"""
 SELECT id, crashes FROM run INDEXED BY run_open
@@ -128,14 +117,16 @@ _GATES = """
 SELECT run_no, name, ordinal FROM gate INDEXED BY gate_due
 WHERE status = 'OPEN' AND deadline_us IS NOT NULL AND deadline_us <= :now ORDER BY deadline_us LIMIT :most
 """
+# What failed and is still ARMED waits for the end of its effect, which was left to itself.
 _UNDONE = f"""
 SELECT run.id FROM run INDEXED BY run_open WHERE {OPEN} AND run.status = 'COMPENSATING' AND run.children_open = 0
 AND NOT EXISTS (
-  SELECT 1 FROM obligation WHERE obligation.run_no = run.no AND obligation.status IN ('DUE', 'CLAIMED'))
+  SELECT 1 FROM obligation WHERE obligation.run_no = run.no AND (obligation.status IN ('DUE', 'CLAIMED')
+  OR (obligation.status = 'ARMED' AND obligation.auto = 1 AND run.end_status <> 'TERMINAL')))
 """
 _OUTLIVED = f"""
-SELECT DISTINCT run.id FROM {_WORK}
-WHERE {OPEN} AND run.status IN ('RUNNABLE', 'WAITING', 'STUCK') AND effect.status IN ('PENDING', 'UNKNOWN')
+SELECT DISTINCT run.id FROM {OF_EFFECTS}
+WHERE {OPEN_EFFECT} AND (run.status IN ('RUNNABLE', 'WAITING', 'STUCK') OR effect.awaited = 0)
   AND effect.step = 'again' AND effect.attempts > 0 AND effect.claim_by = '' AND effect.semantics = 'idempotent'
   AND effect.first_us + effect.key_lifetime_us < :now
 """
@@ -212,9 +203,8 @@ class Work:
 
 def _hook(row: sqlite3.Row) -> DueHook:
     body = orjson.loads(row["body"])
-    return DueHook(
-        row["run_id"], row["key"], row["tool"], row["step"], row["hook_crashes"], _effect(row, body, None, None)
-    )
+    effect = _effect(row, body, None, None)
+    return DueHook(row["run_id"], row["key"], row["tool"], row["step"], row["hook_crashes"], effect, row["timeout_us"])
 
 
 def _duty(row: sqlite3.Row) -> DueHook:

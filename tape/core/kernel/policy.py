@@ -26,6 +26,10 @@ class Backoff:
         return min(self.cap_us, self.first_us << min(failures - 1, 40))
 
 
+RETRY_BACKOFF = Backoff(first_us=SECOND_US // 20, cap_us=SECOND_US)
+"""Between two attempts that an agent makes of one body (`retries`), in one drive. Short: the run waits for it."""
+
+
 @dataclass(frozen=True, slots=True)
 class LeasePolicy:
     """How long a lease lives unrenewed, how often it is renewed, how long an event loop may be silent."""

@@ -59,6 +59,7 @@ class Resolution(StrEnum):
     REDISPATCHED = "redispatched"
     COMPENSATED = "compensated"
     DECIDED = "decided"
+    DROPPED = "dropped"  # never dispatched, because its run failed or was cancelled before
 
 
 class Writer(StrEnum):

@@ -10,13 +10,14 @@ from typing import Any
 from tape.core.clock import format_us
 from tape.core.kernel import errors, identity
 from tape.core.kernel.errors import UsageError
+from tape.core.kernel.policy import RETRY_BACKOFF
 from tape.core.kernel.resolution import Dispatch
 from tape.core.sdk import bodies
 from tape.core.sdk.context import RunContext
 from tape.core.sdk.decorators import Tool
 from tape.core.sdk.effects import Effect, UsageMeter, micro_usd
 from tape.core.sdk.gates import Approvals
-from tape.core.sdk.replay import Body, Outcome, describe
+from tape.core.sdk.replay import Body, Outcome, describe, described
 from tape.core.sdk.values import check_annotation, signature_of, typed
 from tape.core.wire import Frame
 
@@ -33,13 +34,14 @@ class _Call:
     key: str
     fingerprint: str
     cost_micro: int | None
+    awaited: bool = True
 
     @property
     def outcome(self) -> Outcome:
-        return ("effect", self.key)
+        return ("effect" if self.awaited else "enqueued", self.key)
 
     def __str__(self) -> str:
-        return describe("effect", self.tool.name, self.args)
+        return describe("effect" if self.awaited else "enqueued", self.tool.name, self.args)
 
 
 class Calls:
@@ -52,6 +54,17 @@ class Calls:
     def call_tool(self, tool: Tool[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Awaitable[Any]:
         """Takes the call's ordinal now (calls are numbered as they are made) and returns what is to be awaited.
         Raises UsageError for arguments that do not fit: then nothing is recorded."""
+        if self._context.spins():
+            return self._context.never()
+        return self._await(self._call(tool, args, kwargs, awaited=True))
+
+    def enqueue_tool(self, tool: Tool[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Awaitable[str]:
+        """The same for a call whose end nobody waits for."""
+        if self._context.spins():
+            return self._context.never()
+        return self._enqueue(self._call(tool, args, kwargs, awaited=False))
+
+    def _call(self, tool: Tool[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], *, awaited: bool) -> _Call:
         context = self._context
         context.check()
         signature = signature_of(tool.function)
@@ -64,13 +77,15 @@ class Calls:
         cost = None if tool.options.cost is None else _cost(tool, positional, named)
         decision, ordinal = context.next_call()
         key = identity.effect_key(context.run_id, decision, ordinal, tool.name)
-        fingerprint = identity.fingerprint("effect", tool.name, arguments)
-        return self._await(_Call(tool, arguments, business_key, decision, ordinal, key, fingerprint, cost))
+        fingerprint = identity.fingerprint("effect" if awaited else "enqueued", tool.name, arguments)
+        return _Call(tool, arguments, business_key, decision, ordinal, key, fingerprint, cost, awaited)
 
-    async def _await(self, call: _Call) -> Any:
+    async def _recorded(self, call: _Call) -> Body | None:
+        """What was begun at this place; None if nothing was. Anything else than this call unwinds the run. Raises
+        BudgetExceeded, in its turn, for a call that a cap refused."""
         context = self._context
         context.check_open()
-        begun, refused = context.tape.begun.get(call.key), context.tape.refusals.get((call.key, 0))
+        refused = context.tape.refusals.get((call.key, 0))
         if refused is not None:
             if refused["fingerprint"] != call.fingerprint:
                 context.diverge(context.tape.describe(call.outcome), str(call))
@@ -78,14 +93,39 @@ class Calls:
             refusal: Outcome = ("refusal", (call.key, 0))
             context.note_call(refusal)
             await context.outcome(refusal)
+        begun = context.tape.begun.get(call.key)
         if begun is None:
             other = context.tape.begun_at(call.decision, call.ordinal)
             if other is not None:
                 context.diverge(other, str(call))
+        elif begun["fingerprint"] != call.fingerprint:
+            context.diverge(described(begun), str(call))
+        return begun
+
+    async def _enqueue(self, call: _Call) -> str:
+        context = self._context
+        begun = await self._recorded(call)
+        if begun is None:
+            approval = self._approve(call)
+            context.perform(call.outcome, call, lambda: self._hand_over(call, approval))
+        else:
+            context.note_call(call.outcome)
+            self._approvals.note_begun(call.tool.name, begun)
+        await context.outcome(call.outcome)
+        return call.key
+
+    def _hand_over(self, call: _Call, approval: str | None) -> None:
+        capped = self._context.purse.capped
+        frame = {"call": self._asked(call, approval), "fingerprint": call.fingerprint, "capped": capped}
+        refusable = call.outcome if capped else None
+        self._context.boundary("begin", frame, (call.outcome, {"key": call.key}), refusable=refusable)
+
+    async def _await(self, call: _Call) -> Any:
+        context = self._context
+        begun = await self._recorded(call)
+        if begun is None:
             approval = self._approve(call)
             context.perform(call.outcome, call, lambda: self._begin(call, approval))
-        elif begun["fingerprint"] != call.fingerprint:
-            context.diverge(describe("effect", begun["tool"], begun["args"]), str(call))
         elif call.key in context.tape.ended:
             context.note_call(call.outcome)
             context.replayed.append(call.key)
@@ -111,9 +151,8 @@ class Calls:
                 context.later(call.outcome, tell)
             raise
 
-    def _begin(self, call: _Call, approval: str | None) -> None:
-        context = self._context
-        asked = {
+    def _asked(self, call: _Call, approval: str | None) -> Body:
+        return {
             "decision_index": call.decision,
             "ordinal": call.ordinal,
             "tool": call.tool.name,
@@ -122,7 +161,12 @@ class Calls:
             "business_key": call.business_key,
             "approval": approval,
             "cost_micro": call.cost_micro,
+            "awaited": call.awaited,
         }
+
+    def _begin(self, call: _Call, approval: str | None) -> None:
+        context = self._context
+        asked = self._asked(call, approval)
         outbox = call.tool.options.dispatch is Dispatch.OUTBOX
         if outbox:
             context.external.add(call.outcome)
@@ -162,6 +206,10 @@ class Calls:
             if reply.get("ended") is not None:
                 return
             if reply["step"] != "again" or context.signal is not None:
+                context.doubt(call.key)
+                return
+            await context.pause(RETRY_BACKOFF.delay_us(number) / 1_000_000)
+            if context.signal is not None:
                 context.doubt(call.key)
                 return
             number += 1
@@ -220,7 +268,7 @@ def _result(tool: Tool[..., Any], body: Body) -> Any:
 def tool_policy(tool: Tool[..., Any]) -> Body:
     """What a tool declares, as the wire carries it; times in microseconds."""
     options, undo = tool.options, tool.undo
-    lifetime = options.key_lifetime
+    lifetime, limit = options.key_lifetime, options.timeout
     return {
         "semantics": options.semantics,
         "look_up": tool.look_up is not None,
@@ -235,4 +283,5 @@ def tool_policy(tool: Tool[..., Any]) -> Body:
         "undo_semantics": undo.semantics if undo is not None else "non_idempotent",
         "undo_look_up": undo is not None and undo.observe is not None,
         "needs_approval": options.needs_approval,
+        "timeout_us": None if limit is None else int(limit * 1_000_000),
     }

@@ -30,6 +30,12 @@ STALL_PERIODS = 30
 """How many of these a run that does not fit its tape gets while its code may be waiting for something of its own."""
 UNWIND_SECONDS = 0.02
 UNWIND_TRIES = 8
+UNWIND_CALLS = 16
+"""So often a signal is raised to code that swallows it and calls again; its next call does not come back."""
+
+LEFT_BEHIND: set[asyncio.Future[Any]] = set()
+"""What must not be collected while this process lives: code that is left behind would be woken by that (GeneratorExit),
+and its tool calls would be none of a run any more: their bodies would be entered without an intent."""
 
 _SIGNALS: dict[str, type[RunInterrupted]] = {"fenced": errors.LeaseLost, "cancelled": errors.RunCancelled}
 
@@ -94,6 +100,7 @@ class RunContext:
         self.replayed: list[str] = []
         self._thread = threading.get_ident()
         self._over = False
+        self._raised = 0
         self._abandonable: set[asyncio.Task[None]] = set()
         self._waiters: dict[Outcome, asyncio.Future[Body]] = {}
         self._come: dict[Outcome, Body] = {}
@@ -163,6 +170,7 @@ class RunContext:
         if self.main is None or self.main.done():
             return
         if tries > UNWIND_TRIES:
+            LEFT_BEHIND.add(self.main)
             if not self.abandoned.done():
                 self.abandoned.set_result(None)
             return
@@ -174,9 +182,30 @@ class RunContext:
         """Raises the signal if the run unwinds; refuses tape calls from where there can be none."""
         if threading.get_ident() != self._thread:
             raise UsageError("a tape call from another thread: make it in the agent function itself, on its event loop")
-        self.check_open()
+        try:
+            self.check_open()
+        except RunInterrupted:
+            self._raised += 1
+            raise
         if CURRENT_EFFECT.get() is not None or CURRENT_METER.get() is not None:
             raise UsageError("a tool's body or a model function cannot use the run: do that in the agent function")
+
+    async def admit(self) -> None:
+        """`check` for a call that is awaited. Code that swallows every signal and calls again would keep the event loop
+        to itself: from some time on it waits here for ever, and `interrupt` leaves it behind."""
+        if self.spins():
+            await self.never()
+        self.check()
+
+    def spins(self) -> bool:
+        """Whether the code goes on calling although the run unwinds."""
+        return self._raised >= UNWIND_CALLS and threading.get_ident() == self._thread
+
+    async def never(self) -> NoReturn:
+        wait: asyncio.Future[None] = self.loop.create_future()
+        LEFT_BEHIND.add(wait)
+        await wait
+        raise AssertionError("nobody lets this wait end")
 
     def check_open(self) -> None:
         """Raises the signal if the run unwinds, and one of its own once the agent function has ended."""
@@ -289,7 +318,7 @@ class RunContext:
         self.purse.capped = self.purse.capped or bool(reply.get("capped"))
         if refusable is not None and "refusal" in reply:
             self._refuse(refusable, self.tape.refuse(reply["seq"], reply["refusal"]))
-        if outcome is not None:
+        elif outcome is not None:
             name, known = outcome
             for charge in reply.get("charged", ()):
                 self.tape.charge(charge["pays_for"], charge)
@@ -337,6 +366,12 @@ class RunContext:
             name = ("gate", (body["name"], body["ordinal"]))
         if name not in self.tape.settled:
             self.tape.add(seq, kind, body)
+
+    async def pause(self, seconds: float) -> None:
+        """Lets some time pass between two attempts of one body."""
+        over: asyncio.Future[None] = self.loop.create_future()
+        self.loop.call_later(seconds, over.set_result, None)
+        await over
 
     def reach(self, name: str) -> None:
         """`tape.crash_point(name)`: asks the server, on a connection of its own, whether to go on."""

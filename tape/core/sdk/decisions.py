@@ -56,7 +56,7 @@ class Decisions:
 
     async def decide(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         context = self._context
-        context.check()
+        await context.admit()
         if self._deciding:
             raise UsageError("a second decide at the same time: decide one after the other, or use child runs")
         check_result_function(function, "a model function")

@@ -133,6 +133,17 @@ class Tool(Generic[P, T]):
             return _plain_call(self.function, args, kwargs)
         return run.call_tool(self, args, kwargs)
 
+    def enqueue(self, *args: P.args, **kwargs: P.kwargs) -> Awaitable[str]:
+        """Hands the call to the outbox and does not wait for its end: returns the idempotency key as soon as the intent
+        is durable. The run goes on, and may end before it is dispatched. For `dispatch="outbox"` and inside a run only,
+        else UsageError."""
+        if self.options.dispatch is not Dispatch.OUTBOX:
+            raise UsageError(f'{self.name}.enqueue needs the outbox: declare @tape.tool(dispatch="outbox", ...)')
+        run = CURRENT_RUN.get()
+        if run is None or CURRENT_EFFECT.get() is not None or CURRENT_METER.get() is not None:
+            raise UsageError(f"{self.name}.enqueue works in an agent function during a run: there is no journal here")
+        return run.enqueue_tool(self, args, kwargs)
+
     def bind(self, *args: P.args, **kwargs: P.kwargs) -> tuple[Tool[P, T], tuple[Any, ...], dict[str, Any]]:
         """The call as a value."""
         return (self, args, dict(kwargs))

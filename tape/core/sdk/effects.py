@@ -132,6 +132,7 @@ class ToolCaller(Protocol):
     """The run, as a tool needs it."""
 
     def call_tool(self, tool: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Awaitable[Any]: ...
+    def enqueue_tool(self, tool: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Awaitable[str]: ...
 
 
 CURRENT_RUN: ContextVar[ToolCaller | None] = ContextVar("tape_run", default=None)

@@ -20,8 +20,8 @@ Caps = dict[str, int | None]
 @dataclass(frozen=True, slots=True)
 class RunBudget:
     """`run.budget`: what the run's own caps allow, and what its own records have spent, as of the current record. None
-    is no cap. What is held back for asks and calls under way, and what child runs or lost replies cost, is not in it.
-    """
+    is no cap. What is held back for asks and calls under way is not in it, nor what child runs, lost replies, and calls
+    that were left to the outbox cost."""
 
     usd_cap: float | None
     usd_spent: float

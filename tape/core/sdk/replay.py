@@ -13,8 +13,8 @@ from typing import Any, cast
 
 Outcome = tuple[str, Any]
 """What an operation waits for: ("decision", index), ("effect", key), ("sample", index), ("timer", ordinal),
-("gate", (name, ordinal)), ("child", ordinal) and, for its id, ("started", ordinal); where a cap was in the way, what it
-gets instead: ("refusal", (place, ordinal))."""
+("gate", (name, ordinal)), ("child", ordinal) and, for its id, ("started", ordinal); ("enqueued", key): it is begun, and
+its end is nobody's business; where a cap was in the way, what it gets instead: ("refusal", (place, ordinal))."""
 
 Body = dict[str, Any]
 PIPELINED = 0
@@ -63,7 +63,10 @@ class Tape:
         elif kind == "effect_begun":
             self.begun[body["key"]] = body
             self._places[body["decision_index"], body["ordinal"]] = body["key"]
-            self._starts.append((seq, ("effect", body["key"])))
+            if body.get("awaited", True):
+                self._starts.append((seq, ("effect", body["key"])))
+            else:
+                self.put(seq, ("enqueued", body["key"]), {"key": body["key"]})
         elif kind == "effect_ended":
             self.ended[body["key"]] = body
             self.put(seq, ("effect", body["key"]), body)
@@ -152,13 +155,13 @@ class Tape:
         kind, which = name
         if kind == "decision" and which in self.decisions:
             return describe("decision", self.decisions[which]["name"], self.decisions[which].get("request"))
-        if kind == "effect" and which in self.begun:
-            return describe("effect", self.begun[which]["tool"], self.begun[which]["args"])
+        if kind in ("effect", "enqueued") and which in self.begun:
+            return described(self.begun[which])
         if kind == "sample" and which in self.samples:
             return f"sample {self.samples[which]['name']}"
         if kind == "refusal":
             return f"a refusal of {which[0]} by the budget"
-        if kind == "effect" and (which, 0) in self.refusals:
+        if kind in ("effect", "enqueued") and (which, 0) in self.refusals:
             return self.describe(("refusal", (which, 0)))
         if kind == "timer" and which in self.timers_set:
             return f"timer {self.timers_set[which]['seconds']} s"
@@ -184,6 +187,11 @@ def describe(kind: str, name: str, request: Any) -> str:
     """One side of a divergence, on one line."""
     text = f"{kind} {name}({_short(request)})"
     return text if len(text) <= 300 else text[:299] + "…"
+
+
+def described(begun: Body) -> str:
+    """The same of a recorded call."""
+    return describe("effect" if begun.get("awaited", True) else "enqueued", begun["tool"], begun["args"])
 
 
 def _short(request: Any) -> str:

@@ -24,7 +24,7 @@ class Samples:
 
     async def sample(self, name: str, function: Callable[[], Any]) -> Any:
         context = self._context
-        context.check()
+        await context.admit()
         check_result_function(function, "a sample function")
         returns = returns_of(function)
         check_annotation(returns, f"the sample {name}")

@@ -21,7 +21,7 @@ class Timers:
 
     async def sleep(self, seconds: float) -> None:
         context = self._context
-        context.check()
+        await context.admit()
         number: Any = seconds
         if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= LIMIT_SECONDS:
             raise UsageError(f"run.sleep takes seconds, from 0 to a hundred years, not {seconds!r}")

@@ -104,6 +104,7 @@ def _begin(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb
         business_key=asked["business_key"],
         approval=asked.get("approval"),
         cost_micro=asked.get("cost_micro"),
+        awaited=asked.get("awaited", True),
     )
     capped = bool(frame.get("capped"))
 
@@ -130,6 +131,7 @@ def policy_of(declared: Body) -> ToolPolicy:
         undo_semantics=Semantics(declared["undo_semantics"]),
         undo_look_up=bool(declared["undo_look_up"]),
         needs_approval=bool(declared.get("needs_approval")),
+        timeout_us=declared.get("timeout_us"),
     )
 
 

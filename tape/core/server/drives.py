@@ -14,6 +14,7 @@ from tape.core.kernel.errors import JournalUnavailable, UsageError
 from tape.core.kernel.events import (
     Charge,
     ChildEnded,
+    EffectBegun,
     EffectEnded,
     Entry,
     GateAnswered,
@@ -25,6 +26,7 @@ from tape.core.kernel.events import (
     TimerFired,
 )
 from tape.core.kernel.lifecycle import RUN_ENDS
+from tape.core.kernel.points import Stage
 from tape.core.kernel.resolution import Writer as By
 from tape.core.server.peers import WorkerPeer
 from tape.core.wire import Frame
@@ -43,6 +45,8 @@ class Drives:
         self._server = server
         self._writer = writer
         self._driving: dict[str, tuple[int, int]] = {}
+        self._left: dict[str, set[str]] = {}
+        """By run, the open effects that it does not wait for."""
 
     def live(self, peer: WorkerPeer, run_id: str, epoch: int) -> bool:
         """Whether this worker's lease of that epoch is the run's live one."""
@@ -70,14 +74,29 @@ class Drives:
             elif isinstance(event, LeaseEnded):
                 self._driving.pop(run_id, None)
                 server.points.steps.lease_ended(run_id)
+            elif isinstance(event, EffectBegun | EffectEnded):
+                self._note_left(run_id, event)
             elif isinstance(event, RunEnded) or (isinstance(event, RunMoved) and event.status in RUN_ENDS):
                 server.soon(lambda run_id=run_id: server.points.steps.ended(run_id))
                 if isinstance(event, RunMoved):
                     server.soon(lambda run_id=run_id: self._disarm_of(run_id))
 
+    def _note_left(self, run_id: str, event: EffectBegun | EffectEnded) -> None:
+        if isinstance(event, EffectBegun):
+            if not event.awaited:
+                self._left.setdefault(run_id, set()).add(event.key)
+            return
+        left = self._left.get(run_id)
+        if left is not None:
+            left.discard(event.key)
+            if not left:
+                del self._left[run_id]
+
     def _disarm_of(self, run_id: str) -> None:
-        """What was armed for a run that has ended can never be reached."""
-        self._server.points.disarm(lambda arm: arm.run_id == run_id)
+        """What was armed for a run that has ended can never be reached, but where something is dispatched that the run
+        did not wait for."""
+        left = run_id in self._left
+        self._server.points.disarm(lambda arm: arm.run_id == run_id and not (left and arm.point.stage is Stage.HOOK))
 
     def push(self, entries: list[Entry]) -> None:
         """Sends drives to whom they were granted, and reactors' records to whoever drives the run."""
@@ -93,6 +112,8 @@ class Drives:
             elif isinstance(event, OrderPlaced):
                 if event.verb == "cancel" and "parent" in (event.args or {}):
                     self._cancel_child(entry.run_id)
+            elif entry.seq is None:
+                continue  # a story, or the end of an effect that no run waits for
             elif isinstance(event, TimerFired | GateAnswered | ChildEnded) or (
                 isinstance(event, EffectEnded) and event.writer != By.AGENT
             ):

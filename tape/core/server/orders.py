@@ -33,7 +33,8 @@ NEEDS_SERVER = frozenset({"kill", "thaw", "step", "disarm"})
 @dataclass(frozen=True, slots=True)
 class Order:
     """A wish, with who and why. Verbs and their args: start {agent, input, key}; cancel, redrive {}; resolve {key,
-    how, result}; answer {gate, value, ordinal}: without an ordinal the open instance, or the next one; budget {caps:
+    how, result}, where `how` is confirm, fail, retry, undo (an act of a run that goes on) or close (the conflicts of
+    this key); answer {gate, value, ordinal}: without an ordinal the open instance, or the next one; budget {caps:
     {tokens, usd_micro, calls:<tool>}}; kill {at, tool, decision_index, nth, signal, each_run, pid}; disarm {at}; thaw
     {}; step {to, tool, decision_index, nth, go}."""
 
@@ -204,14 +205,14 @@ def journal_verb(config: Config, order: Order) -> Callable[[Tx], dict[str, Any]]
 
 
 def _work_of(config: Config, order: Order) -> Callable[[Tx], dict[str, Any]]:
-    from tape.core.journal import caps, claims, gates, obligations, runs
+    from tape.core.journal import caps, claims, gates, obligations, persons, runs
 
     args, run_id = order.args, order.run_id
+    actor = order.actor or operator_name()
     if order.verb == "start":
         agent = agent_name(config, args.get("agent"))
         configured = {"tokens": config.budget.tokens, "usd_micro": config.budget.usd_micros}
         known = {unit: cap for unit, cap in configured.items() if cap is not None}
-        actor = order.actor or operator_name()
         return lambda tx: {
             "run": runs.start_run(tx, agent, args.get("input"), start_key=args.get("key"), actor=actor, caps=known)
         }
@@ -231,6 +232,10 @@ def _work_of(config: Config, order: Order) -> Callable[[Tx], dict[str, Any]]:
         return lambda tx: {"caps": caps.set_caps(tx, run_id, told, actor, order.reason)}
     if order.verb == "resolve":
         key, how = args["key"], args["how"]
+        if how == "close":
+            return lambda tx: {"status": persons.close_conflicts(tx, run_id, key, actor, order.reason)}
+        if how == "undo":
+            return lambda tx: {"status": persons.undo_effect(tx, run_id, key, order.reason)}
         if "/undo/" in key:
             return lambda tx: {"status": obligations.resolve_duty(tx, run_id, key, how, order.reason)}
         result = args.get("result")

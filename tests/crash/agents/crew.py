@@ -202,6 +202,53 @@ mail_blind = make("mail_blind", "non_idempotent", dispatch="outbox")
 mail_gamble = make("mail_gamble", "non_idempotent", dispatch="outbox", undo="idempotent", on_unknown="compensate")
 
 
+mail_book = make("mail_book", "idempotent", upstream=MINT, dispatch="outbox", undo="idempotent")
+
+
+@tape.tool(semantics="idempotent", dispatch="outbox")
+def mail_slowly(n: int) -> dict[str, Any]:
+    """Acts when a file says mercy."""
+    while not (logs() / "mercy").exists():
+        time.sleep(0.01)
+    return perform("mail_slowly", MINT, False, n, 1)
+
+
+@mail_slowly.compensate(semantics="idempotent")
+def take_back_slowly(effect: tape.Effect) -> None:
+    for act in acts_of(MINT, "mail_slowly", effect.key):
+        send(MINT, "DELETE", f"/mail_slowly/{act['id']}", tape.idempotency_key(), effect.epoch)
+
+
+@tape.tool(semantics="non_idempotent")
+def linger(n: int) -> dict[str, Any]:
+    time.sleep(2.5)
+    return perform("linger", BANK, False, n, 1)
+
+
+@tape.tool(semantics="non_idempotent")
+async def linger_async(n: int) -> dict[str, Any]:
+    await asyncio.sleep(2.5)
+    return await asyncio.to_thread(perform, "linger_async", BANK, False, n, 1)
+
+
+@tape.tool(semantics="non_idempotent", timeout=1.0, **AUTHORITATIVE)
+async def hasty(n: int) -> dict[str, Any]:
+    """Acts, and does not come back."""
+    done = await asyncio.to_thread(perform, "hasty", BANK, False, n, 1)
+    await asyncio.sleep(60)
+    return done
+
+
+@hasty.observe
+def find_hasty(effect: tape.Effect) -> tape.Observation:
+    acts = acts_of(BANK, "hasty", effect.key)
+    return tape.present(receipt("hasty", acts[0]["body"]["n"], effect.key, "")) if acts else tape.absent()
+
+
+MAIL = (mail_peek, mail_put, mail_seen, mail_wire, mail_rumour, mail_blind, mail_gamble, mail_book, mail_slowly)
+TOOLS = {tool.name: tool for tool in MAIL}
+
+
 @tape.tool(semantics="idempotent")
 def keep(text: str) -> str:
     effect = tape.current_effect()
@@ -281,6 +328,8 @@ async def script(run: tape.Run, steps: list[list[Any]]) -> list[Any]:
             asked += 1
         elif what == "call":
             told.append(await called(run, rest[0], rest[1], **(rest[2] if len(rest) > 2 else {})))
+        elif what == "enqueue":
+            told.append((await TOOLS[rest[0]].enqueue(n=rest[1])).partition("/")[2])
         elif what == "batch":
             told.append(await asyncio.gather(*[called(run, *call) for call in rest[0]]))
         elif what == "child":
@@ -315,6 +364,9 @@ async def script(run: tape.Run, steps: list[list[Any]]) -> list[Any]:
         elif what == "die":
             if not (logs() / "mercy").exists():
                 os.kill(os.getpid(), signal.SIGKILL)
+        elif what == "until":
+            while not (logs() / rest[0]).exists():
+                await asyncio.sleep(0.01)
         elif what == "fail":
             raise RuntimeError("as the script says")
         else:

@@ -122,6 +122,7 @@ CREATE TABLE effect (
 	awaited INTEGER NOT NULL, 
 	inherited INTEGER NOT NULL, 
 	cost_micro INTEGER, 
+	timeout_us INTEGER, 
 	PRIMARY KEY (run_no, "key"), 
 	CONSTRAINT status_known CHECK (status IN ('PENDING', 'UNKNOWN', 'CONFIRMED', 'FAILED')), 
 	CONSTRAINT dispatch_known CHECK (dispatch IN ('inline', 'outbox')), 
@@ -131,16 +132,16 @@ CREATE TABLE effect (
 	CONSTRAINT step_known CHECK (step IN ('', 'again', 'ask', 'ask_later', 'confirm', 'confirm_first', 'compensate', 'person'))
 )
  WITHOUT ROWID;
-INSERT INTO "effect" VALUES('non_idempotent',1,1,2000000,'ask',NULL,1,1800000000000000,1,1000000000,1002200000,'unclear',1,'',1002200000,3,'',0,1,1,'r-6ewzat00eydh/-/0/tool','tool',-1,0,'fdef1c56ba73e4e51606f3d5ebcff1a6','CONFIRMED','inline',0,NULL,0,0,0,'observed','reconciler',10,27,1,0,NULL);
-INSERT INTO "effect" VALUES('non_idempotent',1,0,0,'ask',NULL,1,1800000004200000,1,0,0,'none',0,'',0,0,'',0,0,2,'r-6ewzay38ar3n/-/0/tool','tool',-1,0,'74234e98afe7498fb5daf1f36ac2d78a','CONFIRMED','inline',1,NULL,0,1,0,'returned','agent',49,50,1,0,NULL);
-INSERT INTO "effect" VALUES('non_idempotent',1,0,0,'ask',NULL,1,1800000004200000,1,0,0,'none',0,'',0,0,'',0,0,2,'r-6ewzay38ar3n/-/1/tool','tool',-1,1,'74234e98afe7498fb5daf1f36ac2d78a','CONFIRMED','inline',1,NULL,0,1,0,'returned','agent',51,52,1,0,NULL);
-INSERT INTO "effect" VALUES('non_idempotent',1,0,0,'ask',NULL,1,1800000004200000,1,0,0,'none',0,'',0,0,'',0,0,2,'r-6ewzay38ar3n/-/2/tool','tool',-1,2,'74234e98afe7498fb5daf1f36ac2d78a','FAILED','inline',1,NULL,0,1,0,'rejected','agent',53,54,1,0,NULL);
-INSERT INTO "effect" VALUES('non_idempotent',1,0,0,'ask',NULL,1,1800000004200000,1,1004200000,1004200000,'none',0,'',0,1,'',0,1,3,'r-6ewzay388myq/-/0/tool','tool',-1,0,'74234e98afe7498fb5daf1f36ac2d78a','CONFIRMED','inline',1,NULL,0,0,0,'observed','reconciler',74,83,1,0,NULL);
-INSERT INTO "effect" VALUES('non_idempotent',0,0,0,'ask',NULL,1,1800000004200000,1,1004200000,0,'none',0,'person',0,0,'',0,0,4,'r-6ewzay38ng7a/-/0/tool','tool',-1,0,'74234e98afe7498fb5daf1f36ac2d78a','UNKNOWN','inline',0,NULL,0,0,0,'','',102,NULL,1,0,NULL);
-INSERT INTO "effect" VALUES('non_idempotent',1,0,0,'ask',NULL,1,1800000004200000,1,1004200000,1004200000,'none',0,'',0,1,'',0,1,5,'r-6ewzay38kd2c/-/0/tool','tool',-1,0,'74234e98afe7498fb5daf1f36ac2d78a','CONFIRMED','inline',0,NULL,0,0,0,'observed','reconciler',112,121,1,0,NULL);
-INSERT INTO "effect" VALUES('idempotent',0,0,0,'ask',NULL,2,1800000004200000,0,1004200000,0,'none',0,'again',0,2,'reactor',1034200000,2,6,'r-6ewzay38h9xe/-/0/tool','tool',-1,0,'74234e98afe7498fb5daf1f36ac2d78a','PENDING','outbox',0,NULL,0,0,0,'','',128,NULL,1,0,NULL);
-INSERT INTO "effect" VALUES('non_idempotent',0,0,0,'compensate',NULL,1,1800000004200000,1,1004200000,0,'none',0,'compensate',0,0,'',0,0,7,'r-6ewzay38f6rg/-/0/tool','tool',-1,0,'74234e98afe7498fb5daf1f36ac2d78a','UNKNOWN','inline',1,NULL,0,0,0,'','',141,NULL,1,0,NULL);
-INSERT INTO "effect" VALUES('idempotent',0,0,0,'ask',60000000,1,1800000004200000,0,0,0,'none',0,'',0,0,'',0,0,10,'r-6ewzay38b0em/-/0/tool','tool',-1,0,'ab96af5d33847cb4246bc071f1514639','PENDING','inline',0,NULL,1,1,0,'','',156,NULL,1,0,NULL);
+INSERT INTO "effect" VALUES('non_idempotent',1,1,2000000,'ask',NULL,1,1800000000000000,1,1000000000,1002200000,'unclear',1,'',1002200000,3,'',0,1,1,'r-6ewzat00eydh/-/0/tool','tool',-1,0,'fdef1c56ba73e4e51606f3d5ebcff1a6','CONFIRMED','inline',0,NULL,0,0,0,'observed','reconciler',10,27,1,0,NULL,NULL);
+INSERT INTO "effect" VALUES('non_idempotent',1,0,0,'ask',NULL,1,1800000004200000,1,0,0,'none',0,'',0,0,'',0,0,2,'r-6ewzay38ar3n/-/0/tool','tool',-1,0,'74234e98afe7498fb5daf1f36ac2d78a','CONFIRMED','inline',1,NULL,0,1,0,'returned','agent',49,50,1,0,NULL,NULL);
+INSERT INTO "effect" VALUES('non_idempotent',1,0,0,'ask',NULL,1,1800000004200000,1,0,0,'none',0,'',0,0,'',0,0,2,'r-6ewzay38ar3n/-/1/tool','tool',-1,1,'74234e98afe7498fb5daf1f36ac2d78a','CONFIRMED','inline',1,NULL,0,1,0,'returned','agent',51,52,1,0,NULL,NULL);
+INSERT INTO "effect" VALUES('non_idempotent',1,0,0,'ask',NULL,1,1800000004200000,1,0,0,'none',0,'',0,0,'',0,0,2,'r-6ewzay38ar3n/-/2/tool','tool',-1,2,'74234e98afe7498fb5daf1f36ac2d78a','FAILED','inline',1,NULL,0,1,0,'rejected','agent',53,54,1,0,NULL,NULL);
+INSERT INTO "effect" VALUES('non_idempotent',1,0,0,'ask',NULL,1,1800000004200000,1,1004200000,1004200000,'none',0,'',0,1,'',0,1,3,'r-6ewzay388myq/-/0/tool','tool',-1,0,'74234e98afe7498fb5daf1f36ac2d78a','CONFIRMED','inline',1,NULL,0,0,0,'observed','reconciler',74,83,1,0,NULL,NULL);
+INSERT INTO "effect" VALUES('non_idempotent',0,0,0,'ask',NULL,1,1800000004200000,1,1004200000,0,'none',0,'person',0,0,'',0,0,4,'r-6ewzay38ng7a/-/0/tool','tool',-1,0,'74234e98afe7498fb5daf1f36ac2d78a','UNKNOWN','inline',0,NULL,0,0,0,'','',102,NULL,1,0,NULL,NULL);
+INSERT INTO "effect" VALUES('non_idempotent',1,0,0,'ask',NULL,1,1800000004200000,1,1004200000,1004200000,'none',0,'',0,1,'',0,1,5,'r-6ewzay38kd2c/-/0/tool','tool',-1,0,'74234e98afe7498fb5daf1f36ac2d78a','CONFIRMED','inline',0,NULL,0,0,0,'observed','reconciler',112,121,1,0,NULL,NULL);
+INSERT INTO "effect" VALUES('idempotent',0,0,0,'ask',NULL,2,1800000004200000,0,1004200000,0,'none',0,'again',0,2,'reactor',1034200000,2,6,'r-6ewzay38h9xe/-/0/tool','tool',-1,0,'74234e98afe7498fb5daf1f36ac2d78a','PENDING','outbox',0,NULL,0,0,0,'','',128,NULL,1,0,NULL,NULL);
+INSERT INTO "effect" VALUES('non_idempotent',0,0,0,'compensate',NULL,1,1800000004200000,1,1004200000,0,'none',0,'compensate',0,0,'',0,0,7,'r-6ewzay38f6rg/-/0/tool','tool',-1,0,'74234e98afe7498fb5daf1f36ac2d78a','UNKNOWN','inline',1,NULL,0,0,0,'','',141,NULL,1,0,NULL,NULL);
+INSERT INTO "effect" VALUES('idempotent',0,0,0,'ask',60000000,1,1800000004200000,0,0,0,'none',0,'',0,0,'',0,0,10,'r-6ewzay38b0em/-/0/tool','tool',-1,0,'ab96af5d33847cb4246bc071f1514639','PENDING','inline',0,NULL,1,1,0,'','',156,NULL,1,0,NULL,NULL);
 CREATE TABLE entry (
 	id INTEGER NOT NULL, 
 	run_no INTEGER, 
@@ -387,6 +388,7 @@ CREATE TABLE obligation (
 	status VARCHAR NOT NULL, 
 	why VARCHAR NOT NULL, 
 	act VARCHAR NOT NULL, 
+	ordered INTEGER NOT NULL, 
 	PRIMARY KEY (run_no, "key"), 
 	CONSTRAINT status_known CHECK (status IN ('ARMED', 'DUE', 'CLAIMED', 'DONE', 'STUCK', 'DROPPED')), 
 	CONSTRAINT semantics_known CHECK (semantics IN ('read_only', 'idempotent', 'non_idempotent')), 
@@ -395,12 +397,12 @@ CREATE TABLE obligation (
 	CONSTRAINT step_known CHECK (step IN ('', 'again', 'ask', 'ask_later', 'confirm', 'confirm_first', 'compensate', 'person'))
 )
  WITHOUT ROWID;
-INSERT INTO "obligation" VALUES('idempotent',0,0,0,'ask',NULL,1,1800000004200000,1,0,0,'none',0,'',0,1,'',0,1,2,'r-6ewzay38ar3n/-/0/tool/undo/1','r-6ewzay38ar3n/-/0/tool',2,1,'DONE','undone','');
-INSERT INTO "obligation" VALUES('idempotent',0,0,0,'ask',NULL,1,1800000004200000,1,0,0,'none',0,'',0,1,'',0,1,2,'r-6ewzay38ar3n/-/1/tool/undo/1','r-6ewzay38ar3n/-/1/tool',4,1,'DONE','undone','');
-INSERT INTO "obligation" VALUES('idempotent',0,0,0,'ask',NULL,0,1800000004200000,1,0,0,'none',0,'',0,0,'',0,0,2,'r-6ewzay38ar3n/-/2/tool/undo/1','r-6ewzay38ar3n/-/2/tool',6,1,'DROPPED','the act is certainly not in effect','');
-INSERT INTO "obligation" VALUES('non_idempotent',1,0,0,'ask',NULL,0,1800000004200000,1,0,0,'none',0,'again',0,0,'',0,0,3,'r-6ewzay388myq/-/0/tool/undo/1','r-6ewzay388myq/-/0/tool',2,1,'DROPPED','the run ended TERMINAL','');
-INSERT INTO "obligation" VALUES('non_idempotent',1,0,0,'ask',NULL,1,1800000004200000,1,1004200000,0,'none',0,'ask',1005200000,1,'',0,1,3,'r-6ewzay388myq/-/0/tool/undo/2','r-6ewzay388myq/-/0/tool',2,1,'DUE','raised','{"id":2}');
-INSERT INTO "obligation" VALUES('idempotent',0,0,0,'ask',NULL,0,1800000004200000,1,0,0,'none',0,'again',0,0,'',0,0,7,'r-6ewzay38f6rg/-/0/tool/undo/1','r-6ewzay38f6rg/-/0/tool',2,1,'DUE','nobody can be asked whether it happened','');
+INSERT INTO "obligation" VALUES('idempotent',0,0,0,'ask',NULL,1,1800000004200000,1,0,0,'none',0,'',0,1,'',0,1,2,'r-6ewzay38ar3n/-/0/tool/undo/1','r-6ewzay38ar3n/-/0/tool',2,1,'DONE','undone','',0);
+INSERT INTO "obligation" VALUES('idempotent',0,0,0,'ask',NULL,1,1800000004200000,1,0,0,'none',0,'',0,1,'',0,1,2,'r-6ewzay38ar3n/-/1/tool/undo/1','r-6ewzay38ar3n/-/1/tool',4,1,'DONE','undone','',0);
+INSERT INTO "obligation" VALUES('idempotent',0,0,0,'ask',NULL,0,1800000004200000,1,0,0,'none',0,'',0,0,'',0,0,2,'r-6ewzay38ar3n/-/2/tool/undo/1','r-6ewzay38ar3n/-/2/tool',6,1,'DROPPED','the act is certainly not in effect','',0);
+INSERT INTO "obligation" VALUES('non_idempotent',1,0,0,'ask',NULL,0,1800000004200000,1,0,0,'none',0,'again',0,0,'',0,0,3,'r-6ewzay388myq/-/0/tool/undo/1','r-6ewzay388myq/-/0/tool',2,1,'DROPPED','the run ended TERMINAL','',0);
+INSERT INTO "obligation" VALUES('non_idempotent',1,0,0,'ask',NULL,1,1800000004200000,1,1004200000,0,'none',0,'ask',1005200000,1,'',0,1,3,'r-6ewzay388myq/-/0/tool/undo/2','r-6ewzay388myq/-/0/tool',2,1,'DUE','raised','{"id":2}',0);
+INSERT INTO "obligation" VALUES('idempotent',0,0,0,'ask',NULL,0,1800000004200000,1,0,0,'none',0,'again',0,0,'',0,0,7,'r-6ewzay38f6rg/-/0/tool/undo/1','r-6ewzay38f6rg/-/0/tool',2,1,'DUE','nobody can be asked whether it happened','',0);
 CREATE TABLE "order" (
 	no INTEGER NOT NULL, 
 	run_no INTEGER, 
@@ -454,7 +456,7 @@ CREATE TABLE run (
 	children_open INTEGER NOT NULL, 
 	PRIMARY KEY (no), 
 	CONSTRAINT status_known CHECK (status IN ('RUNNABLE', 'RUNNING', 'WAITING', 'STUCK', 'COMPENSATING', 'TERMINAL', 'FAILED', 'CANCELLED')), 
-	CONSTRAINT end_status_known CHECK (end_status IN ('TERMINAL', 'CANCELLED', 'FAILED') OR end_status IS NULL), 
+	CONSTRAINT end_status_known CHECK (end_status IN ('FAILED', 'TERMINAL', 'CANCELLED') OR end_status IS NULL), 
 	UNIQUE (id), 
 	UNIQUE (start_key)
 );
@@ -508,8 +510,8 @@ INSERT INTO "worker" VALUES(11,'00000000000000000000000000000015',100,7,'boot-ma
 CREATE UNIQUE INDEX entry_run_seq ON entry (run_no, seq);
 CREATE INDEX run_open ON run (status, no) WHERE status NOT IN ('TERMINAL', 'FAILED', 'CANCELLED');
 CREATE INDEX run_parent ON run (parent_no) WHERE parent_no IS NOT NULL;
-CREATE INDEX effect_work ON effect (run_no) WHERE step <> '';
-CREATE INDEX obligation_work ON obligation (run_no) WHERE status IN ('DUE', 'CLAIMED');
+CREATE INDEX effect_open ON effect (run_no) WHERE status IN ('PENDING', 'UNKNOWN');
+CREATE INDEX obligation_open ON obligation (run_no) WHERE status IN ('DUE', 'CLAIMED', 'STUCK');
 CREATE INDEX lease_live ON lease (worker_no) WHERE status = 'LIVE';
 CREATE INDEX timer_due ON timer (fire_us) WHERE status = 'SET';
 CREATE INDEX gate_due ON gate (deadline_us) WHERE status = 'OPEN' AND deadline_us IS NOT NULL;
