@@ -83,7 +83,10 @@ class _Checked:
         for entry, after in zip(tape, [*tape[1:], None], strict=True):
             if entry["kind"] == "decision":
                 assert after is not None and after["kind"] == "charge"
-        charges = [json.loads(entry["body"]) for entry in tape if entry["kind"] == "charge"]
+        own = [entry for entry in tape if entry["kind"] == "charge" and entry["seq"] > self.run["source_seq"]]
+        charges = [json.loads(entry["body"]) for entry in own]
+        inherited = {effect["key"] for effect in self.effects if effect["inherited"]}
+        charges = [charge for charge in charges if charge["pays_for"] not in inherited]
         spent = {row["unit"]: row["spent"] for row in self.budgets}
         assert spent["tokens"] == sum(charge["tokens_in"] + charge["tokens_out"] for charge in charges)
         assert spent["usd_micro"] == sum(charge["usd_micro"] for charge in charges)

@@ -101,7 +101,12 @@ def _decisions(facts: Facts) -> Iterator[str]:
 
 
 def _money(facts: Facts) -> Iterator[str]:
-    charges = [charge for _, charge in facts.told(Charge)]
+    inherited = {row["key"] for row in facts.effects if row["inherited"]}
+    charges = [
+        charge
+        for entry, charge in facts.told(Charge)
+        if (entry.seq or 0) > facts.run["source_seq"] and charge.pays_for not in inherited
+    ]
     spent = {
         "tokens": sum(charge.tokens_in + charge.tokens_out for charge in charges),
         "usd_micro": sum(charge.usd_micro for charge in charges),

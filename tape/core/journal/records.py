@@ -111,13 +111,16 @@ def attach(tx: Tx, run_id: str, epoch: int, replayed: list[str]) -> int:
     return run.seq
 
 
-def diverge(tx: Tx, run_id: str, epoch: int, why: str) -> None:
-    """The agent's code does not fit its tape any more: STUCK, with both sides in the reason."""
+def diverge(tx: Tx, run_id: str, epoch: int, why: str, fits_to: int | None = None) -> None:
+    """The agent's code does not fit its tape any more: STUCK, with both sides in the reason, and three ways out.
+    `fits_to`: the last seq before the first record that does not fit, if that is known."""
     run = edit_leased(tx, run_id, epoch)
     refuse_open_body(run)
     end_lease(run, LeaseTrigger.RELEASE, "diverged")
     run.set(crashes=0)
-    stick(run, why, (f"tape redrive {run_id}  (after the code is mended)", f"tape cancel {run_id}"))
+    redrive, cancel = f"tape redrive {run_id}  (after the code is mended)", f"tape cancel {run_id}"
+    fork = (f"tape fork {run_id} --at {fits_to}",) if fits_to else ()
+    stick(run, why, (redrive, *fork, cancel))
     run.save()
 
 
@@ -134,6 +137,7 @@ def drive_of(tx: Tx, run_id: str) -> dict[str, Any]:
         "records": [[row["seq"], row["kind"], load(row["body"])] for row in rows],
         "attempts": {row["key"]: row["attempts"] for row in open_effects(tx, run.no)},
         "cancelled": bool(run["cancel"]),
+        "quarantine": bool(run["quarantine"]),
         "budget": {
             row["unit"]: {"cap": row["cap"], "spent": row["spent"]} for row in tx.rows(BudgetRow, run_no=run.no)
         },

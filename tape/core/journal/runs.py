@@ -34,8 +34,11 @@ def start_run(
     start_key: str | None = None,
     actor: str = "",
     caps: Mapping[str, int] = {},
+    source: tuple[str, int] | None = None,
+    quarantine: bool = False,
 ) -> str:
-    """A new run, RUNNABLE, with its first record; returns its id. The same `start_key` gives the same run."""
+    """A new run, RUNNABLE, with its first record; returns its id. The same `start_key` gives the same run. `source`:
+    the run that it is forked from, and up to which seq."""
     identity.check_json(input)
     if start_key is not None:
         known = tx.one(RunRow, start_key=start_key)
@@ -71,9 +74,9 @@ def start_run(
             "parent_no": None,
             "parent_ordinal": 0,
             "depth": 0,
-            "source_id": None,
-            "source_seq": 0,
-            "quarantine": 0,
+            "source_id": source[0] if source else None,
+            "source_seq": source[1] if source else 0,
+            "quarantine": int(quarantine),
         },
     )
     for unit in ("tokens", "usd_micro"):
@@ -81,7 +84,8 @@ def start_run(
             BudgetRow, {"run_no": number, "unit": unit, "cap": caps.get(unit), "reserved": 0, "spent": 0, "lost": 0}
         )
     run = edit_run(tx, run_id)
-    run.record(RunStarted(agent=agent, input=input, start_key=start_key, actor=actor))
+    whence, upto = source or (None, 0)
+    run.record(RunStarted(agent=agent, input=input, start_key=start_key, actor=actor, source=whence, source_seq=upto))
     run.save()
     return run_id
 

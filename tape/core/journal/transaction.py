@@ -140,6 +140,11 @@ class RunEdit:
         entry_id, self._head = self.tx.append(event, self.no, self.id, seq, self.epoch, self._head)
         return entry_id
 
+    def tell(self, event: Event) -> int:
+        """Appends to the story an entry of a kind that may also stand on the tape."""
+        entry_id, self._head = self.tx.append(event, self.no, self.id, None, self.epoch, self._head)
+        return entry_id
+
     def move(self, trigger: RunTrigger, why: str, commands: tuple[str, ...] = ()) -> None:
         """The life-cycle's step, told as an entry unless a lease's or the run's own entry says it already."""
         was = self.status
