@@ -137,6 +137,10 @@ class FakeServer:
             begun = {name: call[name] for name in ("decision_index", "ordinal", "tool", "args", "business_key")}
             dispatch = call["policy"]["dispatch"]
             self.record("effect_begun", key=key, fingerprint=frame["fingerprint"], dispatch=dispatch, **begun)
+            if "stand_in" in frame:
+                ended = {"status": "CONFIRMED", "result": frame["stand_in"], "error": None, "result_error": None}
+                self.record("effect_ended", key=key, tool=call["tool"], **ended)
+                return {"ended": ended}
         elif kind == "attempt":
             assert frame["number"] == self.attempts[frame["key"]] + 1, "attempts are counted without a gap"
             self.attempts[frame["key"]] += 1
@@ -226,6 +230,7 @@ def play(
     armed: bool = False,
     stubborn: bool = False,
     stuck_threads: bool = False,
+    quarantine: bool = False,
     on_quiet: Callable[[RunContext], bool] | None = None,
     before: Callable[[RunContext], None] | None = None,
 ) -> Played:
@@ -250,6 +255,7 @@ def play(
             "attempts": {key: server.attempts[key] for key in open_keys},
             "cancelled": cancelled,
             "armed": armed,
+            "quarantine": quarantine,
         }
         context = RunContext(server, frame, tape, ManualClock())
         context.stubborn = stubborn

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tape.core.kernel.errors import UsageError
 from tape.core.kernel.resolution import OnUnknown
+from tape.core.sdk.change import note_project
 from tape.core.sdk.decorators import TOOLS, Agent
 
 
@@ -31,6 +32,7 @@ def load_agents(root: Path, targets: Mapping[str, str]) -> dict[str, Agent]:
         agents[name] = found
     _check_homes(root)
     _check_tools()
+    note_project(root)
     return agents
 
 

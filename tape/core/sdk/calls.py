@@ -16,6 +16,7 @@ from tape.core.sdk.context import RunContext
 from tape.core.sdk.decorators import Tool
 from tape.core.sdk.effects import Effect, UsageMeter
 from tape.core.sdk.replay import Body, Outcome, describe
+from tape.core.sdk.stand_ins import stand_in
 from tape.core.sdk.values import check_annotation, signature_of, typed
 from tape.core.wire import Frame
 
@@ -70,10 +71,10 @@ class Calls:
         if begun is None:
             other = context.tape.begun_at(call.decision, call.ordinal)
             if other is not None:
-                context.diverge(describe("effect", other["tool"], other["args"]), str(call))
+                context.diverge(describe("effect", other["tool"], other["args"]), str(call), ("effect", other["key"]))
             context.perform(call.outcome, call, lambda: self._begin(call))
         elif begun["fingerprint"] != call.fingerprint:
-            context.diverge(describe("effect", begun["tool"], begun["args"]), str(call))
+            context.diverge(describe("effect", begun["tool"], begun["args"]), str(call), call.outcome)
         elif call.key in context.tape.ended:
             context.note_call(call.outcome)
             context.replayed.append(call.key)
@@ -91,6 +92,10 @@ class Calls:
             "policy": tool_policy(call.tool),
             "business_key": call.business_key,
         }
+        if context.quarantine:
+            held = {"call": asked, "fingerprint": call.fingerprint, "stand_in": stand_in(call.tool)}
+            context.boundary("begin", held, (call.outcome, None))
+            return
         outbox = call.tool.options.dispatch is Dispatch.OUTBOX
         if outbox:
             context.external.add(call.outcome)

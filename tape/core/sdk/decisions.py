@@ -9,7 +9,7 @@ from typing import Any
 
 from tape.core.kernel import errors, identity
 from tape.core.kernel.errors import UsageError
-from tape.core.sdk import rehearsal
+from tape.core.sdk import change, rehearsal
 from tape.core.sdk.bodies import call_function
 from tape.core.sdk.context import RunContext
 from tape.core.sdk.decorators import check_result_function, name_of
@@ -83,7 +83,7 @@ class Decisions:
         if recorded is None:
             context.perform(question.outcome, question, lambda: self._begin(question))
         elif recorded["fingerprint"] != question.fingerprint:
-            context.diverge(context.tape.describe(question.outcome), str(question))
+            context.diverge(context.tape.describe(question.outcome), str(question), question.outcome)
         else:
             context.note_call(question.outcome)
 
@@ -123,6 +123,8 @@ class Decisions:
             "request": _bounded(question.request),
             "reply": reply,
             "error": error,
+            "code": change.code_hash(),
+            "tools": change.tools_hash(),
         }
         frame = {"decision": body, "usage": meter.as_json()}
         if context.may_pipeline():

@@ -39,6 +39,8 @@ class Tape:
     timers_set: dict[int, Body] = field(default_factory=lambda: {})
     outcomes: deque[Handover] = field(default_factory=lambda: deque())
     settled: set[Outcome] = field(default_factory=lambda: set())
+    seqs: dict[Outcome, int] = field(default_factory=lambda: {})
+    """Where each operation stands: the seq of its first record."""
     whole_to: int = 0
     """Every record up to this seq has been seen."""
     _beyond: dict[int, int] = field(default_factory=lambda: {})
@@ -57,7 +59,7 @@ class Tape:
         elif kind == "effect_begun":
             self.begun[body["key"]] = body
             self._places[body["decision_index"], body["ordinal"]] = body["key"]
-            self._starts.append((seq, ("effect", body["key"])))
+            self._start(seq, ("effect", body["key"]))
         elif kind == "effect_ended":
             self.ended[body["key"]] = body
             self.put(seq, ("effect", body["key"]), body)
@@ -66,9 +68,13 @@ class Tape:
             self.put(seq, ("sample", body["index"]), body)
         elif kind == "timer_set":
             self.timers_set[body["ordinal"]] = body
-            self._starts.append((seq, ("timer", body["ordinal"])))
+            self._start(seq, ("timer", body["ordinal"]))
         elif kind == "timer_fired":
             self.put(seq, ("timer", body["ordinal"]), body)
+
+    def _start(self, seq: int, name: Outcome) -> None:
+        self._starts.append((seq, name))
+        self.seqs[name] = seq
 
     def cover(self, seq: int, count: int) -> None:
         """The `count` records up to `seq` are known now: they came, or this drive wrote them."""
@@ -84,6 +90,7 @@ class Tape:
         while at and self.outcomes[at - 1].seq > seq:
             at -= 1
         self.outcomes.insert(at, Handover(seq, name, body))
+        self.seqs.setdefault(name, seq)
         self.settled.add(name)
 
     def put_next(self, name: Outcome, body: Body) -> None:

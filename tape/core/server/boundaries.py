@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tape.core.journal import effects, records, runs
+from tape.core.journal import effects, quarantine, records, runs
 from tape.core.journal.effects import Call, Ending, ToolPolicy
 from tape.core.journal.records import Usage
 from tape.core.journal.transaction import Tx
@@ -63,7 +63,17 @@ def _begin(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb
         policy=policy_of(asked["policy"]),
         business_key=asked["business_key"],
     )
+    if "stand_in" in frame:
+        return lambda tx: _begin_in_quarantine(tx, frame, run, epoch, call)
     return lambda tx: {"seq": effects.begin_effect(tx, run, epoch, call, frame["fingerprint"])}
+
+
+def _begin_in_quarantine(tx: Tx, frame: Frame, run: str, epoch: int, call: Call) -> Frame:
+    """A call of a fork: it has its outcome at once."""
+    effects.begin_effect(tx, run, epoch, call, frame["fingerprint"], quarantined=True)
+    key = identity.effect_key(run, call.decision_index, call.ordinal, call.tool)
+    seq, ending = quarantine.end_in_quarantine(tx, run, epoch, key, frame["stand_in"])
+    return {"seq": seq, "ended": _outcome(ending)}
 
 
 def policy_of(declared: Body) -> ToolPolicy:
@@ -136,7 +146,7 @@ def _park(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb:
 
 def _diverge(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb:
     def diverge(tx: Tx) -> Frame:
-        records.diverge(tx, run, epoch, frame["why"])
+        records.diverge(tx, run, epoch, frame["why"], frame.get("fits_to"))
         return {}
 
     return diverge
@@ -185,7 +195,7 @@ def body_key(frame: Frame) -> tuple[str, str] | None:
     """The run and the effect whose body is entered once this boundary is answered; None if none is."""
     if frame["t"] == "attempt":
         return frame["run"], frame["key"]
-    if frame["t"] != "begin" or frame["call"]["policy"]["dispatch"] != Dispatch.INLINE:
+    if frame["t"] != "begin" or frame["call"]["policy"]["dispatch"] != Dispatch.INLINE or "stand_in" in frame:
         return None
     call = frame["call"]
     return frame["run"], identity.effect_key(frame["run"], call["decision_index"], call["ordinal"], call["tool"])
