@@ -11,7 +11,7 @@ import socket
 import stat
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +33,8 @@ NEEDS_SERVER = frozenset({"kill", "thaw", "step", "disarm"})
 @dataclass(frozen=True, slots=True)
 class Order:
     """A wish, with who and why. Verbs and their args: start {agent, input, key}; cancel, redrive {}; resolve {key,
-    how, result}; kill {at, tool, decision_index, nth, signal, each_run, pid}; disarm {at}; thaw {}; step {to, tool,
-    decision_index, nth, go}."""
+    how, result}; fork {at, and an input if it is to be another}; promote {}; kill {at, tool, decision_index, nth,
+    signal, each_run, pid}; disarm {at}; thaw {}; step {to, tool, decision_index, nth, go}."""
 
     verb: str
     run_id: str | None = None
@@ -203,14 +203,12 @@ def journal_verb(config: Config, order: Order) -> Callable[[Tx], dict[str, Any]]
 
 
 def _work_of(config: Config, order: Order) -> Callable[[Tx], dict[str, Any]]:
-    from tape.core.journal import claims, obligations, runs
+    from tape.core.journal import claims, forks, obligations, runs
 
     args, run_id = order.args, order.run_id
     if order.verb == "start":
         agent = agent_name(config, args.get("agent"))
-        caps = {"tokens": config.budget.tokens, "usd_micro": config.budget.usd_micros}
-        known = {unit: cap for unit, cap in caps.items() if cap is not None}
-        actor = order.actor or operator_name()
+        known, actor = _caps(config), order.actor or operator_name()
         return lambda tx: {
             "run": runs.start_run(tx, agent, args.get("input"), start_key=args.get("key"), actor=actor, caps=known)
         }
@@ -220,6 +218,14 @@ def _work_of(config: Config, order: Order) -> Callable[[Tx], dict[str, Any]]:
         return lambda tx: {"status": runs.cancel(tx, run_id)}
     if order.verb == "redrive":
         return lambda tx: {"status": runs.redrive(tx, run_id)}
+    if order.verb in ("fork", "promote"):
+        known, actor = _caps(config), order.actor or operator_name()
+        if order.verb == "promote":
+            return lambda tx: asdict(forks.promote_fork(tx, run_id, actor=actor, reason=order.reason, caps=known))
+        at, given = args.get("at"), args.get("input", forks.SAME_INPUT)
+        if type(at) is not int:
+            raise UsageError(f"a fork needs the seq it begins behind, a whole number, not {at!r}")
+        return lambda tx: asdict(forks.fork_run(tx, run_id, at, input=given, actor=actor, caps=known))
     if order.verb == "resolve":
         key, how = args["key"], args["how"]
         if "/undo/" in key:
@@ -227,6 +233,11 @@ def _work_of(config: Config, order: Order) -> Callable[[Tx], dict[str, Any]]:
         result = args.get("result")
         return lambda tx: {"status": claims.resolve_effect(tx, run_id, key, how, result, order.reason)}
     raise UsageError(f"no order is called {order.verb!r}")
+
+
+def _caps(config: Config) -> dict[str, int]:
+    caps = {"tokens": config.budget.tokens, "usd_micro": config.budget.usd_micros}
+    return {unit: cap for unit, cap in caps.items() if cap is not None}
 
 
 def agent_name(config: Config, asked: str | None) -> str:
