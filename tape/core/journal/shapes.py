@@ -26,7 +26,8 @@ class WorkerRef:
 @dataclass(frozen=True, slots=True)
 class RunView:
     """One run as it stands. `no` pages through runs; `worker` is the holder of its live lease; `conflicts` counts
-    the open ones; `cancel` means that a person wants it ended."""
+    the open ones; `cancel` means that a person wants it ended. `source_id` and `source_seq`: the run
+    that it was forked from; `quarantine`: what it calls is not called."""
 
     no: int
     id: str
@@ -46,6 +47,16 @@ class RunView:
     updated_us: int
     worker: WorkerRef | None
     conflicts: int
+    source_id: str | None = None
+    source_seq: int = 0
+    quarantine: bool = False
+
+    @property
+    def origin(self) -> str:
+        """What it was forked from, and whether it acts: `fork of r-... at seq 6, in quarantine`; empty for no fork."""
+        if self.source_id is None:
+            return ""
+        return f"fork of {self.source_id} at seq {self.source_seq}{', in quarantine' if self.quarantine else ''}"
 
     @property
     def created_at(self) -> str:
