@@ -69,6 +69,9 @@ def replay_run(config: Config, run_id: str, clock: Clock, within_seconds: float 
     with open_reader(config.journal) as reader, reader.snapshot():
         run = reader.run(run_id)
         tape = reader.tape(run_id)
+        sources = [] if run.source_id is None else [run.source_id]
+        while sources and (above := reader.run(sources[-1]).source_id) is not None:
+            sources.append(above)
     started = tape[0].event if tape else None
     if not isinstance(started, RunStarted):
         raise TapeError(f"the tape of {run_id} does not begin with run_started: `tape doctor` says what is wrong")
@@ -78,6 +81,7 @@ def replay_run(config: Config, run_id: str, clock: Clock, within_seconds: float 
         "agent": run.agent,
         "input": started.input,
         "run": run_id,
+        "sources": sources,
         "records": [[entry.seq, entry.event.kind, _body(entry)] for entry in tape],
     }
     if run.agent not in config.agents:

@@ -1,8 +1,8 @@
 """`python -m tape.core.agent.replay FD`: drives today's code over a recorded tape, and does nothing else.
 
 One JSON object comes on standard input: `root`, `agents` (name -> `module:function`), `agent`, `input`, `run`,
-`records` (`[seq, kind, body]`). One goes to the descriptor FD: `how` it went, with `code` and `tools` (today's hashes),
-`us` (microseconds of driving), and
+`sources` (what it was forked from), `records` (`[seq, kind, body]`). One goes to the descriptor FD: `how` it went, with
+`code` and `tools` (today's hashes), `us` (microseconds of driving), and
 
     failed    why                       the project cannot be loaded
     misfit    seq, recorded, does, why  the code does not fit the tape
@@ -87,7 +87,7 @@ async def _drive(job: dict[str, Any], agent: Agent, clock: Clock, selector: Any)
     tape = Tape()
     for seq, kind, body in job["records"]:
         tape.add(seq, kind, body)
-    frame = {"run": job["run"], "epoch": 0, "drive": 1}
+    frame = {"run": job["run"], "epoch": 0, "drive": 1, "sources": job["sources"]}
     last = LastWord()
     context = ReplayContext(last, frame, tape, clock)
     selector.on_idle = context.idle

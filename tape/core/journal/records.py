@@ -8,7 +8,7 @@ from typing import Any
 
 from tape.core.journal.course import open_effects, resettle, stick
 from tape.core.journal.runs import end_lease, refuse_open_body
-from tape.core.journal.tables import BudgetRow, EntryRow, TimerRow
+from tape.core.journal.tables import BudgetRow, EntryRow, RunRow, TimerRow
 from tape.core.journal.transaction import RunEdit, Tx, edit_leased, edit_run, edit_run_no, load
 from tape.core.kernel import lifecycle
 from tape.core.kernel.errors import CancelRequested, Refused, UsageError
@@ -124,6 +124,16 @@ def diverge(tx: Tx, run_id: str, epoch: int, why: str, fits_to: int | None = Non
     run.save()
 
 
+def sources_of(tx: Tx, source_id: str | None) -> list[str]:
+    """The runs that a run was forked from, nearest first."""
+    found: list[str] = []
+    while source_id is not None:
+        found.append(source_id)
+        source = tx.one(RunRow, id=source_id)
+        source_id = None if source is None else source["source_id"]
+    return found
+
+
 def drive_of(tx: Tx, run_id: str) -> dict[str, Any]:
     """What an agent needs to take a run up: its tape, the attempts of its open effects, whether it is cancelled."""
     run = edit_run(tx, run_id)
@@ -138,6 +148,7 @@ def drive_of(tx: Tx, run_id: str) -> dict[str, Any]:
         "attempts": {row["key"]: row["attempts"] for row in open_effects(tx, run.no)},
         "cancelled": bool(run["cancel"]),
         "quarantine": bool(run["quarantine"]),
+        "sources": sources_of(tx, run["source_id"]),
         "budget": {
             row["unit"]: {"cap": row["cap"], "spent": row["spent"]} for row in tx.rows(BudgetRow, run_no=run.no)
         },

@@ -73,7 +73,7 @@ class Calls:
             if other is not None:
                 context.diverge(describe("effect", other["tool"], other["args"]), str(call), ("effect", other["key"]))
             context.perform(call.outcome, call, lambda: self._begin(call))
-        elif begun["fingerprint"] != call.fingerprint:
+        elif not context.same(begun["fingerprint"], call.fingerprint, "effect", call.tool.name, call.args):
             context.diverge(describe("effect", begun["tool"], begun["args"]), str(call), call.outcome)
         elif call.key in context.tape.ended:
             context.note_call(call.outcome)

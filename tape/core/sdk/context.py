@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
 from tape.core.clock import Clock
-from tape.core.kernel import errors
+from tape.core.kernel import errors, identity
 from tape.core.kernel.errors import RunInterrupted, UsageError
 from tape.core.sdk import change
 from tape.core.sdk.client import end_own_group
@@ -87,6 +87,9 @@ class RunContext:
         self.cancelled: bool = bool(frame.get("cancelled"))
         self.quarantine: bool = bool(frame.get("quarantine"))
         """A fork: what its tools would do is made up."""
+        self.sources: list[str] = frame.get("sources", [])
+        """The runs that this one was forked from, nearest first: the records that it took over have fingerprints made
+        under their ids."""
         self.live = False
         self.stubborn = False
         """The code cancelled the same open call in drives before this one, without progress."""
@@ -127,6 +130,12 @@ class RunContext:
         """The place of the call that is made now: the decision before it, and its ordinal."""
         ordinal, self._ordinal = self._ordinal, self._ordinal + 1
         return (self._decisions - 1 if self._decisions else None), ordinal
+
+    def same(self, recorded: str, asked: str, kind: str, name: str, request: Any) -> bool:
+        """Whether what is asked for, with this fingerprint, is what was recorded with that one."""
+        return recorded == asked or any(
+            recorded == identity.fingerprint_as(kind, name, request, self.run_id, source) for source in self.sources
+        )
 
     # --- signals --------------------------------------------------------------------------------------------------
 

@@ -82,7 +82,9 @@ class Decisions:
         recorded = context.tape.decisions.get(question.index)
         if recorded is None:
             context.perform(question.outcome, question, lambda: self._begin(question))
-        elif recorded["fingerprint"] != question.fingerprint:
+        elif not context.same(
+            recorded["fingerprint"], question.fingerprint, "decision", question.name, question.request
+        ):
             context.diverge(context.tape.describe(question.outcome), str(question), question.outcome)
         else:
             context.note_call(question.outcome)
