@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -13,13 +14,14 @@ from tape.core.kernel.errors import UsageError
 
 if TYPE_CHECKING:
     from tape.core.compare import Compared, Pair, Record
+    from tape.core.config import Config
     from tape.core.report import Paper
     from tape.lab.replay import Replayed
 
 RunId = Annotated[
     str, typer.Argument(metavar="RUN", help="The run's id, as `tape status` lists it.", show_default=False)
 ]
-NARROW = 80
+NARROW, WIDE = 80, 120
 
 
 def replay(
@@ -83,6 +85,7 @@ def fork(
         bool, typer.Option("--promote", help="RUN is a fork: make a run of it that acts for real.")
     ] = False,
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is recorded with your name.")] = "",
+    wait: Annotated[bool, typer.Option("--wait", help="Until it ends: exit 0 if TERMINAL, else 1.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Try a run again from a record on, with its tools in quarantine; or let such a try act for real.
@@ -103,20 +106,39 @@ def fork(
     if input is not None:
         args["input"] = parse_json(input, "--input")
     verb = "promote" if promote else "fork"
-    placed = place(project(), Order(verb, run_id, args, operator_name(), reason))
+    config = project()
+    placed = place(config, Order(verb, run_id, args, operator_name(), reason))
     made = placed.result
     if as_json:
         output().json({**made, "quarantine": not promote, "served": placed.served})
-        return
-    output().say(made["run"])
-    if made["note"]:
-        hint(made["note"])
-    if promote:
-        hint(f"goes on from seq {made['seq']} of {made['source']} and acts for real")
     else:
-        hint(f"goes on from seq {made['seq']} of {made['source']} in quarantine: its tools are not called")
+        _print_fork(made, promoted=promote)
+    sys.stdout.flush()
     if not placed.served:
         hint("recorded; start `tape dev` to drive it")
+    elif wait:
+        _await(config, made["run"])
+
+
+def _print_fork(made: Mapping[str, Any], *, promoted: bool) -> None:
+    output().say(made["run"])
+    sys.stdout.flush()
+    if made["note"]:
+        hint(made["note"])
+    how = "and acts for real" if promoted else "in quarantine: its tools are not called"
+    hint(f"goes on from seq {made['seq']} of {made['source']} {how}")
+
+
+def _await(config: Config, run_id: str) -> NoReturn:
+    from tape.core import report
+    from tape.core.clock import SystemClock
+    from tape.core.journal.environment import is_served
+    from tape.core.journal.views import open_reader
+
+    with open_reader(config.journal) as reader:
+        ended = report.await_end(reader, SystemClock(), run_id, lambda: is_served(config.journal), hint)
+    hint(report.status_line(ended))
+    raise typer.Exit(0 if ended.status == "TERMINAL" else FAILED)
 
 
 def diff(
@@ -148,7 +170,7 @@ def diff(
 def _print_diff(paper: Paper, found: Compared) -> None:
     from tape.core.marks import Style
 
-    width = max(NARROW, shutil.get_terminal_size((NARROW, 24)).columns) if paper.coloured else 2 * NARROW
+    width = max(NARROW, shutil.get_terminal_size((WIDE, 24)).columns) if paper.out.isatty() else WIDE
     paper.say(found.headline, Style.SUCCESS if found.same else Style.WARNING)
     for what, one, other in found.facts:
         mark = "=" if one == other else "≠"

@@ -20,6 +20,7 @@ NAMES = [
     "one agent step, p50",
     "tape status, 50 runs, whole process",
     "import tape, decorators used, above bare Python",
+    "replay of 1,000 entries, p50",
     "prove, 40 boundaries x each death, command to end, p50",
     "console, spawn to first whole screen, p50",
     "console, commit to screen, p50",

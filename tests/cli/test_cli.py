@@ -97,7 +97,7 @@ def fails(said: Said, code: int, *words: str) -> None:
 
 COMMANDS = (
     "init", "dev", "server", "status", "doctor",
-    "run", "kill", "disarm", "step", "thaw", "cancel", "redrive", "resolve",
+    "run", "kill", "disarm", "step", "thaw", "cancel", "redrive", "resolve", "replay", "fork", "diff",
 )  # fmt: skip
 
 

@@ -231,6 +231,7 @@ def play(
     stubborn: bool = False,
     stuck_threads: bool = False,
     quarantine: bool = False,
+    sources: list[str] | None = None,
     on_quiet: Callable[[RunContext], bool] | None = None,
     before: Callable[[RunContext], None] | None = None,
 ) -> Played:
@@ -256,6 +257,7 @@ def play(
             "cancelled": cancelled,
             "armed": armed,
             "quarantine": quarantine,
+            "sources": sources or [],
         }
         context = RunContext(server, frame, tape, ManualClock())
         context.stubborn = stubborn

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -13,9 +14,10 @@ import pytest
 from pydantic import BaseModel, Field
 
 import tape
+from tape.core.kernel.identity import fingerprint
 from tape.core.sdk.stand_ins import stand_in
 from tape.core.sdk.values import signature_of, typed
-from tests.sdk.player import play
+from tests.sdk.player import RUN, FakeServer, play
 
 ENTERED: list[str] = []
 
@@ -132,3 +134,28 @@ def test_a_type_that_never_ends_gives_none() -> None:
 
     function.__annotations__["return"] = Loop
     assert stand_in(tape.tool(name="looping")(function)) is None
+
+
+def test_a_run_s_own_id_in_a_request_is_no_misfit_in_its_fork() -> None:
+    async def agent(run: tape.Run) -> str:
+        thought = await run.decide(think, f"who am I in {run.id}?")
+        await wire(run.id)
+        return thought
+
+    whole = play(agent, quarantine=True)
+    older = "r-999999999999"
+    told = json.loads(json.dumps(whole.server.records).replace(RUN, older))
+    for _, kind, body in told:
+        if kind in ("decision", "effect_begun"):
+            request = body["request"] if kind == "decision" else body["args"]
+            name = "think" if kind == "decision" else "wire"
+            body["fingerprint"] = fingerprint("decision" if kind == "decision" else "effect", name, request)
+            if kind == "effect_begun":
+                body["key"] = body["key"].replace(older, RUN)
+        elif kind == "effect_ended":
+            body["key"] = body["key"].replace(older, RUN)
+    records = [tuple(record) for record in told[:-1]]
+    forked = FakeServer(records=records, commits=[len(records)])  # type: ignore[arg-type]
+    assert play(agent, forked, sources=[older]).result == f"thought who am I in {older}?"
+    again = FakeServer(records=list(records), commits=[len(records)])  # type: ignore[arg-type]
+    assert "the code does not fit the tape" in play(agent, again, sources=["r-888888888888"]).diverged
