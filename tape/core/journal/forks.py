@@ -30,8 +30,6 @@ from tape.core.kernel.events import (
 from tape.core.kernel.lifecycle import GateStatus, RunStatus, TimerStatus
 
 SAME_INPUT: Any = object()
-VOID = "void"
-"""In `used_by` of a gate whose approval was not taken over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +135,7 @@ def _copy(source: RunEdit, prefix: Prefix, *, input: Any, actor: str, caps: Mapp
     decisions = 0
     for entry in (*prefix.records[1:], *prefix.ends):
         event = renamed(_reopened(tx, entry), source.id, run_id)
-        entry_id = run.tell(event) if entry.seq is None else run.record(event)
+        entry_id = run.record(event, beside=entry.seq is None)
         if isinstance(event, EffectBegun):
             begun[event.key] = entry_id
         elif isinstance(event, EffectEnded):
@@ -193,7 +191,7 @@ def _copy_timers(run: RunEdit, prefix: Prefix) -> None:
 
 
 def _copy_gates(source: RunEdit, run: RunEdit, prefix: Prefix) -> None:
-    """Answered ones as they are, but an approval that was not used up in the copied part is void; others open anew."""
+    """Answered ones as they are (that an approval is void, its record says); others open anew."""
     tx = run.tx
     answers = {
         (event.name, event.ordinal): event
@@ -216,8 +214,7 @@ def _copy_gates(source: RunEdit, run: RunEdit, prefix: Prefix) -> None:
             changes |= {"status": str(GateStatus.OPEN), **blank}
         else:
             used = f"{event.name} {event.ordinal}" in users and row["used_by"]
-            key = run.id + row["used_by"][len(source.id) :] if used else ""
-            changes["used_by"] = VOID if answer.void else key
+            changes["used_by"] = run.id + row["used_by"][len(source.id) :] if used else ""
         tx.insert(GateRow, {**_columns(row), **changes})
 
 

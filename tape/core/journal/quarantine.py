@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tape.core.journal.outcomes import Ending, close_effect, open_effect
+from tape.core.journal.outcomes import Ending, close_effect
 from tape.core.journal.tables import EffectRow, RunRow
 from tape.core.journal.transaction import Row, Tx, edit_leased
 from tape.core.kernel.events import EffectEnded
@@ -12,11 +12,14 @@ from tape.core.kernel.lifecycle import EffectStatus
 from tape.core.kernel.resolution import Resolution, Writer
 
 
-def end_in_quarantine(tx: Tx, run_id: str, epoch: int, key: str, made: Any) -> tuple[int, Ending]:
+def end_in_quarantine(tx: Tx, run_id: str, epoch: int, key: str, made: Any) -> tuple[int, Ending] | None:
     """Ends an effect in the transaction in which it began, so that none is ever open: nobody enters its body, looks it
-    up, dispatches or undoes it. `made` is used where the source has no result of this tool. Returns seq and outcome."""
+    up, dispatches or undoes it. `made` is used where the source has no result of this tool. Returns seq and outcome;
+    None if no such effect has begun (a record says why)."""
     run = edit_leased(tx, run_id, epoch)
-    effect = open_effect(run, key)
+    effect = tx.one(EffectRow, run_no=run.no, key=key)
+    if effect is None:
+        return None
     recorded = _recorded(tx, run["source_id"], effect)
     ending = Ending(EffectStatus.CONFIRMED, result=made if recorded is None else recorded.result)
     close_effect(run, effect, ending, Resolution.RETURNED, Writer.AGENT, "")

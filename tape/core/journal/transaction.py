@@ -130,19 +130,15 @@ class RunEdit:
     def set(self, **changes: Any) -> None:
         self.changes.update(changes)
 
-    def record(self, event: Event) -> int:
+    def record(self, event: Event, *, beside: bool = False) -> int:
         """Appends to the tape (with a seq) or to the story (without), as the kind says. Returns the entry's id. A new
-        seq is progress: it clears the count of crashes (invariant I13)."""
+        seq is progress: it clears the count of crashes (invariant I13). `beside`: an entry of the story although its
+        kind stands on the tape, for the end of an effect that the run does not wait for."""
         seq = None
-        if event.kind in TAPE_KINDS:
+        if event.kind in TAPE_KINDS and not beside:
             seq = self.seq = self.seq + 1
             self.changes["crashes"] = 0
         entry_id, self._head = self.tx.append(event, self.no, self.id, seq, self.epoch, self._head)
-        return entry_id
-
-    def tell(self, event: Event) -> int:
-        """Appends to the story an entry of a kind that may also stand on the tape."""
-        entry_id, self._head = self.tx.append(event, self.no, self.id, None, self.epoch, self._head)
         return entry_id
 
     def move(self, trigger: RunTrigger, why: str, commands: tuple[str, ...] = ()) -> None:

@@ -70,10 +70,10 @@ def _begin(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb
 
 def _begin_in_quarantine(tx: Tx, frame: Frame, run: str, epoch: int, call: Call) -> Frame:
     """A call of a fork: it has its outcome at once."""
-    effects.begin_effect(tx, run, epoch, call, frame["fingerprint"], quarantined=True)
+    seq = effects.begin_effect(tx, run, epoch, call, frame["fingerprint"], quarantined=True)
     key = identity.effect_key(run, call.decision_index, call.ordinal, call.tool)
-    seq, ending = quarantine.end_in_quarantine(tx, run, epoch, key, frame["stand_in"])
-    return {"seq": seq, "ended": _outcome(ending)}
+    ended = quarantine.end_in_quarantine(tx, run, epoch, key, frame["stand_in"])
+    return {"seq": seq} if ended is None else {"seq": ended[0], "ended": _outcome(ended[1])}
 
 
 def policy_of(declared: Body) -> ToolPolicy:
