@@ -19,24 +19,24 @@ async def think(n: int) -> int:
 
 
 @tape.tool(semantics="idempotent")
-async def act(n: int) -> int:
+async def replay_act(n: int) -> int:
     raise AssertionError("entered")
 
 
 async def long(run: tape.Run, turns: int) -> int:
     for turn in range(turns):
-        await act(await run.decide(think, turn))
+        await replay_act(await run.decide(think, turn))
     return turns
 
 
 def records(turns: int) -> list[Any]:
     found: list[Any] = [[1, "run_started", {"agent": "long", "input": turns}]]
     for turn in range(turns):
-        request, key = {"args": [turn], "kwargs": {}}, f"r-a/{turn}/0/act"
+        request, key = {"args": [turn], "kwargs": {}}, f"r-a/{turn}/0/replay_act"
         asked = fingerprint("decision", "think", request)
-        begun = fingerprint("effect", "act", {"n": turn})
+        begun = fingerprint("effect", "replay_act", {"n": turn})
         at = 4 * turn + 2
-        place = {"decision_index": turn, "ordinal": 0, "tool": "act", "args": {"n": turn}}
+        place = {"decision_index": turn, "ordinal": 0, "tool": "replay_act", "args": {"n": turn}}
         done = {"key": key, "status": "CONFIRMED", "result": turn, "error": None, "result_error": None}
         found += [
             [at, "decision", {"index": turn, "name": "think", "fingerprint": asked, "request": request, "reply": turn}],
@@ -80,8 +80,8 @@ def test_the_loop_comes_round_once_for_each_outcome(monkeypatch: pytest.MonkeyPa
     ("upto", "what"),
     [
         (1, "decision think(args=[0], kwargs={})"),
-        (3, "effect act(n=0)"),
-        (4, "effect act(n=0) (open)"),
+        (3, "effect replay_act(n=0)"),
+        (4, "effect replay_act(n=0) (open)"),
         (5, "decision think(args=[1], kwargs={})"),
     ],
 )
