@@ -30,6 +30,7 @@ from tape.cli_common import (
     project,
 )
 from tape.cli_proving import prove, scenario_app
+from tape.cli_tapes import diff, fork, replay
 from tape.core.kernel.errors import EnvironmentTrouble, RunInterrupted, ServerUnavailable, TapeError, UsageError
 
 if TYPE_CHECKING:
@@ -692,6 +693,13 @@ def resolve(
     result = None if confirm is None else parse_json(confirm, "--confirm")
     args = {"key": key, "how": chosen[0], "result": result}
     _print_order("resolve", run_id, _order(project(), "resolve", run_id, args, reason), as_json)
+
+
+# --- tapes ------------------------------------------------------------------------------------------------------
+
+app.command()(replay)
+app.command()(fork)
+app.command()(diff)
 
 
 # --- proving ----------------------------------------------------------------------------------------------------

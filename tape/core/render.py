@@ -101,7 +101,8 @@ def _raw(event: Event) -> Shown:
 
 def _run_started(event: events.RunStarted) -> Shown:
     by = f"  by {event.actor}" if event.actor else f"  child of {event.parent}" if event.parent else ""
-    return Mark("→", Style.PRIMARY), f"run_started  {event.agent}  {short_json(event.input)}{by}"
+    source = f"  forked from {event.source} at seq {event.source_seq}" if event.source else ""
+    return Mark("→", Style.PRIMARY), f"run_started  {event.agent}  {short_json(event.input)}{by}{source}"
 
 
 def _decision(event: events.Decision) -> Shown:
@@ -119,7 +120,8 @@ def _charge(event: events.Charge) -> Shown:
 
 def _effect_begun(event: events.EffectBegun) -> Shown:
     where = "  to the outbox" if event.dispatch == "outbox" else ""
-    text = f"effect_begun  {call(event.tool, event.args)}  {short_key(event.key)}  {event.semantics}{where}"
+    held = "  in quarantine: not called" if event.quarantined else ""
+    text = f"effect_begun  {call(event.tool, event.args)}  {short_key(event.key)}  {event.semantics}{where}{held}"
     return EFFECT_MARKS[EffectStatus.PENDING], text
 
 

@@ -105,7 +105,7 @@ def dead_letters(reader: Reader) -> int:
 def _status_row(run: RunView, now_us: int) -> list[Cell]:
     mark = run_mark(run.status, drive=run.drive)
     lease = f"{run.worker.pid}#{run.epoch}" if run.worker else "-"
-    waits = run.waiting_on or (run.error if run.status == RunStatus.FAILED else "")
+    waits = run.waiting_on or (run.error if run.status == RunStatus.FAILED else "") or run.origin
     plain = Style.DIM if run.ended else Style.PLAIN
     return [
         (show(run.id, 20), plain),
@@ -132,7 +132,10 @@ def _summary(runs: Sequence[RunView], counts: RunCounts) -> str:
 
 
 def print_needs(paper: Paper, reader: Reader, run: RunView) -> None:
-    """Why a run is stuck or failed, what else of it needs a person, which commands help, and its family."""
+    """What it was forked from, why a run is stuck or failed, what else of it needs a person, which commands help, and
+    its family."""
+    if run.origin:
+        paper.say(show(run.origin, 100), Style.ACCENT)
     if run.error:
         mark = run_mark(run.status)
         paper.say(f"{mark.glyph} {show(run.error, 1000)}", mark.style)

@@ -99,6 +99,8 @@ def print_dump(paper: Paper, dump: RunDump) -> None:
     """Everything about one run, in sections; a section without rows is left out unless it always has some."""
     paper.say(status_line(dump.run))
     paper.say(f"agent {show(dump.run.agent)}  created {dump.run.created_at}  updated {dump.run.updated_at}")
+    if dump.run.origin:
+        paper.say(show(dump.run.origin, 100), Style.ACCENT)
     _section(paper, "entries", [_entry_row(entry) for entry in dump.entries], always=True)
     _section(paper, "decisions", [_decision_row(decision) for decision in dump.decisions], always=True)
     _section(paper, "effects", [row for effect in dump.effects for row in _effect_rows(effect)], always=True)
@@ -159,7 +161,9 @@ def _effect_rows(effect: EffectView) -> list[Cell]:
     how = f"{effect.resolution} by {effect.writer}" if effect.resolution else f"next: {effect.step or 'its body ends'}"
     row = f" ({effect.row})" if effect.row else ""
     tries = count(effect.attempts, "attempt")
-    head = f"{mark.glyph} {effect.status}  {effect.key}  {effect.semantics}  {tries}  {how}{row}"
+    not_called = "  (in quarantine: not called)" if effect.quarantined else ""
+    whose = "  (of the run it was forked from)" if effect.inherited else not_called
+    head = f"{mark.glyph} {effect.status}  {effect.key}  {effect.semantics}  {tries}  {how}{row}{whose}"
     rows = [(head, mark.style), (f"    {call(effect.tool, effect.args, 400)}", Style.PLAIN)]
     if effect.error is not None:
         rows.append((f"    error: {fault(effect.error)}", Style.PLAIN))

@@ -35,7 +35,8 @@ REASON_LIMIT = 200
 @dataclass(frozen=True, slots=True)
 class EffectFact:
     """One effect. `attempts`: bodies entered, or about to be (an attempt is durable before it starts). `evidence`: the
-    line of the entry that says most about the outcome. `undo`: the status of its duty, empty if it has none."""
+    line of the entry that says most about the outcome. `undo`: the status of its duty, empty if it has none. `called`:
+    by this run, and not in quarantine."""
 
     key: str
     short: str
@@ -60,6 +61,7 @@ class EffectFact:
     result: Json = None
     error: Json = None
     undo: str = ""
+    called: bool = True
 
     @property
     def open(self) -> bool:
@@ -68,7 +70,7 @@ class EffectFact:
     @property
     def acts(self) -> bool:
         """Whether it changes anything outside."""
-        return self.semantics != Semantics.READ_ONLY
+        return self.called and self.semantics != Semantics.READ_ONLY
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,12 +198,20 @@ def _decision(facts: Facts, entry: Entry, event: events.Decision, shown: Line) -
     facts.decisions = event.index + 1
 
 
+def _inherited(entry: Entry) -> bool:
+    """Taken over with the tape that this run was forked from: nothing else stands on a tape before the first lease."""
+    return entry.epoch == 0
+
+
 def _charge(facts: Facts, entry: Entry, event: events.Charge, shown: Line) -> None:
+    if _inherited(entry):
+        return
     tokens = facts.cost.tokens + event.tokens_in + event.tokens_out
     facts.cost = Cost(tokens, facts.cost.usd_micro + event.usd_micro)
 
 
 def _effect_begun(facts: Facts, entry: Entry, event: events.EffectBegun, shown: Line) -> None:
+    not_called = event.quarantined or _inherited(entry)
     facts.effects[event.key] = EffectFact(
         key=event.key,
         short=show(short_key(event.key), REASON_LIMIT),
@@ -213,9 +223,10 @@ def _effect_begun(facts: Facts, entry: Entry, event: events.EffectBegun, shown: 
         compensable=event.compensable,
         status=EffectStatus.PENDING,
         begun_id=entry.id,
-        attempts=0 if event.dispatch == Dispatch.OUTBOX else 1,
+        attempts=0 if event.dispatch == Dispatch.OUTBOX or not_called else 1,
         evidence=shown.text,
-        undo=ObligationStatus.ARMED if event.compensable else "",
+        undo=ObligationStatus.ARMED if event.compensable and not not_called else "",
+        called=not not_called,
     )
 
 

@@ -100,7 +100,7 @@ def run_row(
         row += [*lease_cell(lease, boot_us), (" ", PLAIN)]
     row.append((f"{age(now_us - run.created_us):>4} ", base))
     if rest > 3:
-        waits = run.waiting_on or (run.error if run.status in ("FAILED", "STUCK") else "")
+        waits = run.waiting_on or (run.error if run.status in ("FAILED", "STUCK") else "") or run.origin
         at = f"at {stop.point}" if stop is not None else waits
         row.append((fit(show(at, 200), rest), Ink.WARNING if at and not run.ended else base))
     return tuple(row)

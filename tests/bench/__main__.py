@@ -15,6 +15,7 @@ from tests.bench.demos import demo_figures
 from tests.bench.families import family_figures
 from tests.bench.figures import Figure, table, write_json
 from tests.bench.proofs import proof_figures
+from tests.bench.replays import replay_figure
 from tests.bench.starts import import_figure, status_figure
 from tests.bench.steps import step_figure
 from tests.bench.waits import wait_figures
@@ -37,6 +38,7 @@ def main() -> None:
             status_figure(folder, rounds=2 if quick else 15, run_count=50 if quick else 1000),
             import_figure(folder, rounds=2 if quick else 15),
             *wait_figures(folder, count=200 if quick else 10_000, seconds=1 if quick else 5),
+            replay_figure(folder, rounds=1 if quick else 9),
             *proof_figures(folder, rounds=1 if quick else 3),
             *family_figures(folder, 50 if quick else 1000, rounds=1 if quick else 3),
             *console_figures(folder, quick=quick),

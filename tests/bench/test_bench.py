@@ -23,6 +23,7 @@ NAMES = [
     "a run that waits, 200 runs, journal",
     "200 runs that wait, processor when idle",
     "200 runs, timers and gates due at once, until all have fired",
+    "replay of 1,000 entries, p50",
     "prove, 40 boundaries x each death, command to end, p50",
     "50 children, start to the parent's end",
     "largest agent process of those",

@@ -99,7 +99,8 @@ def fails(said: Said, code: int, *words: str) -> None:
 
 COMMANDS = (
     "init", "dev", "server", "status", "doctor",
-    "run", "kill", "disarm", "step", "thaw", "cancel", "redrive", "answer", "budget", "resolve",
+    "run", "kill", "disarm", "step", "thaw", "cancel", "redrive", "answer", "budget", "resolve", "replay", "fork",
+    "diff",
 )  # fmt: skip
 
 

@@ -21,10 +21,12 @@ RUN_ENDS = {"TERMINAL", "FAILED", "CANCELLED"}
 EFFECT_ENDS = {"CONFIRMED", "FAILED"}
 DUTY_ENDS = {"DONE", "DROPPED"}
 OWED = {"DUE", "CLAIMED", "STUCK"}
-AFTER_THE_END = {"write_refused", "conflict_opened", "conflict_closed", "point_reached", "order_placed"}
+AFTER_THE_END = {
+    "write_refused", "conflict_opened", "conflict_closed", "point_reached", "order_placed", "fork_promoted",
+}  # fmt: skip
 OF_WHAT_IS_LEFT = {
     "effect_ended", "effect_doubted", "observed", "attempt_started", "attempt_ended", "claimed", "claim_ended",
-    "obligation_moved",
+    "obligation_moved", "charge", "budget_overrun",
 }  # fmt: skip
 """What the story of an effect goes on with after the end of a run that does not wait for it."""
 BY_AGENT = {
@@ -211,6 +213,11 @@ def i1_once(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
     for key, effect in story.effects.items():
         if key in retried or effect["tool"] in promise.untrue:
             continue
+        if effect["inherited"] or story.row["quarantine"]:
+            acts = seen.acts.get(key, [])
+            if acts or any(line["key"] == key for line in seen.bodies):
+                yield f"{key}: {len(acts)} acts of an effect that was taken over, or is in quarantine"
+            continue
         standing = [act for act in seen.acts.get(key, []) if not act["undone"]]
         duties = [duty for duty in story.duties.values() if duty["effect_key"] == key]
         if len(standing) > 1 and key not in conflicts and not any(duty["status"] in OWED for duty in duties):
@@ -363,9 +370,14 @@ def i5_never_asked_again(story: Story, seen: Witnesses, promise: Promise) -> Ite
             yield f"decision {index} was asked {len(questions)} times, {len(shown)} are shown"
         if any(entry["id"] > before for entry in shown):
             yield f"decision {index}: model_asked after its record"
-    for index in recorded:
-        if index not in asked and seen.questions:
+    for index, record in recorded.items():
+        if index not in asked and seen.questions and not _copied(story, record):
             yield f"decision {index} is recorded, and the model was never asked"
+
+
+def _copied(story: Story, entry: dict[str, Any]) -> bool:
+    """Taken over with the tape that the run was forked from, before its first lease."""
+    return story.row["source_id"] is not None and entry["epoch"] == 0
 
 
 def i6_fenced(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
@@ -384,6 +396,8 @@ def i6_fenced(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
             live, ended = None, entry
         elif kind == "write_refused":
             refused.add(body["epoch"])
+        if _copied(story, entry):
+            continue
         own = kind in BY_AGENT
         if kind == "charge" and not body["pays_for"].startswith("decision "):
             own = settled_by == "agent"  # who ended the effect writes what it cost

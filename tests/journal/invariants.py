@@ -279,14 +279,16 @@ class _Checked:
             for run in family
             for entry in _rows(self.connection, "SELECT * FROM entry WHERE run_no = ?", run["no"])
             if entry["kind"] in ("charge", "budget_lost", "budget_overrun")
+            and (entry["seq"] is None or entry["seq"] > run["source_seq"])
         ]
+        inherited = {effect["key"] for effect in self.effects if effect["inherited"]}
         effects = [
             row
             for run in family
             for row in _rows(self.connection, "SELECT * FROM effect WHERE run_no = ?", run["no"])
             if not row["inherited"]
         ]
-        charges = [body for _, kind, body in told if kind == "charge"]
+        charges = [body for _, kind, body in told if kind == "charge" and body["pays_for"] not in inherited]
         lost = [body for _, kind, body in told if kind == "budget_lost"]
         over = [body for _, kind, body in told if kind == "budget_overrun" and body["run"] == self.run["id"]]
         assert {"tokens", "usd_micro"} <= {row["unit"] for row in self.budgets}
@@ -329,10 +331,14 @@ class _Checked:
         """Each child was started by a record of this run and ends in one, unless this run ended first; none is open
         where this run is at its end, and none of its acts is undone before they are."""
         run, rows = self.run, self.children
-        started = [json.loads(entry["body"]) for entry in self.entries if entry["kind"] == "child_started"]
+        begun = [entry for entry in self.entries if entry["kind"] == "child_started"]
+        taken = sum(entry["seq"] <= run["source_seq"] for entry in begun)
+        started = [json.loads(entry["body"]) for entry in begun][taken:]
         ended = [json.loads(entry["body"]) for entry in self.entries if entry["kind"] == "child_ended"]
-        assert [(body["ordinal"], body["child"]) for body in started] == list(enumerate(row["id"] for row in rows))
-        assert [row["parent_ordinal"] for row in rows] == list(range(run["children"]))
+        ended = [body for body in ended if body["ordinal"] >= taken]
+        found = list(enumerate((row["id"] for row in rows), taken))
+        assert [(body["ordinal"], body["child"]) for body in started] == found
+        assert [row["parent_ordinal"] for row in rows] == list(range(taken, run["children"]))
         over = {row["id"]: row["status"] for row in rows if _over(row)}
         assert run["children_open"] == len(rows) - len(over)
         told = {body["child"]: body["status"] for body in ended}

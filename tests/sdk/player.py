@@ -153,6 +153,11 @@ class FakeServer:
             begun |= {"dispatch": call["policy"]["dispatch"], "awaited": call["awaited"]}
             begun |= {"approval": call.get("approval"), "args_hash": identity.hash_json(call["args"])}
             self.record("effect_begun", key=key, fingerprint=frame["fingerprint"], **begun)
+            if "stand_in" in frame:
+                ended = {"status": "CONFIRMED", "result": frame["stand_in"], "error": None, "result_error": None}
+                if call["awaited"]:
+                    self.record("effect_ended", key=key, tool=call["tool"], **ended)
+                return {"ended": ended}
         elif kind == "attempt":
             assert frame["number"] == self.attempts[frame["key"]] + 1, "attempts are counted without a gap"
             self.attempts[frame["key"]] += 1
@@ -283,6 +288,8 @@ def play(
     armed: bool = False,
     stubborn: bool = False,
     stuck_threads: bool = False,
+    quarantine: bool = False,
+    sources: list[str] | None = None,
     on_quiet: Callable[[RunContext], bool] | None = None,
     before: Callable[[RunContext], None] | None = None,
     budget: dict[str, Any] | None = None,
@@ -312,6 +319,8 @@ def play(
             "armed": armed,
             "budget": budget or {},
             "lineage": lineage or ["the run's own"],
+            "quarantine": quarantine,
+            "sources": sources or [],
         }
         context = RunContext(server, frame, tape, ManualClock())
         context.stubborn = stubborn

@@ -165,6 +165,26 @@ def test_a_refusal_uses_up_its_approval_the_second_time_as_well() -> None:
     assert begun["approval"] == "go 1"
 
 
+def test_a_recorded_refusal_is_a_refusal_in_a_fork_too_where_its_approval_is_void() -> None:
+    async def agent(run: tape.Run) -> str:
+        await run.gate("go", options=("yes", "no"), approves=post.bind("a"))
+        try:
+            return await post.enqueue("a")
+        except tape.BudgetExceeded:
+            return "refused"
+
+    server = FakeServer([(1, "run_started", {})], [1], over=lambda frame: NUMBERS)
+    while (done := play(agent, server, budget=CAPPED)).said == "park":
+        for instance in server.open_gates():
+            server.answer(*instance, "yes")
+    assert done.result == "refused"
+    fork = server.cut(len(server.records) - 1)
+    fork.records = [
+        (n, kind, {**body, "void": True} if kind == "gate_answered" else body) for n, kind, body in fork.records
+    ]
+    assert play(agent, fork, budget=CAPPED).result == "refused"
+
+
 def test_the_order_of_a_batch_is_the_same_on_replay() -> None:
     told: list[list[str]] = []
 

@@ -244,3 +244,41 @@ def test_with_a_server_it_goes_over_the_socket(config: Config, serving: Server) 
     assert place(config, Order("cancel", run, reason="no longer needed")).result == {"status": "CANCELLED"}
     with open_reader(config.journal) as reader:
         assert [run.status for run in reader.runs()] == ["CANCELLED"]
+
+
+# --- forks --------------------------------------------------------------------------------------------------------
+
+
+def test_fork_and_promote_are_orders_with_who_and_why(config: Config) -> None:
+    source = place(config, Order("start", args={"agent": None, "input": {"n": 1}})).result["run"]
+    made = place(config, Order("fork", source, {"at": 1}, actor="ada", reason="what if")).result
+    assert (made["source"], made["seq"], made["note"]) == (source, 1, "")
+    other = place(config, Order("fork", source, {"at": 1, "input": None})).result["run"]
+    promoted = place(config, Order("promote", made["run"], actor="ada", reason="yes")).result["run"]
+    with open_reader(config.journal) as reader:
+        inputs = {run.id: reader.tape(run.id)[0].event.input for run in reader.runs()}  # type: ignore[attr-defined]
+        placed = [(order.verb, order.actor, order.reason) for order in reader.dump(source).orders]
+        runs = {run.id: (run.source_id, run.quarantine) for run in reader.runs()}
+    assert inputs == {source: {"n": 1}, made["run"]: {"n": 1}, other: None, promoted: {"n": 1}}
+    assert placed[0] == ("fork", "ada", "what if")
+    assert runs == {
+        source: (None, False),
+        made["run"]: (source, True),
+        other: (source, True),
+        promoted: (made["run"], False),
+    }
+
+
+@pytest.mark.parametrize("at", [None, "1", 1.0, True])
+def test_a_fork_needs_a_seq(config: Config, at: Any) -> None:
+    source = place(config, Order("start", args={"agent": None, "input": None})).result["run"]
+    with pytest.raises(UsageError, match="the seq it begins behind"):
+        place(config, Order("fork", source, {"at": at}))
+
+
+def test_a_refused_fork_leaves_no_order(config: Config) -> None:
+    source = place(config, Order("start", args={"agent": None, "input": None})).result["run"]
+    with pytest.raises(UsageError, match="has no seq 9"):
+        place(config, Order("fork", source, {"at": 9}))
+    with open_reader(config.journal) as reader:
+        assert reader.dump(source).orders == [] and len(reader.runs()) == 1

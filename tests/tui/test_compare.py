@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from tape.core.compare import MOST_ALIGNED, Pair, Record, Same, align
 from tape.core.kernel.events import Decision, Entry, RunStarted
-from tape.tui.compare_rows import MOST_ALIGNED, Pair, Record, Same, align, headline, pair_row, records
-from tape.tui.ink import Ink, width_of
+from tape.core.marks import Style
+from tape.tui.compare_rows import headline, pair_row, pairs_of
+from tape.tui.ink import width_of
 from tape.tui.screens.compare import CompareScreen
 from tests.core.run_book import ACME, RUN, Script, demo, to_effect
 from tests.tui.stage import Seat, Stage
@@ -50,7 +52,7 @@ def never_killed() -> Script:
 
 
 def compared(left: Any, right: Any) -> tuple[tuple[Pair, ...], str, bool]:
-    pairs = align(records(left), records(right))
+    pairs = pairs_of(left, right)
     text, same = headline(pairs, left, right)
     return pairs, text, same
 
@@ -122,7 +124,7 @@ def test_two_runs_without_a_record() -> None:
 
 
 def record(seq: int, step: str, meaning: str) -> Record:
-    return Record(seq, "·", meaning, Ink.PLAIN, step, meaning)
+    return Record(seq, "·", meaning, Style.PLAIN, step, meaning)
 
 
 def some(draw: random.Random, count: int) -> tuple[Record, ...]:

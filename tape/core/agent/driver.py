@@ -77,10 +77,7 @@ def _ending(context: RunContext, main: asyncio.Task[Any]) -> Body:
 
 
 def _refuse_leftover(context: RunContext, ended: Body) -> None:
-    left = context.leftover()
-    if left is not None:
-        did = "returned" if ended["outcome"] == "TERMINAL" else f"raised {_said(ended['error'])}"
-        context.interrupt(errors.RunDiverged(f"the code does not fit the tape: recorded {left} | the code {did}"))
+    context.refuse_leftover("returned" if ended["outcome"] == "TERMINAL" else f"raised {_said(ended['error'])}")
 
 
 def _said(error: Body) -> str:
@@ -94,7 +91,8 @@ async def _last_word(context: RunContext, ended: Body) -> str:
     if isinstance(signal, errors.LeaseLost):
         return "lost its lease"
     if isinstance(signal, errors.RunDiverged):
-        return await _last(context, "diverge", {"why": str(signal)})
+        seq = context.misfit.seq if context.misfit is not None else None
+        return await _last(context, "diverge", {"why": str(signal), "fits_to": seq and seq - 1})
     if isinstance(signal, errors.RunParked) or context.in_doubt() or context.awaits_effects():
         return await _last(context, "park", {"waits": context.waits(), "why": str(signal or "an effect is open")})
     if signal is None and ended["outcome"] == "TERMINAL" and (children := context.open_children()):

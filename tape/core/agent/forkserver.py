@@ -25,6 +25,7 @@ from tape.core.agent import process
 from tape.core.agent.manifest import manifest_of
 from tape.core.agent.project import load_agents
 from tape.core.kernel.errors import TapeError, UsageError, one_line
+from tape.core.sdk import change
 from tape.core.sdk.decorators import TOOLS, Agent
 from tape.core.sdk.values import check_annotation, signature_of
 
@@ -87,6 +88,9 @@ def _prepare(agents: dict[str, Agent]) -> None:
     is the child's to complain of."""
     with contextlib.suppress(TapeError):
         manifest_of(agents, list(TOOLS.values()))
+    with contextlib.suppress(TapeError):
+        change.code_hash()
+        change.tools_hash()
     functions = [agent.function for agent in agents.values()] + [tool.function for tool in TOOLS.values()]
     for function in functions:
         with contextlib.suppress(TapeError, TypeError):

@@ -221,7 +221,7 @@ def main(loaded: dict[str, Agent] | None = None) -> int:
     """Runs until the server goes away or a drain is over. Exit code 64: the project cannot be loaded. `loaded`: the
     project's agents, if whoever forked this process has loaded them."""
     clock = SystemClock()
-    _die_with_parent()
+    die_with_parent()
     hello: Frame = {"t": "hello", "role": "worker", "nonce": os.environ["TAPE_NONCE"], "pid": os.getpid()}
     root = Path(os.environ["TAPE_PROJECT"])
     try:
@@ -255,7 +255,7 @@ async def _serve(agents: dict[str, Agent], hello: Frame, selector: IdleSelector,
     link.close()
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Asks the kernel (where it can) to kill this process when the supervisor's thread ends (or the fork
     server, which has one only)."""
     parent = int(os.environ["TAPE_SUPERVISOR_PID"])

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tape.core.kernel.errors import UsageError
 from tape.core.kernel.resolution import OnUnknown
+from tape.core.sdk.change import note_project
 from tape.core.sdk.decorators import TOOLS, Agent
 
 
@@ -33,6 +34,7 @@ def load_agents(root: Path, targets: Mapping[str, str]) -> dict[str, Agent]:
     _check_tools()
     for agent in agents.values():
         _check_budget(agent)
+    note_project(root)
     return agents
 
 

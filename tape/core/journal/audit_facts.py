@@ -18,10 +18,10 @@ DAMAGED = (
 
 SQL: Mapping[str, str] = {
     "audit_run": "SELECT no, id, agent, status, epoch, seq, decisions, effects, head, drive, worker_no, waiting_on, "
-    "end_status, error, children, children_open, parent_no, parent_ordinal FROM run WHERE no = :run_no",
+    "end_status, error, children, children_open, parent_no, parent_ordinal, source_seq FROM run WHERE no = :run_no",
     "audit_entries": "SELECT id, seq, kind, epoch, at_us, body, hash FROM entry WHERE run_no = :run_no",
     "audit_effects": "SELECT key, tool, decision_index, ordinal, args_hash, status, attempts, begun_id, ended_id, "
-    "awaited, step FROM effect WHERE run_no = :run_no ORDER BY begun_id",
+    "awaited, step, inherited FROM effect WHERE run_no = :run_no ORDER BY begun_id",
     "audit_attempts": "SELECT key, count(*) FROM attempt WHERE run_no = :run_no AND what = 'body' GROUP BY key",
     "audit_leases": "SELECT epoch, drive, status, worker_no FROM lease WHERE run_no = :run_no ORDER BY epoch",
     "audit_budget": "SELECT * FROM budget WHERE run_no = :run_no",

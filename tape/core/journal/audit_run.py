@@ -123,9 +123,12 @@ def _decisions(facts: Facts) -> Iterator[str]:
 
 
 def _money(facts: Facts) -> Iterator[str]:
-    """Each unit of the purse is what the charges and losses of the run and its descendants sum up to."""
-    events = [*(entry.event for entry in facts.entries), *facts.paid_below]
-    charges = [event for event in events if isinstance(event, Charge)]
+    """Each unit of the purse is what the charges and losses of the run and its descendants sum up to; what came with
+    the tape that it was forked from was paid by that run."""
+    inherited = {row["key"] for row in facts.effects if row["inherited"]}
+    own = [entry.event for entry in facts.entries if entry.seq is None or entry.seq > facts.run["source_seq"]]
+    events = [*own, *facts.paid_below]
+    charges = [event for event in events if isinstance(event, Charge) and event.pays_for not in inherited]
     losses = [event for event in events if isinstance(event, BudgetLost)]
     summed = {
         "tokens": (sum(charge.tokens_in + charge.tokens_out for charge in charges), sum(it.tokens for it in losses)),
@@ -315,11 +318,13 @@ def _gates(facts: Facts) -> Iterator[str]:
 def _children(facts: Facts) -> Iterator[str]:
     """Every child that was started is one run, and each end of one stands here, unless this run ended first."""
     run = facts.run
-    started = [(child.ordinal, child.child) for _, child in facts.told(ChildStarted)]
+    before = sum((entry.seq or 0) <= run["source_seq"] for entry, _ in facts.told(ChildStarted))
+    """Children of the run that this one was forked from: they have ended, and are none of its own."""
+    started = [(child.ordinal, child.child) for _, child in facts.told(ChildStarted)][before:]
     if started != [(row["parent_ordinal"], row["id"]) for row in facts.children]:
         yield f"its tape has started the children {started[:3]}, the journal holds {len(facts.children)} runs of them"
         return
-    ended = {child.child: child.status for _, child in facts.told(ChildEnded)}
+    ended = {child.child: child.status for _, child in facts.told(ChildEnded) if child.ordinal >= before}
     over = {row["id"]: row["status"] for row in facts.children if row["status"] in RUN_ENDS}
     for child, status in ended.items():
         if over.get(child) != status:
@@ -329,7 +334,7 @@ def _children(facts: Facts) -> Iterator[str]:
             f"the child {child} is {over[child]}, but has no child_ended" for child in over if child not in ended
         )
     open_children = len(facts.children) - len(over)
-    if (run["children"], run["children_open"]) != (len(facts.children), open_children):
+    if (run["children"] - before, run["children_open"]) != (len(facts.children), open_children):
         yield f"the run counts {run['children']} children, {run['children_open']} open; there are {len(started)}, " + (
             f"{open_children} open"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from tape.core.journal.purses import CALLS, CAP_LIMIT, MONEY, calls_unit
 from tape.core.journal.tables import BudgetRow, ReservationRow
@@ -65,7 +66,9 @@ def set_caps(tx: Tx, run_id: str, caps: Mapping[str, int], actor: str, reason: s
     return {row["unit"]: row["cap"] for row in tx.rows(BudgetRow, run_no=run.no) if row["cap"] is not None}
 
 
-def caps_by_grant(entries: Iterable[Row], rows: Iterable[Row]) -> list[tuple[int, dict[str, int | None]]]:
+def caps_by_grant(
+    entries: Iterable[Row | dict[str, Any]], rows: Iterable[Row | dict[str, Any]]
+) -> list[tuple[int, dict[str, int | None]]]:
     """The caps as each drive found them, by the seq from which on it wrote: what a person changed meanwhile holds at
     once, and is seen by the agent's code from the next drive on, at the same place in every later one."""
     told = [row for row in entries if row["kind"] in (LeaseGranted.kind, BudgetRaised.kind)]

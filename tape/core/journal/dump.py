@@ -41,7 +41,8 @@ class DecisionView:
 @dataclass(frozen=True, slots=True)
 class EffectView:
     """One tool call. `row` is the last row of the resolution table that applied, `step` what is to be done next
-    (empty while a body runs and when the effect has ended); `attempts` counts enterings of the body."""
+    (empty while a body runs and when the effect has ended); `attempts` counts enterings of the body. `quarantined`: it
+    was not called; `inherited`: it was the source's call, taken over with its tape."""
 
     key: str
     tool: str
@@ -62,6 +63,8 @@ class EffectView:
     result_error: str | None
     begun_us: int
     ended_us: int | None
+    quarantined: bool = False
+    inherited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +217,7 @@ Rows = Sequence[tuple[Any, ...]]
 
 SQL: Mapping[str, str] = {
     "effects": "SELECT key, tool, decision_index, ordinal, status, resolution, writer, step, attempts, semantics, "
-    "dispatch, business_key, first_us FROM effect WHERE run_no = :run_no ORDER BY begun_id",
+    "dispatch, business_key, first_us, inherited FROM effect WHERE run_no = :run_no ORDER BY begun_id",
     "attempts": "SELECT attempt.key, attempt.what, attempt.number, attempt.by, attempt.worker_no, worker.pid, "
     "attempt.epoch, attempt.started_us, attempt.ended_us, attempt.how, attempt.evidence "
     "FROM attempt LEFT JOIN worker ON worker.no = attempt.worker_no WHERE attempt.run_no = :run_no "
@@ -338,6 +341,7 @@ def _effect(
         dispatch,
         business,
         first,
+        inherited,
     ) = row
     end = ended[1] if ended else None
     return EffectView(
@@ -360,4 +364,6 @@ def _effect(
         result_error=end.result_error if end else None,
         begun_us=begun[0] if begun else first,
         ended_us=ended[0] if ended else None,
+        quarantined=bool(begun and begun[1].quarantined),
+        inherited=bool(inherited),
     )

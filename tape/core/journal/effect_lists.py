@@ -22,6 +22,8 @@ FROM ({picked}) AS picked CROSS JOIN effect ON effect.run_no = picked.run_no AND
 LEFT JOIN entry AS begun ON begun.id = picked.begun_id LEFT JOIN entry AS ended ON ended.id = picked.ended_id
 ORDER BY picked.touched DESC, picked.key
 """
+_ACTED = "effect.inherited = 0 AND run.quarantine = 0"
+"""What a fork took over with its tape, and what it does in quarantine, is no act of its own."""
 _DUTIES = """
 LEFT JOIN obligation ON obligation.run_no = effect.run_no
   AND obligation.key > effect.key || '/undo/' AND obligation.key < effect.key || '/undo0'
@@ -43,9 +45,10 @@ SQL: Mapping[str, str] = {
     "key_facts": f"SELECT wanted.value, effect.tool, effect.status, effect.resolution, {_DUTY_COLUMNS} "
     "FROM json_each(:keys) AS wanted "
     "CROSS JOIN run ON run.id = substr(wanted.value, 1, instr(wanted.value, '/') - 1) "
-    f"LEFT JOIN effect ON effect.run_no = run.no AND effect.key = wanted.value {_DUTIES}",
+    f"LEFT JOIN effect ON effect.run_no = run.no AND effect.key = wanted.value AND {_ACTED} {_DUTIES}",
     "tool_facts": f"SELECT effect.key, effect.tool, effect.status, effect.resolution, {_DUTY_COLUMNS} "
-    f"FROM effect {_DUTIES} WHERE effect.run_no > :after_no AND effect.run_no <= :until_no "
+    f"FROM effect CROSS JOIN run ON run.no = effect.run_no {_DUTIES} "
+    f"WHERE effect.run_no > :after_no AND effect.run_no <= :until_no AND {_ACTED} "
     "AND effect.tool IN (SELECT value FROM json_each(:tools))",
 }
 

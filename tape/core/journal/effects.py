@@ -92,11 +92,23 @@ def _undo_columns(tx: Tx, policy: ToolPolicy) -> dict[str, Any]:
     )
 
 
-def begin_effect(tx: Tx, run_id: str, epoch: int, call: Call, fingerprint: str, *, capped: bool = True) -> int:
+def begin_effect(
+    tx: Tx,
+    run_id: str,
+    epoch: int,
+    call: Call,
+    fingerprint: str,
+    *,
+    capped: bool = True,
+    quarantined: bool = False,
+) -> int:
     """The intent, and with inline dispatch the first attempt, both durable before the body is entered (I4). If a cap is
     in the way `budget_refused` is recorded instead, and there is no such effect. Without `capped` none is in the way:
-    the agent has not heard of it yet."""
+    the agent has not heard of it yet. In a run in quarantine neither an attempt nor a duty: no body is entered
+    (`quarantine.end_in_quarantine`)."""
     run = edit_leased(tx, run_id, epoch)
+    if bool(run["quarantine"]) is not quarantined:
+        raise Refused(f"{run_id} is {'' if run['quarantine'] else 'not '}in quarantine: {call.tool} is not begun")
     key = identity.effect_key(run_id, call.decision_index, call.ordinal, call.tool)
     args_hash = identity.hash_json(call.args)
     known = tx.one(EffectRow, run_no=run.no, key=key)
@@ -134,9 +146,10 @@ def begin_effect(tx: Tx, run_id: str, epoch: int, call: Call, fingerprint: str, 
             business_key=call.business_key,
             approval=call.approval,
             awaited=call.awaited,
+            quarantined=quarantined,
         )
     )
-    inline = policy.dispatch is Dispatch.INLINE
+    inline = policy.dispatch is Dispatch.INLINE and not quarantined
     live = {"attempts": 1, "body_over": 0} if inline else {"step": str(Step.AGAIN)}
     tx.insert(
         EffectRow,
@@ -168,7 +181,7 @@ def begin_effect(tx: Tx, run_id: str, epoch: int, call: Call, fingerprint: str, 
     )
     if inline:
         settling.begin_attempt(run, key, "body", 1, by="agent", worker_no=run["worker_no"])
-    if policy.compensable:
+    if policy.compensable and not quarantined:
         arm(run, key, 1, run.seq, _undo_columns(tx, policy), auto=int(policy.undo_auto))
     run.set(effects=run["effects"] + 1)
     run.save()

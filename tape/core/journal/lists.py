@@ -30,7 +30,8 @@ SELECT run.no, run.id, run.agent, run.status, run.decisions, run.effects, run.ep
        run.waiting_on, run.end_status, run.error, run.cancel, run.created_us, run.updated_us,
        worker.no, worker.host, worker.pid,
        (SELECT count(*) FROM conflict WHERE conflict.run_no = run.no AND conflict.closed_us IS NULL),
-       (SELECT parent.id FROM run AS parent WHERE parent.no = run.parent_no), run.children, run.children_open
+       (SELECT parent.id FROM run AS parent WHERE parent.no = run.parent_no), run.children, run.children_open,
+       run.source_id, run.source_seq, run.quarantine
 FROM run LEFT JOIN worker ON worker.no = run.worker_no
 """
 _RUN_OPEN = _RUN.replace("FROM run LEFT", "FROM run INDEXED BY run_open LEFT")
@@ -69,6 +70,9 @@ def runs_of(rows: Iterable[tuple[Any, ...]]) -> list[RunView]:
             parent=row[20],
             children=row[21],
             children_open=row[22],
+            source_id=row[23],
+            source_seq=row[24],
+            quarantine=bool(row[25]),
         )
         for row in rows
     ]

@@ -18,6 +18,7 @@ from tape.core.kernel.events import Json
 from tape.core.kernel.lifecycle import RunStatus
 
 DIVERGED = "the code does not fit the tape: recorded "
+CHANGED = "; since decision "
 STORY_LIMIT = 1_000
 """How many of a run's newest story entries are looked at for the reason and the commands."""
 
@@ -175,7 +176,7 @@ def sides(why: str) -> tuple[str, str]:
     recorded, asks, asked = why.removeprefix(DIVERGED).partition(" | the code asks ")
     if not asks:
         recorded, _, asked = why.removeprefix(DIVERGED).partition(" | the code ")
-    return recorded, asked
+    return recorded, asked.partition(CHANGED)[0]
 
 
 def _story(rows: Iterable[tuple[Any, ...]]) -> _Story:

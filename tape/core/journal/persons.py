@@ -23,6 +23,9 @@ def undo_effect(tx: Tx, run_id: str, key: str, reason: str) -> str:
         raise Refused(f"{key} is {effect['status']}, not CONFIRMED: only what is in effect can be undone")
     if run["end_status"] is not None:
         raise Refused(f"{run_id} has ended ({run['end_status']}): only acts of a run that goes on are undone by order")
+    if effect["inherited"] or run["quarantine"]:
+        whose = f"it was done by {run['source_id']}" if effect["inherited"] else f"{run_id} is in quarantine"
+        raise Refused(f"{key} was not done by this run, {whose}: there is nothing of it to undo")
     duty = _own_duty(run, key)
     if duty["status"] != ObligationStatus.ARMED:
         raise Refused(f"{duty['key']} is {duty['status']} already: {_HINTS[ObligationStatus(duty['status'])]}")

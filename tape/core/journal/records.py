@@ -12,7 +12,7 @@ from tape.core.journal.course import open_effects, resettle, stick
 from tape.core.journal.purses import COST_LIMIT, MONEY, NO_LIMITS, Limits, charge, is_capped, lose_ask, reserve
 from tape.core.journal.purses import Usage as Usage
 from tape.core.journal.runs import end_lease, refuse_open_body
-from tape.core.journal.tables import BudgetRow, EntryRow, TimerRow
+from tape.core.journal.tables import BudgetRow, EntryRow, RunRow, TimerRow
 from tape.core.journal.transaction import RunEdit, Tx, edit_leased, edit_run, edit_run_no, load
 from tape.core.kernel import lifecycle
 from tape.core.kernel.errors import CancelRequested, Refused, UsageError
@@ -125,14 +125,27 @@ def attach(tx: Tx, run_id: str, epoch: int, replayed: list[str], caps: Mapping[s
     return run.seq
 
 
-def diverge(tx: Tx, run_id: str, epoch: int, why: str) -> None:
-    """The agent's code does not fit its tape any more: STUCK, with both sides in the reason."""
+def diverge(tx: Tx, run_id: str, epoch: int, why: str, fits_to: int | None = None) -> None:
+    """The agent's code does not fit its tape any more: STUCK, with both sides in the reason, and three ways out.
+    `fits_to`: the last seq before the first record that does not fit, if that is known."""
     run = edit_leased(tx, run_id, epoch)
     refuse_open_body(run)
     end_lease(run, LeaseTrigger.RELEASE, "diverged")
     run.set(crashes=0)
-    stick(run, why, (f"tape redrive {run_id}  (after the code is mended)", f"tape cancel {run_id}"))
+    redrive, cancel = f"tape redrive {run_id}  (after the code is mended)", f"tape cancel {run_id}"
+    fork = (f"tape fork {run_id} --at {fits_to}",) if fits_to else ()
+    stick(run, why, (redrive, *fork, cancel))
     run.save()
+
+
+def sources_of(tx: Tx, source_id: str | None) -> list[str]:
+    """The runs that a run was forked from, nearest first."""
+    found: list[str] = []
+    while source_id is not None:
+        found.append(source_id)
+        source = tx.one(RunRow, id=source_id)
+        source_id = None if source is None else source["source_id"]
+    return found
 
 
 def drive_of(tx: Tx, run_id: str) -> dict[str, Any]:
@@ -151,6 +164,8 @@ def drive_of(tx: Tx, run_id: str) -> dict[str, Any]:
         "attempts": {row["key"]: row["attempts"] for row in open_effects(tx, run.no)},
         "cancelled": bool(run["cancel"]),
         "lineage": lineage(tx, run.no),
+        "quarantine": bool(run["quarantine"]),
+        "sources": sources_of(tx, run["source_id"]),
         "budget": {
             "caps": caps_by_grant(entries, tx.rows(BudgetRow, run_no=run.no)),
             "capped": is_capped(run),

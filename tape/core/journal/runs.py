@@ -49,9 +49,11 @@ def start_run(
     actor: str = "",
     caps: Mapping[str, int] = {},
     parent: Parent | None = None,
+    source: tuple[str, int] | None = None,
+    quarantine: bool = False,
 ) -> str:
     """A new run, RUNNABLE, with its first record; returns its id. The same `start_key` gives the same run. `parent`:
-    `start_child` only."""
+    `start_child` only. `source`: the run that it is forked from, and up to which seq."""
     identity.check_json(input)
     if start_key is not None:
         known = tx.one(RunRow, start_key=start_key)
@@ -87,9 +89,9 @@ def start_run(
             "parent_no": parent.no if parent else None,
             "parent_ordinal": parent.ordinal if parent else 0,
             "depth": parent.depth + 1 if parent else 0,
-            "source_id": None,
-            "source_seq": 0,
-            "quarantine": parent.quarantine if parent else 0,
+            "source_id": source[0] if source else None,
+            "source_seq": source[1] if source else 0,
+            "quarantine": parent.quarantine if parent else int(quarantine),
             "caps_known": 0,
             "children": 0,
             "children_open": 0,
@@ -98,8 +100,18 @@ def start_run(
     for row in first_rows(caps):
         tx.insert(BudgetRow, {**row, "run_no": number})
     run = edit_run(tx, run_id)
-    started_by = parent.id if parent else None
-    run.record(RunStarted(agent=agent, input=input, start_key=start_key, actor=actor, parent=started_by))
+    whence, upto = source or (None, 0)
+    run.record(
+        RunStarted(
+            agent=agent,
+            input=input,
+            start_key=start_key,
+            actor=actor,
+            parent=parent.id if parent else None,
+            source=whence,
+            source_seq=upto,
+        )
+    )
     run.save()
     return run_id
 

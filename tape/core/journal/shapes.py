@@ -27,7 +27,8 @@ class WorkerRef:
 class RunView:
     """One run as it stands. `no` pages through runs; `worker` is the holder of its live lease; `conflicts` counts
     the open ones; `cancel` means that a person wants it ended; `parent` is the id of the run that started it, and
-    `children` how many it has started itself, of which `children_open` are not at their end."""
+    `children` how many it has started itself, of which `children_open` are not at their end. `source_id` and
+    `source_seq`: the run that it was forked from; `quarantine`: what it calls is not called."""
 
     no: int
     id: str
@@ -50,6 +51,16 @@ class RunView:
     parent: str | None = None
     children: int = 0
     children_open: int = 0
+    source_id: str | None = None
+    source_seq: int = 0
+    quarantine: bool = False
+
+    @property
+    def origin(self) -> str:
+        """What it was forked from, and whether it acts: `fork of r-... at seq 6, in quarantine`; empty for no fork."""
+        if self.source_id is None:
+            return ""
+        return f"fork of {self.source_id} at seq {self.source_seq}{', in quarantine' if self.quarantine else ''}"
 
     @property
     def created_at(self) -> str:

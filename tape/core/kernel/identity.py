@@ -79,6 +79,11 @@ def fingerprint(kind: str, name: str, request: Any) -> str:
     return hash_json([kind, name, request])
 
 
+def fingerprint_as(kind: str, name: str, request: Any, run_id: str, earlier: str) -> str:
+    """The fingerprint that the same request had in the run `earlier`, whose id stood where this one's stands now."""
+    return hash_text(canonical_json([kind, name, request]).replace(run_id, earlier))
+
+
 def effect_key(run_id: str, decision_index: int | None, call_ordinal: int, tool: str) -> str:
     """The idempotency key: `run/decision_index/call_ordinal/tool`; before the first decision the index is `-`."""
     index = BEFORE_FIRST_DECISION if decision_index is None else str(decision_index)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from tape.core.sdk.decorators import Tool
 from tape.core.sdk.effects import Effect, UsageMeter, micro_usd
 from tape.core.sdk.gates import Approvals
 from tape.core.sdk.replay import Body, Outcome, describe, described
+from tape.core.sdk.stand_ins import stand_in
 from tape.core.sdk.values import check_annotation, signature_of, typed
 from tape.core.wire import Frame
 
@@ -87,20 +89,24 @@ class Calls:
         context.check_open()
         refused = context.tape.refusals.get((call.key, 0))
         if refused is not None:
-            if refused["fingerprint"] != call.fingerprint:
-                context.diverge(context.tape.describe(call.outcome), str(call))
-            self._approvals.take(call.tool, identity.hash_json(call.args))  # used up, as it was then
             refusal: Outcome = ("refusal", (call.key, 0))
+            if not self._fits(refused["fingerprint"], call):
+                context.diverge(context.tape.describe(call.outcome), str(call), refusal)
+            with contextlib.suppress(errors.NotApproved):  # a fork: it was approved then, and is void now
+                self._approvals.take(call.tool, identity.hash_json(call.args))  # used up, as it was then
             context.note_call(refusal)
             await context.outcome(refusal)
         begun = context.tape.begun.get(call.key)
         if begun is None:
             other = context.tape.begun_at(call.decision, call.ordinal)
             if other is not None:
-                context.diverge(other, str(call))
-        elif begun["fingerprint"] != call.fingerprint:
-            context.diverge(described(begun), str(call))
+                context.diverge(context.tape.describe(other), str(call), other)
+        elif not self._fits(begun["fingerprint"], call):
+            context.diverge(described(begun), str(call), call.outcome)
         return begun
+
+    def _fits(self, recorded: str, call: _Call) -> bool:
+        return self._context.same(recorded, call.fingerprint, call.outcome[0], call.tool.name, call.args)
 
     async def _enqueue(self, call: _Call) -> str:
         context = self._context
@@ -110,15 +116,14 @@ class Calls:
             context.perform(call.outcome, call, lambda: self._hand_over(call, approval))
         else:
             context.note_call(call.outcome)
-            self._approvals.note_begun(call.tool.name, begun)
+            self._approvals.note_begun(begun)
         await context.outcome(call.outcome)
         return call.key
 
     def _hand_over(self, call: _Call, approval: str | None) -> None:
-        capped = self._context.purse.capped
-        frame = {"call": self._asked(call, approval), "fingerprint": call.fingerprint, "capped": capped}
-        refusable = call.outcome if capped else None
-        self._context.boundary("begin", frame, (call.outcome, {"key": call.key}), refusable=refusable)
+        context = self._context
+        refusable = call.outcome if context.purse.capped else None
+        context.boundary("begin", self._begins(call, approval), (call.outcome, {"key": call.key}), refusable=refusable)
 
     async def _await(self, call: _Call) -> Any:
         context = self._context
@@ -132,7 +137,7 @@ class Calls:
         else:
             context.perform(call.outcome, call, lambda: self._resume(call, begun), settles=True)
         if begun is not None:
-            self._approvals.note_begun(call.tool.name, begun)
+            self._approvals.note_begun(begun)
         return _result(call.tool, await context.outcome(call.outcome))
 
     def _approve(self, call: _Call) -> str | None:
@@ -164,15 +169,28 @@ class Calls:
             "awaited": call.awaited,
         }
 
+    def _begins(self, call: _Call, approval: str | None) -> Body:
+        """In a fork the call has its outcome with its begin."""
+        context = self._context
+        frame = {
+            "call": self._asked(call, approval),
+            "fingerprint": call.fingerprint,
+            "capped": context.purse.capped,
+        }
+        return {**frame, "stand_in": stand_in(call.tool)} if context.quarantine else frame
+
     def _begin(self, call: _Call, approval: str | None) -> None:
         context = self._context
-        asked = self._asked(call, approval)
+        refusable = call.outcome if context.purse.capped else None
+        frame = self._begins(call, approval)
+        if context.quarantine:
+            context.boundary("begin", frame, (call.outcome, None), refusable=refusable)
+            return
         outbox = call.tool.options.dispatch is Dispatch.OUTBOX
         if outbox:
             context.external.add(call.outcome)
-        begun = {**asked, "key": call.key, "begun_at": format_us(context.clock.wall_us())}
-        frame = {"call": asked, "fingerprint": call.fingerprint, "capped": context.purse.capped}
-        sent = context.boundary("begin", frame, refusable=call.outcome if context.purse.capped else None)
+        begun = {**frame["call"], "key": call.key, "begun_at": format_us(context.clock.wall_us())}
+        sent = context.boundary("begin", frame, refusable=refusable)
         if not outbox:
             context.start(self._attempts(call, begun, 1, sent))
 

@@ -105,8 +105,8 @@ class Children:
         recorded = context.tape.children.get(ordinal)
         asked = describe("child", name, request)
         if recorded is not None:
-            if recorded["fingerprint"] != fingerprint:
-                context.diverge(context.tape.describe(ended), asked)
+            if not context.same(recorded["fingerprint"], fingerprint, "child", name, request):
+                context.diverge(context.tape.describe(ended), asked, ended)
             context.note_call(started)
             context.note_call(ended)
             context.external.add(ended)

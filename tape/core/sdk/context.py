@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
 from tape.core.clock import Clock
-from tape.core.kernel import errors
+from tape.core.kernel import errors, identity
 from tape.core.kernel.errors import RunInterrupted, UsageError
+from tape.core.sdk import change
 from tape.core.sdk.client import end_own_group
 from tape.core.sdk.decorators import Agent
 from tape.core.sdk.effects import CURRENT_EFFECT, CURRENT_METER
@@ -56,6 +57,15 @@ class Channel(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Misfit:
+    """Where the code does not fit its tape: the record at `seq` (None: not known), and what the code does instead."""
+
+    seq: int | None
+    recorded: str
+    does: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Turn:
     """Work that waits until the tape is used up; `settles`: it ends an effect that is open, even in a cancelled run."""
 
@@ -88,10 +98,16 @@ class RunContext:
         """What this run and its ancestors were asked, as fingerprints; the run's own comes first."""
         self.agents: Mapping[str, Agent] = {}
         """The project's."""
+        self.quarantine: bool = bool(frame.get("quarantine"))
+        """A fork: what its tools would do is made up."""
+        self.sources: list[str] = frame.get("sources", [])
+        """The runs that this one was forked from, nearest first: the records that it took over have fingerprints made
+        under their ids."""
         self.live = False
         self.stubborn = False
         """The code cancelled the same open call in drives before this one, without progress."""
         self.signal: RunInterrupted | None = None
+        self.misfit: Misfit | None = None
         self.main: asyncio.Task[Any] | None = None
         self.abandoned: asyncio.Future[None] = self.loop.create_future()
         self.underway: set[asyncio.Task[None]] = set()
@@ -137,6 +153,12 @@ class RunContext:
         ordinal = self._ordinals.get(decision, 0)
         self._ordinals[decision] = ordinal + 1
         return (decision if decision >= 0 else None), ordinal
+
+    def same(self, recorded: str, asked: str, kind: str, name: str, request: Any) -> bool:
+        """Whether what is asked for, with this fingerprint, is what was recorded with that one."""
+        return recorded == asked or any(
+            recorded == identity.fingerprint_as(kind, name, request, self.run_id, source) for source in self.sources
+        )
 
     # --- signals --------------------------------------------------------------------------------------------------
 
@@ -217,11 +239,28 @@ class RunContext:
         if self.signal is not None:
             raise _copy(self.signal)
 
-    def diverge(self, recorded: str, asked: str) -> NoReturn:
-        """The code does not fit the tape: unwinds the run with both sides."""
-        signal = errors.RunDiverged(f"the code does not fit the tape: recorded {recorded} | the code asks {asked}")
-        self.interrupt(signal)
+    def diverge(self, recorded: str, asked: str, name: Outcome | None = None) -> NoReturn:
+        """The code does not fit the tape: unwinds the run with both sides. `name`: which record it does not fit."""
+        signal = self.refuse_misfit(name, recorded, f"asks {asked}")
         raise _copy(self.signal or signal)
+
+    def refuse_misfit(self, name: Outcome | None, recorded: str, does: str) -> errors.RunDiverged:
+        """The same without raising."""
+        if self.misfit is None:
+            self.misfit = Misfit(None if name is None else self.tape.seqs.get(name), recorded, does)
+        why = f"the code does not fit the tape: recorded {recorded} | the code {does}{self._what_changed()}"
+        signal = errors.RunDiverged(why)
+        self.interrupt(signal)
+        return signal
+
+    def _what_changed(self) -> str:
+        """What the newest decision was not recorded with."""
+        last = max(self.tape.decisions, default=None)
+        if last is None:
+            return ""
+        body = self.tape.decisions[last]
+        changed = change.changes(body.get("code") or "", body.get("tools") or "")
+        return f"; since decision {last} {changed} changed" if changed else ""
 
     def cancel(self) -> None:
         """A person's wish arrived while the run is driven. While it replays, open effects are settled first."""
@@ -258,10 +297,11 @@ class RunContext:
 
     # --- the end --------------------------------------------------------------------------------------------------
 
-    def leftover(self) -> str | None:
-        """What the tape still holds although the agent function has ended; None if the code asked for all of it."""
+    def refuse_leftover(self, does: str) -> None:
+        """The agent function has ended, as `does` says: unwinds the run if the tape holds more than it asked for."""
         left = None if self.live else self.tape.leftover(self._called)
-        return None if left is None else self.tape.describe(left)
+        if left is not None:
+            self.refuse_misfit(left, self.tape.describe(left), does)
 
     def close(self) -> None:
         """The agent function has ended. What it called and left behind is done and recorded; no more is begun."""
@@ -549,10 +589,7 @@ class RunContext:
             asked = self._describe(self._turns[0].name)
         else:
             asked = f"nothing like it, and waits for {self._describe(next(iter(self._waiters)))}"
-        recorded = "nothing more" if left is None else self.tape.describe(left)
-        self.interrupt(
-            errors.RunDiverged(f"the code does not fit the tape: recorded {recorded} | the code asks {asked}")
-        )
+        self.refuse_misfit(left, "nothing more" if left is None else self.tape.describe(left), f"asks {asked}")
         return True
 
     def _describe(self, name: Outcome) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from tape.core.kernel import errors, identity
 from tape.core.kernel.errors import UsageError
-from tape.core.sdk import rehearsal
+from tape.core.sdk import change, rehearsal
 from tape.core.sdk.bodies import call_function
 from tape.core.sdk.context import RunContext
 from tape.core.sdk.decorators import check_result_function, limits_of, name_of
@@ -95,17 +95,20 @@ class Decisions:
         context = self._context
         recorded, refused = context.tape.decisions.get(question.index), context.tape.refusals.get(refusal[1])
         if refused is not None:
-            if refused["fingerprint"] != question.fingerprint:
-                context.diverge(context.tape.describe(refusal), str(question))
+            if not self._fits(refused["fingerprint"], question):
+                context.diverge(context.tape.describe(refusal), str(question), refusal)
             context.note_call(refusal)
             return refusal
         if recorded is None:
             context.perform(question.outcome, question, lambda: self._begin(question))
-        elif recorded["fingerprint"] != question.fingerprint:
-            context.diverge(context.tape.describe(question.outcome), str(question))
+        elif not self._fits(recorded["fingerprint"], question):
+            context.diverge(context.tape.describe(question.outcome), str(question), question.outcome)
         else:
             context.note_call(question.outcome)
         return question.outcome
+
+    def _fits(self, recorded: str, question: _Question) -> bool:
+        return self._context.same(recorded, question.fingerprint, "decision", question.name, question.request)
 
     def _begin(self, question: _Question) -> None:
         context = self._context
@@ -154,6 +157,8 @@ class Decisions:
             "request": _bounded(question.request),
             "reply": reply,
             "error": error,
+            "code": change.code_hash(),
+            "tools": change.tools_hash(),
         }
         frame = {"decision": body, "usage": meter.as_json()}
         context.tape.charge(question.place, frame["usage"])

@@ -58,11 +58,11 @@ class Approvals:
             f"ask for one with run.gate(..., approves={tool.name}.bind(...))"
         )
 
-    def note_begun(self, tool: str, begun: Body) -> None:
+    def note_begun(self, begun: Body) -> None:
         """The tape holds this call: what it used up is used up."""
-        bound = self.unused.get((tool, begun["args_hash"])) if begun.get("approval") else None
-        if bound and begun["approval"] in bound:
-            bound.remove(begun["approval"])
+        for bound in self.unused.values():
+            if begun.get("approval") in bound:
+                bound.remove(begun["approval"])
 
 
 class Gates:
@@ -102,8 +102,8 @@ class Gates:
                 context.boundary("gate", {"gate": gate}, (outcome, None))
 
             context.perform(outcome, describe_gate(name, ordinal, body), open_gate)
-        elif recorded["fingerprint"] != fingerprint:
-            context.diverge(context.tape.describe(outcome), describe_gate(name, ordinal, body))
+        elif not context.same(recorded["fingerprint"], fingerprint, "gate", name, asked):
+            context.diverge(context.tape.describe(outcome), describe_gate(name, ordinal, body), outcome)
         else:
             context.note_call(outcome)
             context.external.add(outcome)

@@ -45,6 +45,8 @@ class Tape:
     children: dict[int, Body] = field(default_factory=lambda: {})
     outcomes: deque[Handover] = field(default_factory=lambda: deque())
     settled: set[Outcome] = field(default_factory=lambda: set())
+    seqs: dict[Outcome, int] = field(default_factory=lambda: {})
+    """Where each operation stands: the seq of its first record."""
     whole_to: int = 0
     """Every record up to this seq has been seen."""
     _beyond: dict[int, int] = field(default_factory=lambda: {})
@@ -64,7 +66,7 @@ class Tape:
             self.begun[body["key"]] = body
             self._places[body["decision_index"], body["ordinal"]] = body["key"]
             if body.get("awaited", True):
-                self._starts.append((seq, ("effect", body["key"])))
+                self._start(seq, ("effect", body["key"]))
             else:
                 self.put(seq, ("enqueued", body["key"]), {"key": body["key"]})
         elif kind == "effect_ended":
@@ -75,18 +77,18 @@ class Tape:
             self.put(seq, ("sample", body["index"]), body)
         elif kind == "timer_set":
             self.timers_set[body["ordinal"]] = body
-            self._starts.append((seq, ("timer", body["ordinal"])))
+            self._start(seq, ("timer", body["ordinal"]))
         elif kind == "timer_fired":
             self.put(seq, ("timer", body["ordinal"]), body)
         elif kind == "gate_opened":
             instance = body["name"], body["ordinal"]
             self.gates[instance] = body
-            self._starts.append((seq, ("gate", instance)))
+            self._start(seq, ("gate", instance))
         elif kind == "gate_answered":
             self.put(seq, ("gate", (body["name"], body["ordinal"])), body)
         elif kind == "child_started":
             self.children[body["ordinal"]] = body
-            self._starts.append((seq, ("child", body["ordinal"])))
+            self._start(seq, ("child", body["ordinal"]))
             self.put(seq, ("started", body["ordinal"]), body)
         elif kind == "child_ended":
             self.put(seq, ("child", body["ordinal"]), body)
@@ -113,6 +115,10 @@ class Tape:
         """The charges of what this outcome is of."""
         return self.charges.get(f"decision {name[1]}" if name[0] == "decision" else str(name[1]), [])
 
+    def _start(self, seq: int, name: Outcome) -> None:
+        self._starts.append((seq, name))
+        self.seqs[name] = seq
+
     def cover(self, seq: int, count: int) -> None:
         """The `count` records up to `seq` are known now: they came, or this drive wrote them."""
         if count <= 0:
@@ -127,6 +133,7 @@ class Tape:
         while at and self.outcomes[at - 1].seq > seq:
             at -= 1
         self.outcomes.insert(at, Handover(seq, name, body))
+        self.seqs.setdefault(name, seq)
         self.settled.add(name)
 
     def put_next(self, name: Outcome, body: Body) -> None:
@@ -134,10 +141,15 @@ class Tape:
         self.outcomes.append(Handover(PIPELINED, name, body))
         self.settled.add(name)
 
-    def begun_at(self, decision: int | None, ordinal: int) -> str | None:
-        """The effect that was begun, or refused, at this place of the run, whatever its tool: as `describe` says it."""
+    def begun_at(self, decision: int | None, ordinal: int) -> Outcome | None:
+        """The effect that was begun, or refused, at this place of the run, whatever its tool."""
         key = self._places.get((decision, ordinal))
-        return None if key is None else self.describe(("effect", key))
+        if key is None:
+            return None
+        begun = self.begun.get(key)
+        if begun is None:
+            return ("refusal", (key, 0))
+        return ("effect" if begun.get("awaited", True) else "enqueued", key)
 
     def uncalled(self, called: Collection[Outcome], before: int = END) -> Outcome | None:
         """The first call or timer that was begun before this seq and has not been asked for by the code."""

@@ -36,7 +36,7 @@ class Samples:
             head = {"index": index, "name": name, "fingerprint": fingerprint}
             context.perform(outcome, f"sample {name}", lambda: self._draw(outcome, head, function))
         elif recorded["fingerprint"] != fingerprint:
-            context.diverge(context.tape.describe(outcome), f"sample {name}")
+            context.diverge(context.tape.describe(outcome), f"sample {name}", outcome)
         else:
             context.note_call(outcome)
         body = await context.outcome(outcome)

@@ -38,7 +38,7 @@ class Timers:
 
             context.perform(name, f"timer {float(seconds)} s", set_timer)
         elif recorded["fingerprint"] != fingerprint:
-            context.diverge(context.tape.describe(name), f"timer {float(seconds)} s")
+            context.diverge(context.tape.describe(name), f"timer {float(seconds)} s", name)
         else:
             context.note_call(name)
             context.external.add(name)

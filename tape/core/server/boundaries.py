@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from tape.core.journal import children, effects, gates, purses, records, runs
+from tape.core.journal import children, effects, gates, purses, quarantine, records, runs
 from tape.core.journal.effects import Call, Ending, ToolPolicy
 from tape.core.journal.purses import Limits, Usage
 from tape.core.journal.transaction import Tx, edit_run
@@ -109,10 +109,21 @@ def _begin(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb
     capped = bool(frame.get("capped"))
 
     def begin(tx: Tx) -> Frame:
+        if "stand_in" in frame:
+            return {**_begin_in_quarantine(tx, frame, run, epoch, call), **_news(tx, run, capped)}
         seq = effects.begin_effect(tx, run, epoch, call, frame["fingerprint"], capped=capped)
         return {"seq": seq, **_news(tx, run, capped)}
 
     return begin
+
+
+def _begin_in_quarantine(tx: Tx, frame: Frame, run: str, epoch: int, call: Call) -> Frame:
+    """A call of a fork: it has its outcome at once."""
+    capped = bool(frame.get("capped"))
+    seq = effects.begin_effect(tx, run, epoch, call, frame["fingerprint"], capped=capped, quarantined=True)
+    key = identity.effect_key(run, call.decision_index, call.ordinal, call.tool)
+    ended = quarantine.end_in_quarantine(tx, run, epoch, key, frame["stand_in"])
+    return {"seq": seq} if ended is None else {"seq": ended[0], "ended": _outcome(ended[1])}
 
 
 def policy_of(declared: Body) -> ToolPolicy:
@@ -187,7 +198,7 @@ def _park(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb:
 
 def _diverge(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb:
     def diverge(tx: Tx) -> Frame:
-        records.diverge(tx, run, epoch, frame["why"])
+        records.diverge(tx, run, epoch, frame["why"], frame.get("fits_to"))
         return {}
 
     return diverge
@@ -239,7 +250,7 @@ def body_key(frame: Frame) -> tuple[str, str] | None:
     """The run and the effect whose body is entered once this boundary is answered; None if none is."""
     if frame["t"] == "attempt":
         return frame["run"], frame["key"]
-    if frame["t"] != "begin" or frame["call"]["policy"]["dispatch"] != Dispatch.INLINE:
+    if frame["t"] != "begin" or frame["call"]["policy"]["dispatch"] != Dispatch.INLINE or "stand_in" in frame:
         return None
     call = frame["call"]
     return frame["run"], identity.effect_key(frame["run"], call["decision_index"], call["ordinal"], call["tool"])

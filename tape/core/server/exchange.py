@@ -143,10 +143,11 @@ class Exchange:
 
 
 def _money(frame: Frame, entries: Iterable[Entry]) -> Frame:
-    """What the agent must know beside its own boundary's fields: that a cap was in the way of it, what its act cost."""
-    events = [entry.event for entry in entries]
+    """What the agent must know beside its own boundary's fields: that a cap was in the way of it, what its act cost (in
+    quarantine with its begin)."""
+    events = [entry.event for entry in entries if entry.seq is not None]
     refused = [asdict(event) for event in events if isinstance(event, BudgetRefused)]
-    charged = [asdict(event) for event in events if isinstance(event, Charge) and frame["t"] == "end"]
+    charged = [asdict(event) for event in events if isinstance(event, Charge) and frame["t"] in ("begin", "end")]
     return ({"refusal": refused[0]} if refused else {}) | ({"charged": charged} if charged else {})
 
 

@@ -11,7 +11,7 @@ import socket
 import stat
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,8 +35,8 @@ class Order:
     """A wish, with who and why. Verbs and their args: start {agent, input, key}; cancel, redrive {}; resolve {key,
     how, result}, where `how` is confirm, fail, retry, undo (an act of a run that goes on) or close (the conflicts of
     this key); answer {gate, value, ordinal}: without an ordinal the open instance, or the next one; budget {caps:
-    {tokens, usd_micro, calls:<tool>}}; kill {at, tool, decision_index, nth, signal, each_run, pid}; disarm {at}; thaw
-    {}; step {to, tool, decision_index, nth, go}."""
+    {tokens, usd_micro, calls:<tool>}}; fork {at, and an input if it is to be another}; promote {}; kill {at, tool,
+    decision_index, nth, signal, each_run, pid}; disarm {at}; thaw {}; step {to, tool, decision_index, nth, go}."""
 
     verb: str
     run_id: str | None = None
@@ -205,14 +205,13 @@ def journal_verb(config: Config, order: Order) -> Callable[[Tx], dict[str, Any]]
 
 
 def _work_of(config: Config, order: Order) -> Callable[[Tx], dict[str, Any]]:
-    from tape.core.journal import caps, claims, gates, obligations, persons, runs
+    from tape.core.journal import caps, claims, forks, gates, obligations, persons, runs
 
     args, run_id = order.args, order.run_id
     actor = order.actor or operator_name()
     if order.verb == "start":
         agent = agent_name(config, args.get("agent"))
-        configured = {"tokens": config.budget.tokens, "usd_micro": config.budget.usd_micros}
-        known = {unit: cap for unit, cap in configured.items() if cap is not None}
+        known = _caps(config)
         return lambda tx: {
             "run": runs.start_run(tx, agent, args.get("input"), start_key=args.get("key"), actor=actor, caps=known)
         }
@@ -223,13 +222,19 @@ def _work_of(config: Config, order: Order) -> Callable[[Tx], dict[str, Any]]:
     if order.verb == "redrive":
         return lambda tx: {"status": runs.redrive(tx, run_id)}
     if order.verb == "answer":
-        said = gates.Answer(
-            args["gate"], args["value"], args.get("ordinal"), order.actor or operator_name(), order.reason
-        )
+        said = gates.Answer(args["gate"], args["value"], args.get("ordinal"), actor, order.reason)
         return lambda tx: gates.answer_gate(tx, run_id, said)
     if order.verb == "budget":
-        told, actor = dict(args["caps"]), order.actor or operator_name()
+        told = dict(args["caps"])
         return lambda tx: {"caps": caps.set_caps(tx, run_id, told, actor, order.reason)}
+    if order.verb in ("fork", "promote"):
+        known = _caps(config)
+        if order.verb == "promote":
+            return lambda tx: asdict(forks.promote_fork(tx, run_id, actor=actor, reason=order.reason, caps=known))
+        at, given = args.get("at"), args.get("input", forks.SAME_INPUT)
+        if type(at) is not int:
+            raise UsageError(f"a fork needs the seq it begins behind, a whole number, not {at!r}")
+        return lambda tx: asdict(forks.fork_run(tx, run_id, at, input=given, actor=actor, caps=known))
     if order.verb == "resolve":
         key, how = args["key"], args["how"]
         if how == "close":
@@ -241,6 +246,11 @@ def _work_of(config: Config, order: Order) -> Callable[[Tx], dict[str, Any]]:
         result = args.get("result")
         return lambda tx: {"status": claims.resolve_effect(tx, run_id, key, how, result, order.reason)}
     raise UsageError(f"no order is called {order.verb!r}")
+
+
+def _caps(config: Config) -> dict[str, int]:
+    caps = {"tokens": config.budget.tokens, "usd_micro": config.budget.usd_micros}
+    return {unit: cap for unit, cap in caps.items() if cap is not None}
 
 
 def agent_name(config: Config, asked: str | None) -> str:

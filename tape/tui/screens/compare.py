@@ -8,8 +8,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
+from tape.core.compare import Pair, Same
 from tape.core.text import show
-from tape.tui.compare_rows import Pair, Same, align, headline, heads, pair_row, records
+from tape.tui.compare_rows import headline, heads, pair_row, pairs_of
 from tape.tui.ink import Ink, Row
 from tape.tui.pane import Pane
 from tape.tui.scene import Scene, Selected
@@ -36,7 +37,7 @@ class ComparePane(Pane):
         if self.sides is not None and self.sides[0] is left and self.sides[1] is right:
             return
         self.sides = (left, right)
-        self.pairs = align(records(left), records(right))
+        self.pairs = pairs_of(left, right)
         self.redraw()
 
     def title(self) -> str:

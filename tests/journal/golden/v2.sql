@@ -456,7 +456,7 @@ CREATE TABLE run (
 	children_open INTEGER NOT NULL, 
 	PRIMARY KEY (no), 
 	CONSTRAINT status_known CHECK (status IN ('RUNNABLE', 'RUNNING', 'WAITING', 'STUCK', 'COMPENSATING', 'TERMINAL', 'FAILED', 'CANCELLED')), 
-	CONSTRAINT end_status_known CHECK (end_status IN ('FAILED', 'TERMINAL', 'CANCELLED') OR end_status IS NULL), 
+	CONSTRAINT end_status_known CHECK (end_status IN ('CANCELLED', 'FAILED', 'TERMINAL') OR end_status IS NULL), 
 	UNIQUE (id), 
 	UNIQUE (start_key)
 );

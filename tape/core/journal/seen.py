@@ -1,0 +1,34 @@
+"""What a run's code sees beside its tape, read-only, for who drives it without a server: the caps that it was driven
+under, and what it and its ancestors were asked (`records.drive_of` tells a worker the same)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tape.core.journal.caps import caps_by_grant
+from tape.core.journal.views import Reader
+from tape.core.kernel import identity
+from tape.core.kernel.events import RunStarted
+
+SQL = {
+    "grants": "SELECT id, kind, body FROM entry WHERE run_no = :run_no AND kind IN ('lease_granted', 'budget_raised')",
+    "caps": "SELECT unit, cap FROM budget WHERE run_no = :run_no",
+}
+
+
+def seen_by(reader: Reader, run_id: str) -> dict[str, Any]:
+    """`budget` and `lineage` as a drive's first frame holds them."""
+    values = {"run_no": reader.run(run_id).no}
+    caps = caps_by_grant(reader.records(SQL["grants"], values), reader.records(SQL["caps"], values))
+    return {"budget": {"caps": caps, "capped": False, "known": True}, "lineage": _lineage(reader, run_id)}
+
+
+def _lineage(reader: Reader, run_id: str | None) -> list[str]:
+    found: list[str] = []
+    while run_id is not None:
+        (first,) = reader.entries(run_id=run_id, limit=1)
+        if not isinstance(first.event, RunStarted):
+            break
+        found.append(identity.fingerprint("child", first.event.agent, first.event.input))
+        run_id = reader.run(run_id).parent
+    return found
