@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         report_usage,
         unclear,
     )
+    from tape.core.sdk.hiding import Redacted, Secret, secret
     from tape.core.sdk.run import Run
 
 _HOME = {
@@ -60,6 +61,7 @@ _HOME = {
         "report_usage",
         "unclear",
     ),
+    "tape.core.sdk.hiding": ("Redacted", "Secret", "secret"),
     "tape.core.sdk.run": ("Run",),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
@@ -73,11 +75,13 @@ __all__ = [
     "EffectFailed",
     "ModelFailed",
     "Observation",
+    "Redacted",
     "Rejected",
     "ResultUnrecordable",
     "Run",
     "RunInterrupted",
     "SampleFailed",
+    "Secret",
     "TapeError",
     "Tool",
     "UsageError",
@@ -90,6 +94,7 @@ __all__ = [
     "model",
     "present",
     "report_usage",
+    "secret",
     "tool",
     "unclear",
 ]

@@ -20,6 +20,7 @@ from tape.core.journal.dump import (
     RunDump,
 )
 from tape.core.kernel.events import Entry, Json
+from tape.core.kernel.hidden import visible
 from tape.core.render import (
     EFFECT_MARKS,
     LEASE_MARKS,
@@ -140,7 +141,7 @@ def _effect_rows(effect: EffectView) -> list[Cell]:
     row = f" ({effect.row})" if effect.row else ""
     tries = count(effect.attempts, "attempt")
     head = f"{mark.glyph} {effect.status}  {effect.key}  {effect.semantics}  {tries}  {how}{row}"
-    rows = [(head, mark.style), (f"    {call(effect.tool, effect.args, 400)}", Style.PLAIN)]
+    rows = [(head, mark.style), (f"    {call(effect.tool, visible(effect.args, effect.hidden), 400)}", Style.PLAIN)]
     if effect.error is not None:
         rows.append((f"    error: {fault(effect.error)}", Style.PLAIN))
     elif effect.result_error:

@@ -27,6 +27,7 @@ from tape.core.kernel.errors import (
 )
 from tape.core.kernel.events import Entry, ServerStarted
 from tape.core.kernel.points import Arm, Stop
+from tape.core.redact_key import redact_key
 from tape.core.server import acts
 from tape.core.server.orders import NEEDS_SERVER, Lock, Order, journal_verb, operator_name, socket_path
 from tape.core.server.server import Server, ServerPolicy
@@ -136,11 +137,13 @@ class Host:
 
     def _start(self) -> None:
         config, clock = self.config, self.clock
+        key = redact_key(config.journal, clock)
         self.writer = Writer(config.journal, clock, config.recovery.asks)
         policy = ServerPolicy(config.lease, config.recovery, config.concurrency)
         self.server = Server(self.writer, socket_path(config.journal), clock, policy, self._operator)
         self.server.on_entries.append(self._on_entries)
         self.server.on_trouble = self.voice.trouble
+        self.server.redact_key = key
         self.supervisor = Supervisor(self._launch(), self.pool.notices(), clock, self._forks)
         self.server.points.ender = acts.SupervisedEnder(self.supervisor)
         self.pool.open(self.server, self.supervisor)

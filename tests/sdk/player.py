@@ -134,7 +134,9 @@ class FakeServer:
             index = "-" if call["decision_index"] is None else call["decision_index"]
             key = f"{RUN}/{index}/{call['ordinal']}/{call['tool']}"
             self.attempts[key] = 1
-            begun = {name: call[name] for name in ("decision_index", "ordinal", "tool", "args", "business_key")}
+            begun = {
+                name: call[name] for name in ("decision_index", "ordinal", "tool", "args", "business_key", "hidden")
+            }
             dispatch = call["policy"]["dispatch"]
             self.record("effect_begun", key=key, fingerprint=frame["fingerprint"], dispatch=dispatch, **begun)
         elif kind == "attempt":

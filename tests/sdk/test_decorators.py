@@ -78,7 +78,14 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"name": "x" * 300}, "a name without slashes, please"),
     ({"cost": 1}, "cost= is not in this release"),
     ({"needs_approval": True}, "needs_approval= is not in this release"),
-    ({"redact": ("to",)}, "redact= is not in this release"),
+    ({"redact": ("to",)}, "tool body: redact names 'to', which is no parameter of it; there are: amount"),
+    ({"redact": "amount"}, "tool body: redact is 'amount'; it is the names of parameters, like (\"card\",)"),
+    ({"redact": (1,)}, "tool body: redact is (1,); it is the names of parameters"),
+    ({"redact": 7}, "tool body: redact is 7"),
+    (
+        {"redact": ("amount",), "dispatch": "outbox", "semantics": "idempotent"},
+        "redact and dispatch='outbox' do not go together: the outbox calls from the record",
+    ),
     ({"retry": 3, "semantic": "idempotent"}, "tool body has no option retry, semantic"),
 ]
 

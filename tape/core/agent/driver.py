@@ -15,6 +15,7 @@ from tape.core.sdk.context import RunContext
 from tape.core.sdk.decisions import Decisions
 from tape.core.sdk.decorators import Agent
 from tape.core.sdk.effects import CURRENT_RUN, POINT_HANDLER
+from tape.core.sdk.hiding import CURRENT_PLAIN
 from tape.core.sdk.replay import Body
 from tape.core.sdk.run import Run
 from tape.core.sdk.samples import Samples
@@ -26,6 +27,7 @@ async def drive(context: RunContext, agent: Agent, given: Any) -> str:
     """Drives the run and sends its last boundary. Returns what it did, for the log. A run whose context is interrupted
     already is not entered."""
     ended: Body = {}
+    CURRENT_PLAIN.set(context.plain)
     if context.signal is None:
         main = asyncio.get_running_loop().create_task(_main(context, agent, given))
         context.main = main
@@ -60,7 +62,8 @@ def _ending(context: RunContext, main: asyncio.Task[Any]) -> Body:
     raised = main.exception()
     if raised is None:
         try:
-            return {"outcome": "TERMINAL", "result": to_json(main.result(), "the result of the run")}
+            result = to_json(main.result(), "the result of the run")
+            return {"outcome": "TERMINAL", "result": context.plain.scrub_json(result)}
         except UsageError as error:
             return {"outcome": "FAILED", "error": error_json(error)}
     if not isinstance(raised, Exception) and context.signal is None:

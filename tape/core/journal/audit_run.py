@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from tape.core.journal.audit_facts import DAMAGED, Facts, Finding, Row, Severity
 from tape.core.journal.entries import LaterEvent
@@ -23,7 +22,7 @@ from tape.core.kernel.events import (
     TimerFired,
     TimerSet,
 )
-from tape.core.kernel.identity import chain_hash, chained_text, effect_key, hash_json
+from tape.core.kernel.identity import chain_hash, chained_text, effect_key, hash_args
 from tape.core.kernel.lifecycle import EFFECT_ENDS, OBLIGATION_OPEN, RUN_ENDS, LeaseStatus, RunStatus, TimerStatus
 
 UPGRADE = "a newer release wrote it: upgrade tape-agents to read it"
@@ -191,7 +190,7 @@ def _effect(
         yield f"{key} is not the key of its run, decision, ordinal and tool"
     if begun is None or begun[0] != row["begun_id"]:
         yield f"{key} has no effect_begun"
-    elif not row["args_hash"] == begun[1].args_hash == _hash(begun[1].args):
+    elif not row["args_hash"] == begun[1].args_hash == _hash(begun[1]):
         yield f"the arguments of {key} are not those that were hashed"
     if row["status"] in EFFECT_ENDS:
         if ended is None or ended[0] != row["ended_id"]:
@@ -207,9 +206,9 @@ def _effect(
         yield f"{key} counts {row['attempts']} attempts, the journal holds {facts.attempts.get(key, 0)}"
 
 
-def _hash(args: Any) -> str:
+def _hash(begun: EffectBegun) -> str:
     try:
-        return hash_json(args)
+        return hash_args(begun.args, begun.hidden)
     except UsageError:
         return "no strict JSON"
 

@@ -62,6 +62,7 @@ class EffectView:
     result_error: str | None
     begun_us: int
     ended_us: int | None
+    hidden: Json = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,4 +311,5 @@ def _effect(
         result_error=end.result_error if end else None,
         begun_us=begun[0] if begun else first,
         ended_us=ended[0] if ended else None,
+        hidden=begun[1].hidden if begun else None,
     )

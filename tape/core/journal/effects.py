@@ -59,6 +59,7 @@ class Call:
     args: Any
     policy: ToolPolicy
     business_key: str | None = None
+    hidden: Any = None
 
 
 def _columns(tx: Tx, policy: ToolPolicy) -> dict[str, Any]:
@@ -87,7 +88,7 @@ def begin_effect(tx: Tx, run_id: str, epoch: int, call: Call, fingerprint: str) 
     """The intent, and with inline dispatch the first attempt, both durable before the body is entered (I4)."""
     run = edit_leased(tx, run_id, epoch)
     key = identity.effect_key(run_id, call.decision_index, call.ordinal, call.tool)
-    args_hash = identity.hash_json(call.args)
+    args_hash = identity.hash_args(call.args, call.hidden)
     known = tx.one(EffectRow, run_no=run.no, key=key)
     if known is not None:
         if known["args_hash"] != args_hash:
@@ -112,6 +113,7 @@ def begin_effect(tx: Tx, run_id: str, epoch: int, call: Call, fingerprint: str) 
             look_up=policy.look_up,
             compensable=policy.compensable,
             business_key=call.business_key,
+            hidden=call.hidden,
         )
     )
     inline = policy.dispatch is Dispatch.INLINE

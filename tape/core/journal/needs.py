@@ -15,6 +15,7 @@ from tape.core.journal.commands import look_commands, resolve_commands
 from tape.core.journal.lists import OPEN, OPEN_EFFECT, Fetch
 from tape.core.journal.shapes import Need, NeedKind
 from tape.core.kernel.events import Json
+from tape.core.kernel.hidden import visible
 from tape.core.kernel.lifecycle import RunStatus
 
 DIVERGED = "the code does not fit the tape: recorded "
@@ -170,7 +171,8 @@ def _story(rows: Iterable[tuple[Any, ...]]) -> _Story:
 
 def _args(begun: str | None) -> Json:
     body = _json(begun)
-    return cast("dict[str, Json]", body).get("args") if isinstance(body, dict) else None
+    known = cast("dict[str, Json]", body) if isinstance(body, dict) else {}
+    return visible(known.get("args"), known.get("hidden"))
 
 
 def _json(text: str | None) -> Json:

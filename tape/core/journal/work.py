@@ -197,6 +197,7 @@ def _effect(row: sqlite3.Row, begun: dict[str, Any], result: Any, act: Any) -> d
         "key": begun["key"],
         "tool": row["tool"],
         "args": begun["args"],
+        "hidden": begun.get("hidden"),
         "run_id": row["run_id"],
         "decision_index": begun["decision_index"],
         "call_ordinal": begun["ordinal"],

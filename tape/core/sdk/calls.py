@@ -10,22 +10,27 @@ from typing import Any
 from tape.core.clock import format_us
 from tape.core.kernel import errors, identity
 from tape.core.kernel.errors import UsageError
+from tape.core.kernel.hidden import identified
 from tape.core.kernel.resolution import Dispatch
 from tape.core.sdk import bodies
+from tape.core.sdk.concealing import conceal
 from tape.core.sdk.context import RunContext
 from tape.core.sdk.decorators import Tool
 from tape.core.sdk.effects import Effect, UsageMeter
-from tape.core.sdk.replay import Body, Outcome, describe
+from tape.core.sdk.hiding import opened
+from tape.core.sdk.replay import Body, Outcome, describe_begun, describe_call
 from tape.core.sdk.values import check_annotation, signature_of, typed
 from tape.core.wire import Frame
 
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """One call at its place in the run."""
+    """One call at its place in the run. `args` and `hidden` are recorded; `live` are the redacted arguments, plain."""
 
     tool: Tool[..., Any]
     args: dict[str, Any]
+    hidden: dict[str, dict[str, str]] | None
+    live: dict[str, Any]
     business_key: str | None
     decision: int | None
     ordinal: int
@@ -37,7 +42,7 @@ class _Call:
         return ("effect", self.key)
 
     def __str__(self) -> str:
-        return describe("effect", self.tool.name, self.args)
+        return describe_call(self.tool.name, self.args, self.hidden)
 
 
 class Calls:
@@ -52,16 +57,18 @@ class Calls:
         context = self._context
         context.check()
         signature = signature_of(tool.function)
-        arguments = signature.bind(args, kwargs)
-        positional, named = signature.call_arguments(arguments)
+        concealed = conceal(tool, args, kwargs, context.plain)
+        positional, named = signature.call_arguments(concealed.passed, concealed.untyped)
         business_key = None
         if tool.options.business_key is not None:
             business_key = _business_key(tool, positional, named)
         check_annotation(signature.returns, f"the result of {tool.name}")  # wrong before the act, not after it
         decision, ordinal = context.next_call()
         key = identity.effect_key(context.run_id, decision, ordinal, tool.name)
-        fingerprint = identity.fingerprint("effect", tool.name, arguments)
-        return self._await(_Call(tool, arguments, business_key, decision, ordinal, key, fingerprint))
+        arguments, hidden = concealed.args, concealed.hidden
+        fingerprint = identity.fingerprint("effect", tool.name, identified(arguments, hidden))
+        live = concealed.live
+        return self._await(_Call(tool, arguments, hidden, live, business_key, decision, ordinal, key, fingerprint))
 
     async def _await(self, call: _Call) -> Any:
         context = self._context
@@ -70,10 +77,10 @@ class Calls:
         if begun is None:
             other = context.tape.begun_at(call.decision, call.ordinal)
             if other is not None:
-                context.diverge(describe("effect", other["tool"], other["args"]), str(call))
+                context.diverge(describe_begun(other), str(call))
             context.perform(call.outcome, call, lambda: self._begin(call))
         elif begun["fingerprint"] != call.fingerprint:
-            context.diverge(describe("effect", begun["tool"], begun["args"]), str(call))
+            context.diverge(describe_begun(begun), str(call))
         elif call.key in context.tape.ended:
             context.note_call(call.outcome)
             context.replayed.append(call.key)
@@ -88,6 +95,7 @@ class Calls:
             "ordinal": call.ordinal,
             "tool": call.tool.name,
             "args": call.args,
+            "hidden": call.hidden,
             "policy": tool_policy(call.tool),
             "business_key": call.business_key,
         }
@@ -120,7 +128,8 @@ class Calls:
             meter = UsageMeter()
             context.entered += 1
             try:
-                ending = await bodies.attempt(call.tool, self._effect(begun, number), meter)
+                effect = self._effect(begun, number)
+                ending = await bodies.attempt(call.tool, effect, meter, call.live, context.plain)
             finally:
                 context.entered -= 1
             usage = meter.as_json() if meter.reported else None
@@ -138,7 +147,7 @@ class Calls:
         return Effect(
             key=begun["key"],
             tool=begun["tool"],
-            args=begun["args"],
+            args=opened(begun["args"], begun.get("hidden")),
             run_id=self._context.run_id,
             decision_index=begun["decision_index"],
             call_ordinal=begun["ordinal"],

@@ -19,6 +19,7 @@ from tape.core.kernel import errors
 from tape.core.kernel.errors import RunInterrupted, UsageError
 from tape.core.sdk.client import end_own_group
 from tape.core.sdk.effects import CURRENT_EFFECT, CURRENT_METER
+from tape.core.sdk.hiding import KNOWN, Plain
 from tape.core.sdk.replay import Body, Outcome, Tape
 from tape.core.wire import Frame
 
@@ -75,6 +76,7 @@ class RunContext:
         self.open_attempts: dict[str, int] = frame.get("attempts", {})
         self.armed: bool = bool(frame.get("armed"))
         self.cancelled: bool = bool(frame.get("cancelled"))
+        self.plain = Plain(KNOWN)
         self.live = False
         self.stubborn = False
         """The code cancelled the same open call in drives before this one, without progress."""

@@ -14,6 +14,7 @@ from tape.core.sdk.bodies import call_function
 from tape.core.sdk.context import RunContext
 from tape.core.sdk.decorators import check_result_function, name_of
 from tape.core.sdk.effects import CURRENT_METER, UsageMeter
+from tape.core.sdk.hiding import CURRENT_PLAIN, Plain, lifted, resolved
 from tape.core.sdk.replay import Outcome, describe
 from tape.core.sdk.values import check_annotation, error_json, returns_of, to_json, typed
 from tape.core.wire import Frame
@@ -23,7 +24,7 @@ REQUEST_LIMIT_CHARACTERS = 4096
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """One decision to be asked for; `request` is what is asked as JSON."""
+    """One decision to be asked for; `request` is what is asked as JSON, with `hidden` secrets by name."""
 
     index: int
     name: str
@@ -73,7 +74,8 @@ class Decisions:
 
     def _question(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Question:
         name = name_of(function)
-        request = to_json({"args": list(args), "kwargs": kwargs}, f"what is asked of {name}")
+        asked, hidden = lifted({"args": list(args), "kwargs": kwargs})
+        request = to_json({**asked, "hidden": hidden} if hidden else asked, f"what is asked of {name}")
         fingerprint = identity.fingerprint("decision", name, request)
         return _Question(self._context.next_decision(), name, function, args, kwargs, request, fingerprint)
 
@@ -101,15 +103,18 @@ class Decisions:
         await context.durable(earlier)
         meter = UsageMeter()
         CURRENT_METER.set(meter)
+        plain = Plain(context.plain)
+        CURRENT_PLAIN.set(plain)
         reply: Any = None
         error: dict[str, str] | None = None
         try:
             played = rehearsal.current()
             if played is None:
-                answer = await call_function(question.function, question.args, question.kwargs)
+                args, kwargs = resolved((question.args, question.kwargs), {})
+                answer = await call_function(question.function, args, kwargs)
             else:
                 answer = await played.reply(question.index)
-            reply = to_json(answer, f"the reply of {question.name}")
+            reply = plain.scrub_json(to_json(answer, f"the reply of {question.name}"))
         except Exception as raised:  # whatever an author's model function raises is a recorded reply
             error = error_json(raised)
         except asyncio.CancelledError as raised:

@@ -6,7 +6,7 @@ and loops are touched (asyncio) only when something is called.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
@@ -21,7 +21,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 LONGEST_SECONDS = 1e9
 MOST_RETRIES = 1000
-_PLANNED = {"cost": "costs of tools", "needs_approval": "approvals", "redact": "redaction"}
+_PLANNED = {"cost": "costs of tools", "needs_approval": "approvals"}
 
 
 def is_async(function: Callable[..., Any]) -> bool:
@@ -78,6 +78,7 @@ class ToolOptions:
     retries: int
     timeout: float | None
     key_lifetime: float | None
+    redact: tuple[str, ...] = ()
 
 
 TOOLS: dict[str, Tool[..., Any]] = {}
@@ -123,6 +124,8 @@ class Tool(Generic[P, T]):
         self.__name__ = name
         self.__doc__ = function.__doc__
         self.__wrapped__ = function
+        if options.redact:
+            _check_redact(self)
         _register(self)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
@@ -231,6 +234,31 @@ def _function_or_none(value: Any, what: str) -> Any:
     return value
 
 
+def _redact(value: Any, what: str) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    parts: list[Any] = [*value] if isinstance(value, list | tuple | set | frozenset) else [None]  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    if not all(isinstance(part, str) for part in parts):
+        raise UsageError(f'{what} is {value!r}; it is the names of parameters, like ("card",)')
+    return tuple(dict.fromkeys(parts))
+
+
+def _check_redact(tool: Tool[..., Any]) -> None:
+    """Raises UsageError for names that are no parameters: a typing mistake there would record what must not be."""
+    from inspect import signature  # for the few tools that redact anything
+
+    try:
+        known = list(signature(tool.function).parameters)
+    except (TypeError, ValueError):
+        raise UsageError(f"tool {tool.name}: redact= needs a function whose parameters can be known") from None
+    for name in tool.options.redact:
+        if name not in known:
+            there = ", ".join(known) or "none"
+            raise UsageError(
+                f"tool {tool.name}: redact names {name!r}, which is no parameter of it; there are: {there}"
+            )
+
+
 @overload
 def tool(function: Callable[P, Awaitable[T]], /) -> Tool[P, T]: ...
 @overload
@@ -248,6 +276,7 @@ def tool(
     retries: int = 0,
     timeout: float | None = None,
     key_lifetime: float | None = None,
+    redact: Sequence[str] = (),
 ) -> _ToolMark: ...
 def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Marks a tool. `semantics` is read_only, idempotent or non_idempotent; undeclared is non_idempotent without
@@ -300,6 +329,7 @@ def _options(name: str, given: dict[str, Any]) -> ToolOptions:
         retries=_count(given.pop("retries", 0), f"tool {name}: retries"),
         timeout=_positive(given.pop("timeout", None), f"tool {name}: timeout"),
         key_lifetime=_positive(given.pop("key_lifetime", None), f"tool {name}: key_lifetime"),
+        redact=_redact(given.pop("redact", ()), f"tool {name}: redact"),
     )
     if given:
         raise UsageError(f"tool {name} has no option {', '.join(sorted(given))}: see the reference of @tape.tool")
@@ -307,6 +337,11 @@ def _options(name: str, given: dict[str, Any]) -> ToolOptions:
         raise UsageError(
             f"tool {name}: dispatch='outbox' needs declared semantics: add semantics='idempotent' if the upstream "
             "honours the key, 'non_idempotent' if not, 'read_only' if it only reads"
+        )
+    if options.dispatch is Dispatch.OUTBOX and options.redact:
+        raise UsageError(
+            f"tool {name}: redact and dispatch='outbox' do not go together: the outbox calls from the record, which "
+            "does not hold the value; leave out one of them, or pass a tape.secret"
         )
     return options
 

@@ -11,6 +11,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from tape.core.sdk.hiding import opened
+
 Outcome = tuple[str, Any]
 """What an operation waits for: ("decision", index), ("effect", key), ("sample", index), ("timer", ordinal)."""
 
@@ -113,7 +115,7 @@ class Tape:
         if kind == "decision" and which in self.decisions:
             return describe("decision", self.decisions[which]["name"], self.decisions[which].get("request"))
         if kind == "effect" and which in self.begun:
-            return describe("effect", self.begun[which]["tool"], self.begun[which]["args"])
+            return describe_begun(self.begun[which])
         if kind == "sample" and which in self.samples:
             return f"sample {self.samples[which]['name']}"
         if kind == "timer" and which in self.timers_set:
@@ -125,6 +127,14 @@ def describe(kind: str, name: str, request: Any) -> str:
     """One side of a divergence, on one line."""
     text = f"{kind} {name}({_short(request)})"
     return text if len(text) <= 300 else text[:299] + "…"
+
+
+def describe_begun(begun: Body) -> str:
+    return describe_call(begun["tool"], begun["args"], begun.get("hidden"))
+
+
+def describe_call(tool: str, args: Any, hidden: Any) -> str:
+    return describe("effect", tool, opened(args, hidden))
 
 
 def _short(request: Any) -> str:

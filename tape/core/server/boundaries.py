@@ -62,6 +62,7 @@ def _begin(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb
         args=asked["args"],
         policy=policy_of(asked["policy"]),
         business_key=asked["business_key"],
+        hidden=asked.get("hidden"),
     )
     return lambda tx: {"seq": effects.begin_effect(tx, run, epoch, call, frame["fingerprint"])}
 

@@ -1,0 +1,68 @@
+"""Hidden arguments in the journal: recorded as they come, part of what the key means, handed on to hooks."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+
+from tape.core.journal import effects
+from tape.core.journal.audit import audit
+from tape.core.journal.effects import Call
+from tape.core.journal.views import open_reader
+from tape.core.journal.work import Work
+from tape.core.kernel import identity
+from tape.core.kernel.errors import KeyConflict
+from tests.journal.book import LOOK_UP, OUTBOX, Book
+
+HIDDEN = {"/card": {"redacted": "0f" * 16}, "/token": {"secret": "BANK_TOKEN"}}
+CALL = Call(None, 0, "pay", {"card": None, "token": None, "cents": 7}, LOOK_UP, hidden=HIDDEN)
+
+
+def test_what_is_hidden_stands_beside_the_arguments(book: Book) -> None:
+    run_id, epoch = book.driven()
+    book.do(effects.begin_effect, run_id, epoch, CALL, "f")
+    begun = book.bodies("effect_begun")[0]
+    assert (begun["args"], begun["hidden"]) == (CALL.args, HIDDEN)
+    with open_reader(book.path) as reader:
+        (effect,) = reader.dump(run_id).effects
+        assert (effect.args, effect.hidden) == (CALL.args, HIDDEN)
+        assert not [finding for finding in audit(reader).findings if "hashed" in str(finding)]
+
+
+def test_another_value_is_another_call(book: Book) -> None:
+    run_id, epoch = book.driven()
+    book.do(effects.begin_effect, run_id, epoch, CALL, "f")
+    other = replace(CALL, hidden={**HIDDEN, "/card": {"redacted": "0e" * 16}})
+    book.refused(effects.begin_effect, run_id, epoch, other, "f", by=KeyConflict, says="never means another call")
+    book.refused(effects.begin_effect, run_id, epoch, replace(CALL, hidden=None), "f", by=KeyConflict)
+    book.refused(effects.begin_effect, run_id, epoch, CALL, "f", says="has begun already")
+
+
+def test_hooks_are_told_what_is_hidden(book: Book) -> None:
+    run_id, epoch = book.driven()
+    book.do(effects.begin_effect, run_id, epoch, CALL, "f")
+    outbox = replace(CALL, ordinal=1, policy=OUTBOX, hidden={"/token": {"secret": "BANK_TOKEN"}})
+    book.do(effects.begin_effect, run_id, epoch, outbox, "f")
+    book.die(run_id)
+    work = Work(book.path)
+    try:
+        (look_up,) = work.look_ups(book.clock.boot_us())
+        (dispatch,) = work.dispatches(book.clock.boot_us())
+    finally:
+        work.close()
+    assert (look_up.effect["args"], look_up.effect["hidden"]) == (CALL.args, HIDDEN)
+    assert dispatch.effect["hidden"] == {"/token": {"secret": "BANK_TOKEN"}}
+
+
+def test_damage_to_what_is_hidden_is_found(book: Book) -> None:
+    run_id, epoch = book.driven()
+    book.do(effects.begin_effect, run_id, epoch, replace(CALL, hidden={"/card": {"redacted": "0e" * 16}}), "f")
+    key = f"{run_id}/-/0/pay"
+    book.close()
+    with closing(sqlite3.connect(book.path)) as journal:
+        values = (identity.hash_args(CALL.args, HIDDEN), key)
+        assert journal.execute("UPDATE effect SET args_hash = ? WHERE key = ?", values).rowcount == 1
+        journal.commit()
+    with open_reader(book.path) as reader:
+        assert [finding for finding in audit(reader).findings if "not those that were hashed" in str(finding)]
