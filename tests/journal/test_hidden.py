@@ -57,12 +57,12 @@ def test_hooks_are_told_what_is_hidden(book: Book) -> None:
 
 def test_damage_to_what_is_hidden_is_found(book: Book) -> None:
     run_id, epoch = book.driven()
-    book.do(effects.begin_effect, run_id, epoch, replace(CALL, hidden={"/card": {"redacted": "0e" * 16}}), "f")
-    key = f"{run_id}/-/0/pay"
-    book.close()
-    with closing(sqlite3.connect(book.path)) as journal:
-        values = (identity.hash_args(CALL.args, HIDDEN), key)
-        assert journal.execute("UPDATE effect SET args_hash = ? WHERE key = ?", values).rowcount == 1
+    book.do(effects.begin_effect, run_id, epoch, CALL, "f")
+    damaged = book.path.with_name("damaged.db")
+    book.row("VACUUM INTO ?", str(damaged))
+    with closing(sqlite3.connect(damaged)) as journal:
+        values = (identity.hash_args(CALL.args, {**HIDDEN, "/card": {"redacted": "0e" * 16}}),)
+        assert journal.execute("UPDATE effect SET args_hash = ?", values).rowcount == 1
         journal.commit()
-    with open_reader(book.path) as reader:
+    with open_reader(damaged) as reader:
         assert [finding for finding in audit(reader).findings if "not those that were hashed" in str(finding)]
