@@ -315,8 +315,12 @@ def _status(reader: Reader, run_id: str | None, *, follow: bool, as_json: bool, 
             report.print_status(paper, runs, counts, clock.wall_us())
             if run_id is not None:
                 report.print_needs(paper, reader, runs[0])
+                report.print_recovery(paper, reader, run_id)
         elif not follow:
-            paper.json([report.status_json(run) for run in runs], indent=2)
+            facts = [report.status_json(run) for run in runs]
+            if run_id is not None:
+                facts[0]["recovery"] = report.recovery_facts(reader, run_id)
+            paper.json(facts, indent=2)
     if follow:
         sys.stdout.flush()
         report.follow(paper, reader, clock, after=after, run_id=run_id, as_json=as_json)
@@ -356,7 +360,9 @@ def _dump(config: Config, run_id: str, as_json: bool) -> None:
     with open_reader(config.journal) as reader:
         dump = reader.dump(run_id)
     if as_json:
-        output().json(dump_json(dump), indent=2)
+        from tape.core.figures import recovery_json, recovery_of
+
+        output().json({**dump_json(dump), "recovery": recovery_json(recovery_of(dump.entries))}, indent=2)
     else:
         print_dump(output(), dump)
 

@@ -178,6 +178,12 @@ async def test_no_byte_holds_the_canary(tmp_path: Path) -> None:
         for mark in (b"[redacted card]", b"[secret BANK_TOKEN]", b"charging [redacted card] with [secret BANK_TOKEN]"):
             assert mark in log, "it was said, and cleaned"
         assert b"Traceback" in log
+        for arguments, place in ((["status", runs[4]], 0), (["doctor", "--dump-run", runs[4]], None)):
+            facts = json.loads(shop.tape(*arguments, "--json"))
+            recovery = (facts if place is None else facts[place])["recovery"]
+            assert [crash["point"] for crash in recovery["crashes"]] == ["effect.acted"]
+            assert recovery["second_acts_prevented"] == 1 and recovery["crashes"][0]["first_record_us"] > 0
+        assert "recovery: 1 crash, 1 second act prevented" in shop.tape("status", runs[4])
         observed = [event for event in entries if event.kind == "effect_ended" and event.resolution == "observed"]
         assert observed and all(event.result["card"] == "[redacted card]" for event in observed)
 

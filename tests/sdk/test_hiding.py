@@ -32,13 +32,13 @@ def surroundings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @tape.tool(semantics="idempotent", redact=("card",))
-async def pay(card: str, cents: int) -> dict[str, Any]:
+async def pay_card(card: str, cents: int) -> dict[str, Any]:
     got.append((card, cents, tape.current_effect().args))
     return {"paid": cents}
 
 
 @tape.tool(semantics="idempotent", retries=1)
-async def ask_bank(token: str, headers: dict[str, str] | None = None, *more: str) -> str:
+async def ask_shop(token: str, headers: dict[str, str] | None = None, *more: str) -> str:
     got.append((token, headers, more, dict(tape.current_effect().args)))
     return "ok"
 
@@ -63,7 +63,7 @@ def plays(work: Callable[[tape.Run], Any], server: FakeServer | None = None) -> 
 
 def test_a_secret_travels_by_name_wherever_it_stands() -> None:
     bearer = tape.secret("BANK_TOKEN")
-    played = plays(lambda run: ask_bank(bearer, {"Authorization": bearer, "x": "1"}, "a", bearer))
+    played = plays(lambda run: ask_shop(bearer, {"Authorization": bearer, "x": "1"}, "a", bearer))
     assert played.result == "ok"
     secret = {"secret": "BANK_TOKEN"}
     assert begun(played)["args"] == {"token": None, "headers": {"Authorization": None, "x": "1"}, "more": ["a", None]}
@@ -98,18 +98,18 @@ def test_a_secret_is_resolved_anew_at_each_attempt(monkeypatch: pytest.MonkeyPat
 
 
 def test_replay_compares_names_not_values(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = plays(lambda run: ask_bank(tape.secret("BANK_TOKEN")))
+    first = plays(lambda run: ask_shop(tape.secret("BANK_TOKEN")))
     monkeypatch.delenv("BANK_TOKEN")
-    assert plays(lambda run: ask_bank(tape.secret("BANK_TOKEN")), first.server.cut(3)).result == "ok"
-    other = plays(lambda run: ask_bank(tape.secret("OTHER_TOKEN")), first.server.cut(3))
+    assert plays(lambda run: ask_shop(tape.secret("BANK_TOKEN")), first.server.cut(3)).result == "ok"
+    other = plays(lambda run: ask_shop(tape.secret("OTHER_TOKEN")), first.server.cut(3))
     assert "<secret BANK_TOKEN>" in other.diverged and "<secret OTHER_TOKEN>" in other.diverged
-    same_record = plays(lambda run: run.call("ask_bank", token=TOKEN), first.server.cut(3))
+    same_record = plays(lambda run: run.call("ask_shop", token=TOKEN), first.server.cut(3))
     assert "<secret BANK_TOKEN>" in same_record.diverged, "a value is not its name"
 
 
 def test_a_secret_that_is_not_there_rejects_the_attempt_before_the_body(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BANK_TOKEN")
-    played = plays(lambda run: ask_bank(tape.secret("BANK_TOKEN")))
+    played = plays(lambda run: ask_shop(tape.secret("BANK_TOKEN")))
     assert played.server.sent("end")[0]["ending"]["how"] == "rejected"
     assert "the environment variable BANK_TOKEN is not set in the agent's process" in played.ended["error"]["message"]
     assert got == []
@@ -145,7 +145,7 @@ class Box:
 WHERE: list[Callable[[tape.Run], Any]] = [
     lambda run: run.sample(lambda: tape.secret("BANK_TOKEN")),
     lambda run: run.decide(lambda: {"deep": [tape.secret("BANK_TOKEN")]}),
-    lambda run: ask_bank(Box(tape.secret("BANK_TOKEN"))),  # type: ignore[arg-type]
+    lambda run: ask_shop(Box(tape.secret("BANK_TOKEN"))),  # type: ignore[arg-type]
     lambda run: run.decide(lambda box: None, Box(tape.secret("BANK_TOKEN"))),
 ]
 
@@ -196,7 +196,7 @@ def test_a_model_without_its_secret_failed(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_redacted_argument_is_a_keyed_hash() -> None:
-    played = plays(lambda run: pay(CARD, 7))
+    played = plays(lambda run: pay_card(CARD, 7))
     hashed = begun(played)["hidden"]["/card"]["redacted"]
     assert begun(played)["args"] == {"card": None, "cents": 7}
     assert re.fullmatch("[0-9a-f]{32}", hashed)
@@ -206,18 +206,20 @@ def test_a_redacted_argument_is_a_keyed_hash() -> None:
     assert args["card"] == tape.Redacted(hashed) != tape.Redacted("0" * 32)
     assert CARD not in sent(played)
     hiding.set_key("cd" * 32)
-    assert begun(plays(lambda run: pay(CARD, 7)))["hidden"]["/card"]["redacted"] != hashed
+    assert begun(plays(lambda run: pay_card(CARD, 7)))["hidden"]["/card"]["redacted"] != hashed
 
 
 def test_replay_compares_by_hash_and_a_re_run_takes_the_live_value() -> None:
-    first = plays(lambda run: pay(CARD, 7))
-    done = plays(lambda run: pay(CARD, 7), first.server.cut(3))
+    first = plays(lambda run: pay_card(CARD, 7))
+    done = plays(lambda run: pay_card(CARD, 7), first.server.cut(3))
     assert done.result == {"paid": 7} and len(got) == 1
-    again = plays(lambda run: pay(CARD, 7), first.server.cut(2))
+    again = plays(lambda run: pay_card(CARD, 7), first.server.cut(2))
     assert again.result == {"paid": 7}
     assert [entered[0] for entered in got] == [CARD, CARD]
-    other = plays(lambda run: pay("4222-2222-canary", 7), first.server.cut(2))
-    assert re.search(r"card=<redacted \w{8}>, cents=7\) \| the code asks effect pay\(card=<redacted", other.diverged)
+    other = plays(lambda run: pay_card("4222-2222-canary", 7), first.server.cut(2))
+    assert re.search(
+        r"card=<redacted \w{8}>, cents=7\) \| the code asks effect pay_card\(card=<redacted", other.diverged
+    )
     assert "canary" not in other.diverged and len(got) == 2
 
 
@@ -240,11 +242,11 @@ def test_errors_and_results_lose_what_is_hidden() -> None:
 
 def test_the_runs_own_end_loses_it_too(capsys: pytest.CaptureFixture[str]) -> None:
     async def raises(run: tape.Run) -> None:
-        await pay(CARD, 7)
+        await pay_card(CARD, 7)
         raise RuntimeError(f"after {CARD}")
 
     async def returns(run: tape.Run) -> Any:
-        await pay(CARD, 7)
+        await pay_card(CARD, 7)
         return {"card": CARD, "TERMINAL": "FAILED"}
 
     assert play(raises).ended["error"] == {"type": "RuntimeError", "message": "after [redacted card]"}
@@ -257,7 +259,7 @@ def test_another_calls_result_is_its_own_business() -> None:
         return text
 
     async def both(run: tape.Run) -> Any:
-        await pay("2026", 7)
+        await pay_card("2026", 7)
         return (await other("in 2026"))[3:5]
 
     played = play(both)
@@ -283,15 +285,15 @@ def test_a_wrong_redacted_value_is_refused_without_being_said() -> None:
 
 
 def test_a_secret_may_be_a_redacted_argument_and_not_be_inside_of_one() -> None:
-    played = plays(lambda run: pay(tape.secret("BANK_TOKEN"), 7))
+    played = plays(lambda run: pay_card(tape.secret("BANK_TOKEN"), 7))
     assert begun(played)["hidden"] == {"/card": {"secret": "BANK_TOKEN"}}
     assert got[0][0] == TOKEN
-    nested = plays(lambda run: pay([tape.secret("BANK_TOKEN")], 7))  # type: ignore[arg-type]
-    assert "pay(card): a secret within a redacted argument" in nested.ended["error"]["message"]
+    nested = plays(lambda run: pay_card([tape.secret("BANK_TOKEN")], 7))  # type: ignore[arg-type]
+    assert "pay_card(card): a secret within a redacted argument" in nested.ended["error"]["message"]
 
 
 def test_a_redacted_value_cannot_be_passed_on() -> None:
-    played = plays(lambda run: pay(tape.Redacted("0" * 32), 7))  # type: ignore[arg-type]
+    played = plays(lambda run: pay_card(tape.Redacted("0" * 32), 7))  # type: ignore[arg-type]
     assert "cannot be passed on" in played.ended["error"]["message"]
 
 
@@ -305,7 +307,7 @@ def test_business_keys_get_what_was_passed() -> None:
 
 def test_without_a_key_nothing_is_redacted_and_nothing_called() -> None:
     hiding._key.clear()
-    played = plays(lambda run: pay(CARD, 7))
+    played = plays(lambda run: pay_card(CARD, 7))
     assert "there is no key to hash it with" in played.ended["error"]["message"]
     assert got == [] and CARD not in sent(played)
 
