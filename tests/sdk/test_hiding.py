@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 import tape
+from tape.core.agent.hooks import run_hook
 from tape.core.sdk import hiding
 from tests.sdk.player import FakeServer, Played, play
 
@@ -310,6 +312,64 @@ def test_without_a_key_nothing_is_redacted_and_nothing_called() -> None:
     played = plays(lambda run: pay_card(CARD, 7))
     assert "there is no key to hash it with" in played.ended["error"]["message"]
     assert got == [] and CARD not in sent(played)
+
+
+# --- hooks -----------------------------------------------------------------------------------------------------------
+
+
+def hooked(what: str, tool: str, args: dict[str, Any], hidden: dict[str, Any] | None) -> dict[str, Any]:
+    effect = {
+        "key": f"r/-/0/{tool}", "tool": tool, "args": args, "hidden": hidden, "run_id": "r", "decision_index": None,
+        "call_ordinal": 0, "attempt": 1, "epoch": 1, "business_key": None, "begun_at": "", "result": None, "act": None,
+    }  # fmt: skip
+    frame = {"t": "hook", "ticket": 7, "what": what, "tool": tool, "key": f"r/-/0/{tool}", "effect": effect}
+    return asyncio.run(run_hook(frame))
+
+
+@tape.tool(name="send_out", semantics="idempotent", dispatch="outbox")
+def send_out(token: str, text: str) -> str:
+    got.append((token, tape.current_effect().args["token"]))
+    return f"sent {text} with {token}"
+
+
+@send_out.observe
+def sent_out(effect: tape.Effect) -> tape.Observation:
+    token, card = effect.args["token"], effect.args["text"]
+    got.append((token, card))
+    return tape.present(f"for {token.value()}")
+
+
+@send_out.compensate(semantics="idempotent")
+def recall(effect: tape.Effect) -> None:
+    raise OSError(f"no such thing for {effect.args['token'].value()}")
+
+
+SECRET = {"/token": {"secret": "BANK_TOKEN"}}
+
+
+def test_an_outbox_body_gets_the_value_and_its_answer_the_mark() -> None:
+    answer = hooked("body", "send_out", {"token": None, "text": "hi"}, SECRET)
+    assert got == [(TOKEN, tape.secret("BANK_TOKEN"))]
+    assert (answer["how"], answer["result"]) == ("returned", "sent hi with [secret BANK_TOKEN]")
+
+
+def test_an_outbox_body_without_its_secret_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BANK_TOKEN")
+    answer = hooked("body", "send_out", {"token": None, "text": "hi"}, SECRET)
+    assert answer["how"] == "rejected" and "BANK_TOKEN is not set" in answer["error"]["message"]
+    assert got == []
+
+
+def test_look_ups_and_undos_get_objects_and_are_cleaned(monkeypatch: pytest.MonkeyPatch) -> None:
+    hidden = {**SECRET, "/text": {"redacted": hiding.keyed_hash(CARD)}}
+    answer = hooked("look-up", "send_out", {"token": None, "text": None}, hidden)
+    assert got == [(tape.secret("BANK_TOKEN"), tape.Redacted(hiding.keyed_hash(CARD)))]
+    assert answer["acts"] == ["for [secret BANK_TOKEN]"]
+    undone = hooked("undo", "send_out", {"token": None, "text": None}, hidden)
+    assert undone["error"]["message"] == "no such thing for [secret BANK_TOKEN]"
+    monkeypatch.delenv("BANK_TOKEN")
+    unclear = hooked("look-up", "send_out", {"token": None, "text": None}, hidden)
+    assert (unclear["answer"], "BANK_TOKEN is not set" in unclear["why"]) == ("unclear", True)
 
 
 # --- what is plain ---------------------------------------------------------------------------------------------------
