@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
+
+from tape.core.kernel.preview import preview
 
 Outcome = tuple[str, Any]
 """What an operation waits for: ("decision", index), ("effect", key), ("sample", index), ("timer", ordinal)."""
@@ -111,7 +113,10 @@ class Tape:
         """An operation on one line: one side of a divergence."""
         kind, which = name
         if kind == "decision" and which in self.decisions:
-            return describe("decision", self.decisions[which]["name"], self.decisions[which].get("request"))
+            recorded = self.decisions[which]
+            if recorded.get("preview") is not None:
+                return f"decision {recorded['name']}({recorded['preview']})"
+            return describe("decision", recorded["name"], recorded.get("request"))
         if kind == "effect" and which in self.begun:
             return describe("effect", self.begun[which]["tool"], self.begun[which]["args"])
         if kind == "sample" and which in self.samples:
@@ -123,12 +128,4 @@ class Tape:
 
 def describe(kind: str, name: str, request: Any) -> str:
     """One side of a divergence, on one line."""
-    text = f"{kind} {name}({_short(request)})"
-    return text if len(text) <= 300 else text[:299] + "…"
-
-
-def _short(request: Any) -> str:
-    if isinstance(request, dict):
-        named = cast("dict[str, Any]", request)
-        return ", ".join(f"{key}={value!r}" for key, value in named.items())
-    return repr(request)
+    return f"{kind} {name}({preview(request)})"
