@@ -81,7 +81,7 @@ class _Packing:
     def value(self, value: Json, path: Path) -> Json:
         """The value, or null in its place if it is long."""
         if not self._long or not isinstance(value, (str, list, dict)):
-            return cast(Json, value)
+            return value
         text = canonical_text(value)
         return self._refer(path, self._store(text)) if len(text) > VALUE_CHARACTERS else cast(Json, value)
 
@@ -114,7 +114,7 @@ class _Packing:
             parts = cast("dict[str, Json]", value)
             walked = {key: self._walk(part, (*path, key)) for key, part in parts.items()}
         else:
-            return cast(Json, value)
+            return value
         return walked if len(self.refs) > count else self.value(value, path)
 
     def _refer(self, path: Path, name: str) -> None:
