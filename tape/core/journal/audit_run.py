@@ -8,6 +8,7 @@ from typing import Any
 
 from tape.core.journal.audit_facts import DAMAGED, Facts, Finding, Row, Severity
 from tape.core.journal.entries import LaterEvent
+from tape.core.journal.redaction import hash_behind
 from tape.core.kernel.errors import UsageError
 from tape.core.kernel.events import (
     BY_KIND,
@@ -208,6 +209,9 @@ def _effect(
 
 
 def _hash(args: Any) -> str:
+    behind = hash_behind(args)
+    if behind is not None:
+        return behind
     try:
         return hash_json(args)
     except UsageError:

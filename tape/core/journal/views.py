@@ -211,6 +211,15 @@ class Reader:
 
         return Values(body_of)
 
+    def imported(self) -> dict[str, Any] | None:
+        """What is known of this journal's bundle if it was imported: `run`, `release`, `values`, `redacted`."""
+        import orjson
+
+        from tape.core.journal.imported import SQL as IMPORTED_SQL
+
+        found = self.fetch(IMPORTED_SQL["imported"])
+        return orjson.loads(found[0][0]) if found else None
+
     def last_id(self) -> int:
         """Where the change feed ends now: `entries(after=...)` goes on from there."""
         return self.fetch(SQL["last_id"])[0][0]
