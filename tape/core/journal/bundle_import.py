@@ -6,6 +6,7 @@ audited before it gets its name.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sqlite3
@@ -60,7 +61,8 @@ def import_bundle(bundle: Mapping[str, Any], target: Path, shown: str) -> None:
         _audit(partial, shown)
         _give_name(partial, target)
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
 
 
 def _give_name(partial: Path, target: Path) -> None:
