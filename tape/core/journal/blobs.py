@@ -12,6 +12,7 @@ filled where they are read. A blob is one of two things:
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from typing import cast
@@ -106,9 +107,9 @@ class _Packing:
         count = len(self.refs)
         if isinstance(value, list):
             items = cast("list[Json]", value)
-            texts = _messages(items)
-            if texts is not None:
-                return self._refer(path, self._list(items, texts))
+            named = _messages(items)
+            if named is not None:
+                return self._refer(path, self._list(items, named))
             walked: Json = [self._walk(item, (*path, at)) for at, item in enumerate(items)]
         elif isinstance(value, dict):
             parts = cast("dict[str, Json]", value)
@@ -126,15 +127,15 @@ class _Packing:
             self.new[name] = text
         return name
 
-    def _list(self, items: Sequence[Json], texts: Sequence[str]) -> str:
-        names = list(_fold("", (hash_text(text) for text in texts)))
+    def _list(self, items: Sequence[Json], named: Sequence[tuple[str, bool]]) -> str:
+        names = list(_fold("", (name for name, _ in named)))
         stored = len(names)
         while stored and not self._has(names[stored - 1]):
             stored -= 1
         if stored < len(names):
             added = [
-                self._store(text) if len(text) >= MESSAGE_CHARACTERS else [item]
-                for item, text in zip(items[stored:], texts[stored:], strict=True)
+                self._store(canonical_text(item)) if is_long else [item]
+                for item, (_, is_long) in zip(items[stored:], named[stored:], strict=True)
             ]
             node = {"before": names[stored - 1] if stored else None, "items": added}
             self.new[names[-1]] = _LIST + canonical_text(node)
@@ -144,12 +145,30 @@ class _Packing:
         return name in self.new or self._known(name)
 
 
-def _messages(items: list[Json]) -> list[str] | None:
-    """The items' texts if the list is one of messages: objects or texts, and one of them long enough."""
+def _messages(items: list[Json]) -> list[tuple[str, bool]] | None:
+    """The items' names, and which are long enough to be stored by them, if the list is one of messages: objects or
+    texts, and one of them long enough."""
     if not items or not all(isinstance(item, (str, dict)) for item in items):
         return None
-    texts = [canonical_text(item) for item in items]
-    return texts if any(len(text) >= MESSAGE_CHARACTERS for text in texts) else None
+    named = [_name_of(item) for item in items]
+    return named if any(is_long for _, is_long in named) else None
+
+
+_NAMES_KEPT = 100_000
+_names: dict[bytes, tuple[str, bool]] = {}
+
+
+def _name_of(item: Json) -> tuple[str, bool]:
+    """The name of a message, and whether it is long. Each turn brings all earlier ones again, and canonical JSON costs
+    many times what a hash of their bytes does: so names are kept under that."""
+    key = hashlib.blake2b(orjson.dumps(item), digest_size=16).digest()
+    known = _names.get(key)
+    if known is None:
+        text = canonical_text(item)
+        if len(_names) >= _NAMES_KEPT:
+            _names.clear()
+        known = _names[key] = hash_text(text), len(text) >= MESSAGE_CHARACTERS
+    return known
 
 
 def _fold(before: str, hashes: Iterator[str]) -> Iterator[str]:
