@@ -29,6 +29,7 @@ from tape.cli_common import (
     parse_json,
     project,
 )
+from tape.cli_history import export, gc, import_
 from tape.cli_proving import prove, scenario_app
 from tape.core.kernel.errors import EnvironmentTrouble, RunInterrupted, ServerUnavailable, TapeError, UsageError
 
@@ -637,3 +638,9 @@ def resolve(
 
 app.command()(prove)
 app.add_typer(scenario_app, name="scenario")
+
+# --- history ----------------------------------------------------------------------------------------------------
+
+app.command()(export)
+app.command("import")(import_)
+app.command()(gc)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from tape.core.kernel.errors import UsageError
 from tape.core.kernel.policy import AskPolicy, Backoff, LeasePolicy, RecoveryPolicy
+from tape.core.retention import KINDS, Retention, parse_age
 from tape.core.strict_yaml import (
     MAX_BYTES,
     Json,
@@ -43,7 +44,7 @@ DEFAULT_JOURNAL = "sqlite:///.tape/dev.db"
 
 _KEYS = (
     "name", "agent", "agents", "journal", "workers", "concurrency",
-    "lease", "recovery", "budget", "upstream", "reload", "telemetry",
+    "lease", "recovery", "budget", "upstream", "reload", "telemetry", "retention",
 )  # fmt: skip
 _PROJECT_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _AGENT_NAME = r"[A-Za-z_][A-Za-z0-9_.-]{0,63}"
@@ -76,7 +77,8 @@ class Config:
 
     `agents` is never empty and keeps the file's order. `journal` is the absolute path of the SQLite file. `upstream`
     holds per name what the stand-in is told; the stand-in checks it. `reload` names folders (or modules in one file)
-    below `root` by their first component, without `.py`. `telemetry` is "otel", or empty for none.
+    below `root` by their first component, without `.py`. `telemetry` is "otel", or empty for none. `retention`: what
+    `tape gc` keeps for how long.
     """
 
     root: Path
@@ -92,6 +94,7 @@ class Config:
     upstream: Mapping[str, Mapping[str, Json]]
     reload: tuple[str, ...]
     telemetry: str = ""
+    retention: Retention = field(default_factory=lambda: {})
 
 
 def load_config(start: Path, environ: Mapping[str, str]) -> Config:
@@ -137,6 +140,7 @@ def parse_config(data: bytes, source: Path, shown: str, journal: str | None = No
         upstream=_upstream(file),
         reload=_reload(file, agents.values()),
         telemetry=_telemetry(file),
+        retention=_retention(file),
     )
 
 
@@ -299,6 +303,18 @@ def _usd_micros(node: Node) -> int:
     if not 1 <= micros <= 10**15 or micros != int(micros):
         raise node.place.error("'usd' must be over 0, in steps of 0.000001, at most a billion", "write 1.00")
     return int(micros)
+
+
+def _retention(file: Table) -> dict[str, int]:
+    section = _section(file, "retention", KINDS)
+    kept: dict[str, int] = {}
+    for kind, node in section:
+        word = text(node, f"'{kind}'")
+        kept_us = parse_age(word)
+        if kept_us is None:
+            raise node.place.error(f"'{kind}' cannot be {quoted(word)}", "write an age: 30d, 12h, 90m or 30s")
+        kept[kind] = kept_us
+    return kept
 
 
 def _upstream(file: Table) -> dict[str, dict[str, Json]]:

@@ -140,9 +140,13 @@ class Host:
 
     def _start(self) -> None:
         config, clock = self.config, self.clock
-        key = redact_key(config.journal, clock)
         self._telemetry = self._open_telemetry() if config.telemetry else None
         self.writer = Writer(config.journal, clock, config.recovery.asks)
+        try:  # behind the writer: a journal that it refuses (an imported one) gets no key beside it
+            key = redact_key(config.journal, clock)
+        except BaseException:
+            self.writer.close()
+            raise
         policy = ServerPolicy(config.lease, config.recovery, config.concurrency)
         self.server = Server(self.writer, socket_path(config.journal), clock, policy, self._operator)
         self.server.on_entries.append(self._on_entries)

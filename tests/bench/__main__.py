@@ -13,6 +13,7 @@ from pathlib import Path
 from tests.bench.console import console_figures
 from tests.bench.demos import demo_figures
 from tests.bench.figures import Figure, table, write_json
+from tests.bench.history import history_figures
 from tests.bench.proofs import proof_figures
 from tests.bench.starts import import_figure, status_figure
 from tests.bench.steps import step_figure
@@ -34,6 +35,7 @@ def main() -> None:
             step_figure(folder, rounds=1 if quick else 9, steps=20 if quick else 200),
             status_figure(folder, rounds=2 if quick else 15, run_count=50 if quick else 1000),
             import_figure(folder, rounds=2 if quick else 15),
+            *history_figures(folder, turns=20 if quick else 200),
             *proof_figures(folder, rounds=1 if quick else 3),
             *console_figures(folder, quick=quick),
         ]

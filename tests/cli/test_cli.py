@@ -98,6 +98,7 @@ def fails(said: Said, code: int, *words: str) -> None:
 COMMANDS = (
     "init", "dev", "server", "status", "doctor",
     "run", "kill", "disarm", "step", "thaw", "cancel", "redrive", "resolve",
+    "export", "import", "gc",
 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ that is left is looked at. The upstream did get it; and where nothing is hidden,
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import sqlite3
 import subprocess
@@ -114,10 +115,11 @@ def drill(shop: Shop, drills: list[tuple[str, tuple[str, ...]]]) -> list[str]:
 
 def left_behind(shop: Shop) -> dict[str, bytes]:
     """Every byte by where it stands: all files but the project's own code and the upstream's ledger, a backup of the
-    journal, and what each command said."""
+    journal, the bundles unpacked, and what each command said."""
     root, folder = shop.root, shop.root.parent
     found = {str(path.relative_to(folder)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
     found = {name: data for name, data in found.items() if not name.endswith(("shop.py", ".pyc"))}
+    found |= {path.name: gzip.decompress(path.read_bytes()) for path in folder.glob("*.tape")}
     found["server.log"] = (folder / "server.log").read_bytes()
     backup = folder / "backup.db"
     with closing(sqlite3.connect(shop.journal)) as journal, closing(sqlite3.connect(backup)) as copy:
@@ -132,6 +134,7 @@ def look_at(shop: Shop, runs: list[str]) -> None:
         for arguments in (["doctor", "--dump-run", run_id], ["status", run_id]):
             shop.tape(*arguments)
             shop.tape(*arguments, "--json")
+        shop.tape("export", run_id, "--to", str(shop.root.parent / f"{run_id}.tape"))
     shop.tape("status")
     shop.tape("doctor")
 
@@ -195,7 +198,7 @@ async def test_where_nothing_is_hidden_the_same_look_finds_it(tmp_path: Path) ->
         look_at(shop, runs)
         places = {**left_behind(shop), **shown}
         holding = {name for name, data in places.items() if any(canary in data for canary in CANARIES)}
-        assert {"server.log", "backup", "commands"} <= holding
+        assert {"server.log", "backup", "commands", *(f"{run_id}.tape" for run_id in runs)} <= holding
         assert any(name.startswith("project/.tape/cards.db") for name in holding)
         assert any(name.startswith("screen") for name in holding)
 

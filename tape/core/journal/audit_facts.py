@@ -91,7 +91,8 @@ class Facts:
 def load_facts(reader: Reader, run_no: int) -> Facts:
     """Reads the run; the caller opens the snapshot. Raises JournalUnavailable for what cannot be read."""
     rows = {name.removeprefix("audit_"): reader.records(text, {"run_no": run_no}) for name, text in SQL.items()}
-    entries = [Raw(**row, event=decode_event(row["kind"], row["body"])) for row in rows["entries"]]
+    values = reader.values()
+    entries = [Raw(**row, event=decode_event(row["kind"], row["body"], values)) for row in rows["entries"]]
     entries.sort(key=lambda entry: entry.id)
     return Facts(
         run=rows["run"][0],

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from tape.core.journal.audit_facts import DAMAGED, Facts, Finding, Row, Severity
 from tape.core.journal.entries import LaterEvent
+from tape.core.journal.redaction import hash_behind
 from tape.core.kernel.errors import UsageError
 from tape.core.kernel.events import (
     BY_KIND,
@@ -207,6 +208,9 @@ def _effect(
 
 
 def _hash(begun: EffectBegun) -> str:
+    behind = hash_behind(begun.args)
+    if behind is not None:
+        return behind
     try:
         return hash_args(begun.args, begun.hidden)
     except UsageError:

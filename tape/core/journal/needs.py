@@ -11,6 +11,8 @@ from typing import Any, cast
 
 import orjson
 
+from tape.core.journal.blobs import SQL as BLOB_SQL
+from tape.core.journal.blobs import LostValue, Values
 from tape.core.journal.commands import look_commands, resolve_commands
 from tape.core.journal.lists import OPEN, OPEN_EFFECT, Fetch
 from tape.core.journal.shapes import Need, NeedKind
@@ -74,7 +76,7 @@ def needs(fetch: Fetch, limit: int) -> list[Need]:
     for row in fetch(SQL["stuck_runs"], values):
         if not any(run_id == row[1] and key in row[3] for run_id, key in listed):
             found.append(_of_run(row, story(row[0])))
-    found += [_of_conflict(row) for row in fetch(SQL["open_conflicts"], values)]
+    found += [_of_conflict(fetch, row) for row in fetch(SQL["open_conflicts"], values)]
     found.sort(key=lambda need: need.since_us, reverse=True)
     return found[:limit]
 
@@ -90,7 +92,7 @@ def _of_key(fetch: Fetch, kind: NeedKind, row: tuple[Any, ...], story: _Story) -
         agent=agent,
         key=key,
         tool=tool,
-        args=_args(begun),
+        args=_args(fetch, begun),
         evidence=[
             {"what": what, "number": number, "by": by, "how": how, "evidence": _json(evidence)}
             for what, number, by, how, evidence in attempts
@@ -122,7 +124,7 @@ def _of_run(row: tuple[Any, ...], story: _Story) -> Need:
     )
 
 
-def _of_conflict(row: tuple[Any, ...]) -> Need:
+def _of_conflict(fetch: Fetch, row: tuple[Any, ...]) -> Need:
     _, run_id, agent, why, opened_us, key, tool, begun, evidence = row
     return Need(
         kind=NeedKind.CONFLICT,
@@ -130,7 +132,7 @@ def _of_conflict(row: tuple[Any, ...]) -> Need:
         agent=agent,
         key=key,
         tool=tool or "",
-        args=_args(begun),
+        args=_args(fetch, begun),
         evidence=_json(evidence),
         why=why,
         row="",
@@ -169,9 +171,19 @@ def _story(rows: Iterable[tuple[Any, ...]]) -> _Story:
     return story
 
 
-def _args(begun: str | None) -> Json:
+def _args(fetch: Fetch, begun: str | None) -> Json:
     body = _json(begun)
-    known = cast("dict[str, Json]", body) if isinstance(body, dict) else {}
+    if not isinstance(body, dict):
+        return None
+
+    def body_of(name: str) -> str | None:
+        found = fetch(BLOB_SQL["blob"], {"hash": name})
+        return found[0][0] if found else None
+
+    try:
+        known = Values(body_of).fill(cast("dict[str, Json]", body), lost=True)
+    except LostValue as error:
+        return str(error)
     return visible(known.get("args"), known.get("hidden"))
 
 

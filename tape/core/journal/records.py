@@ -122,16 +122,18 @@ def diverge(tx: Tx, run_id: str, epoch: int, why: str) -> None:
 
 
 def drive_of(tx: Tx, run_id: str) -> dict[str, Any]:
-    """What an agent needs to take a run up: its tape, the attempts of its open effects, whether it is cancelled."""
+    """What an agent needs to take a run up: its tape, the attempts of its open effects, whether it is cancelled. Of a
+    long request it gets a preview: replay compares fingerprints."""
     run = edit_run(tx, run_id)
     rows = [row for row in tx.rows(EntryRow, run_no=run.no) if row["seq"] is not None]
     rows.sort(key=lambda row: row["seq"])
-    started = load(rows[0]["body"])
+    values = tx.values()
+    bodies = [values.fill(load(row["body"]), requests=False) for row in rows]
     return {
         "agent": run["agent"],
         "drive": run["drive"],
-        "input": started["input"],
-        "records": [[row["seq"], row["kind"], load(row["body"])] for row in rows],
+        "input": bodies[0]["input"],
+        "records": [[row["seq"], row["kind"], body] for row, body in zip(rows, bodies, strict=True)],
         "attempts": {row["key"]: row["attempts"] for row in open_effects(tx, run.no)},
         "cancelled": bool(run["cancel"]),
         "budget": {

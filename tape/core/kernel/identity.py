@@ -25,6 +25,11 @@ def canonical_json(value: Any) -> str:
     integers beyond 64 bits, other types.
     """
     check_json(value)
+    return canonical_text(value)
+
+
+def canonical_text(value: Any) -> str:
+    """The same text of a value that is known to be strict JSON. Raises ValueError for NaN and infinities."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 

@@ -19,7 +19,8 @@ from tape.core.sdk.replay import Outcome, describe
 from tape.core.sdk.values import check_annotation, error_json, returns_of, to_json, typed
 from tape.core.wire import Frame
 
-REQUEST_LIMIT_CHARACTERS = 4096
+REQUEST_LIMIT_BYTES = 8 << 20
+"""Largest request: a conversation may be longer than any other value, and must fit a frame with its reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,8 @@ class Decisions:
     def _question(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Question:
         name = name_of(function)
         asked, hidden = lifted({"args": list(args), "kwargs": kwargs})
-        request = to_json({**asked, "hidden": hidden} if hidden else asked, f"what is asked of {name}")
+        asked = {**asked, "hidden": hidden} if hidden else asked
+        request = to_json(asked, f"what is asked of {name}", REQUEST_LIMIT_BYTES)
         fingerprint = identity.fingerprint("decision", name, request)
         return _Question(self._context.next_decision(), name, function, args, kwargs, request, fingerprint)
 
@@ -85,7 +87,9 @@ class Decisions:
         if recorded is None:
             context.perform(question.outcome, question, lambda: self._begin(question))
         elif recorded["fingerprint"] != question.fingerprint:
-            context.diverge(context.tape.describe(question.outcome), str(question))
+            told, asked = context.tape.describe(question.outcome), str(question)
+            further = " (they differ further inside)" if told == asked else ""
+            context.diverge(told, asked + further)
         else:
             context.note_call(question.outcome)
 
@@ -125,7 +129,7 @@ class Decisions:
             "index": question.index,
             "name": question.name,
             "fingerprint": question.fingerprint,
-            "request": _bounded(question.request),
+            "request": question.request,
             "reply": reply,
             "error": error,
         }
@@ -135,9 +139,3 @@ class Decisions:
             context.tape.put_next(question.outcome, body)
         else:
             await context.boundary("decision", {**frame, "waits": True}, (question.outcome, body))
-
-
-def _bounded(request: Any) -> Any:
-    """A request as it is recorded: whole while it is small; its fingerprint stands beside it in any case."""
-    text = identity.canonical_json(request)
-    return request if len(text) <= REQUEST_LIMIT_CHARACTERS else {"cut": text[:REQUEST_LIMIT_CHARACTERS] + "…"}

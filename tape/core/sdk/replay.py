@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
+from tape.core.kernel.preview import preview
 from tape.core.sdk.hiding import opened
 
 Outcome = tuple[str, Any]
@@ -113,7 +114,10 @@ class Tape:
         """An operation on one line: one side of a divergence."""
         kind, which = name
         if kind == "decision" and which in self.decisions:
-            return describe("decision", self.decisions[which]["name"], self.decisions[which].get("request"))
+            recorded = self.decisions[which]
+            if recorded.get("preview") is not None:
+                return f"decision {recorded['name']}({recorded['preview']})"
+            return describe("decision", recorded["name"], recorded.get("request"))
         if kind == "effect" and which in self.begun:
             return describe_begun(self.begun[which])
         if kind == "sample" and which in self.samples:
@@ -125,8 +129,7 @@ class Tape:
 
 def describe(kind: str, name: str, request: Any) -> str:
     """One side of a divergence, on one line."""
-    text = f"{kind} {name}({_short(request)})"
-    return text if len(text) <= 300 else text[:299] + "…"
+    return f"{kind} {name}({preview(request)})"
 
 
 def describe_begun(begun: Body) -> str:
@@ -135,10 +138,3 @@ def describe_begun(begun: Body) -> str:
 
 def describe_call(tool: str, args: Any, hidden: Any) -> str:
     return describe("effect", tool, opened(args, hidden))
-
-
-def _short(request: Any) -> str:
-    if isinstance(request, dict):
-        named = cast("dict[str, Any]", request)
-        return ", ".join(f"{key}={value!r}" for key, value in named.items())
-    return repr(request)

@@ -17,9 +17,9 @@ from tape.core.sdk.decorators import name_of
 from tape.core.sdk.hiding import Redacted, Secret, scrubbed
 
 
-def to_json(value: Any, what: str) -> Any:
+def to_json(value: Any, what: str, limit_bytes: int = RECORD_LIMIT_BYTES) -> Any:
     """The value as plain JSON, after the round trip: nothing in it is shared with the author's. Raises UsageError if it
-    is not JSON or over 1 MiB."""
+    is not JSON or over the limit (1 MiB)."""
     try:
         plain = to_jsonable_python(value, round_trip=True, fallback=_refuse)
     except (PydanticSerializationError, ValueError, RecursionError) as error:
@@ -29,9 +29,10 @@ def to_json(value: Any, what: str) -> Any:
     except UsageError as error:
         raise UsageError(f"{what} is not JSON: {error}") from None
     data = orjson.dumps(plain)
-    if len(data) > RECORD_LIMIT_BYTES:
+    if len(data) > limit_bytes:
+        mebibytes = limit_bytes >> 20
         raise UsageError(
-            f"{what} is {len(data)} bytes; the limit is {RECORD_LIMIT_BYTES} (1 MiB): keep a reference instead"
+            f"{what} is {len(data)} bytes; the limit is {limit_bytes} ({mebibytes} MiB): keep a reference instead"
         )
     return orjson.loads(data)
 

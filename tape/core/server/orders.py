@@ -34,7 +34,7 @@ NEEDS_SERVER = frozenset({"kill", "thaw", "step", "disarm"})
 class Order:
     """A wish, with who and why. Verbs and their args: start {agent, input, key}; cancel, redrive {}; resolve {key,
     how, result}; kill {at, tool, decision_index, nth, signal, each_run, pid}; disarm {at}; thaw {}; step {to, tool,
-    decision_index, nth, go}."""
+    decision_index, nth, go}; gc {groups, until} or {values, after}: a batch of what retention removes."""
 
     verb: str
     run_id: str | None = None
@@ -214,6 +214,8 @@ def _work_of(config: Config, order: Order) -> Callable[[Tx], dict[str, Any]]:
         return lambda tx: {
             "run": runs.start_run(tx, agent, args.get("input"), start_key=args.get("key"), actor=actor, caps=known)
         }
+    if order.verb == "gc":
+        return _collecting(order)
     if run_id is None:
         raise UsageError(f"`{order.verb}` needs a run")
     if order.verb == "cancel":
@@ -227,6 +229,15 @@ def _work_of(config: Config, order: Order) -> Callable[[Tx], dict[str, Any]]:
         result = args.get("result")
         return lambda tx: {"status": claims.resolve_effect(tx, run_id, key, how, result, order.reason)}
     raise UsageError(f"no order is called {order.verb!r}")
+
+
+def _collecting(order: Order) -> Callable[[Tx], dict[str, Any]]:
+    from tape.core.journal import retention
+
+    args, actor = order.args, order.actor or operator_name()
+    if "values" in args:
+        return lambda tx: retention.remove_values(tx, args["values"], args["after"])
+    return lambda tx: retention.remove_runs(tx, args["groups"], args["until"], actor, order.reason)
 
 
 def agent_name(config: Config, asked: str | None) -> str:
