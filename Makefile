@@ -7,7 +7,7 @@ BIN := $(CURDIR)/$(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 # Suites with real crashes, measurements or whole terminals: for `make test` and `make bench`, not for `make check`.
-SLOW_SUITES := tests/crash tests/dev tests/soak tests/faults tests/bench tests/docs tests/tui tests/prove tests/scenarios tests/pytest_plugin
+SLOW_SUITES := tests/crash tests/dev tests/soak tests/faults tests/bench tests/docs tests/tui tests/prove tests/scenarios tests/pytest_plugin tests/redaction
 
 # $(call quietly,NAME,COMMAND): nothing but NAME if it works, everything it said if it does not.
 define quietly

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         report_usage,
         unclear,
     )
+    from tape.core.sdk.hiding import Redacted, Secret, secret
     from tape.core.sdk.run import Run
 
 _HOME = {
@@ -68,6 +69,7 @@ _HOME = {
         "report_usage",
         "unclear",
     ),
+    "tape.core.sdk.hiding": ("Redacted", "Secret", "secret"),
     "tape.core.sdk.run": ("Run",),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
@@ -85,11 +87,13 @@ __all__ = [
     "ModelFailed",
     "NotApproved",
     "Observation",
+    "Redacted",
     "Rejected",
     "ResultUnrecordable",
     "Run",
     "RunInterrupted",
     "SampleFailed",
+    "Secret",
     "TapeError",
     "Tool",
     "UsageError",
@@ -102,6 +106,7 @@ __all__ = [
     "model",
     "present",
     "report_usage",
+    "secret",
     "tool",
     "unclear",
 ]

@@ -29,6 +29,7 @@ from tape.cli_common import (
     parse_json,
     project,
 )
+from tape.cli_history import export, gc, import_
 from tape.cli_proving import prove, scenario_app
 from tape.cli_tapes import diff, fork, replay
 from tape.core.kernel.errors import EnvironmentTrouble, RunInterrupted, ServerUnavailable, TapeError, UsageError
@@ -317,8 +318,12 @@ def _status(reader: Reader, run_id: str | None, *, follow: bool, as_json: bool, 
             report.print_status(paper, runs, counts, clock.wall_us(), letters)
             if run_id is not None:
                 report.print_needs(paper, reader, runs[0])
+                report.print_recovery(paper, reader, run_id)
         elif not follow:
-            paper.json([report.status_json(run) for run in runs], indent=2)
+            facts = [report.status_json(run) for run in runs]
+            if run_id is not None:
+                facts[0]["recovery"] = report.recovery_facts(reader, run_id)
+            paper.json(facts, indent=2)
     if follow:
         sys.stdout.flush()
         report.follow(paper, reader, clock, after=after, run_id=run_id, as_json=as_json)
@@ -358,7 +363,9 @@ def _dump(config: Config, run_id: str, as_json: bool) -> None:
     with open_reader(config.journal) as reader:
         dump = reader.dump(run_id)
     if as_json:
-        output().json(dump_json(dump), indent=2)
+        from tape.core.figures import recovery_json, recovery_of
+
+        output().json({**dump_json(dump), "recovery": recovery_json(recovery_of(dump.entries))}, indent=2)
     else:
         print_dump(output(), dump)
 
@@ -706,3 +713,9 @@ app.command()(diff)
 
 app.command()(prove)
 app.add_typer(scenario_app, name="scenario")
+
+# --- history ----------------------------------------------------------------------------------------------------
+
+app.command()(export)
+app.command("import")(import_)
+app.command()(gc)

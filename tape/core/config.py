@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from tape.core.kernel.errors import UsageError
 from tape.core.kernel.policy import AskPolicy, Backoff, LeasePolicy, RecoveryPolicy
+from tape.core.retention import KINDS, Retention, parse_age
 from tape.core.strict_yaml import (
     MAX_BYTES,
     Json,
@@ -37,11 +38,13 @@ __all__ = ["AgentTarget", "BudgetCaps", "Config", "load_config", "parse_config",
 
 FILE_NAME = "tape.yaml"
 JOURNAL_VARIABLE = "TAPE_JOURNAL"
+TELEMETRY_VARIABLE = "TAPE_OTEL"
+OTEL = "otel"
 DEFAULT_JOURNAL = "sqlite:///.tape/dev.db"
 
 _KEYS = (
     "name", "agent", "agents", "journal", "workers", "concurrency",
-    "lease", "recovery", "budget", "upstream", "reload",
+    "lease", "recovery", "budget", "upstream", "reload", "telemetry", "retention",
 )  # fmt: skip
 _PROJECT_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _AGENT_NAME = r"[A-Za-z_][A-Za-z0-9_.-]{0,63}"
@@ -74,7 +77,8 @@ class Config:
 
     `agents` is never empty and keeps the file's order. `journal` is the absolute path of the SQLite file. `upstream`
     holds per name what the stand-in is told; the stand-in checks it. `reload` names folders (or modules in one file)
-    below `root` by their first component, without `.py`.
+    below `root` by their first component, without `.py`. `telemetry` is "otel", or empty for none. `retention`: what
+    `tape gc` keeps for how long.
     """
 
     root: Path
@@ -89,6 +93,8 @@ class Config:
     budget: BudgetCaps
     upstream: Mapping[str, Mapping[str, Json]]
     reload: tuple[str, ...]
+    telemetry: str = ""
+    retention: Retention = field(default_factory=lambda: {})
 
 
 def load_config(start: Path, environ: Mapping[str, str]) -> Config:
@@ -107,7 +113,8 @@ def load_config(start: Path, environ: Mapping[str, str]) -> Config:
         raise UsageError(f"no {FILE_NAME} in {where} or above; go to a project, or make one with: tape init NAME")
     shown = FILE_NAME if found.parent == folder else str(found)
     shown = shown if shown.isprintable() else quoted(shown, 200)
-    return parse_config(_read(found, shown), found, shown, environ.get(JOURNAL_VARIABLE) or None)
+    config = parse_config(_read(found, shown), found, shown, environ.get(JOURNAL_VARIABLE) or None)
+    return replace(config, telemetry=OTEL) if environ.get(TELEMETRY_VARIABLE) == "1" else config
 
 
 def parse_config(data: bytes, source: Path, shown: str, journal: str | None = None) -> Config:
@@ -132,6 +139,8 @@ def parse_config(data: bytes, source: Path, shown: str, journal: str | None = No
         budget=_budget(file),
         upstream=_upstream(file),
         reload=_reload(file, agents.values()),
+        telemetry=_telemetry(file),
+        retention=_retention(file),
     )
 
 
@@ -296,6 +305,18 @@ def _usd_micros(node: Node) -> int:
     return int(micros)
 
 
+def _retention(file: Table) -> dict[str, int]:
+    section = _section(file, "retention", KINDS)
+    kept: dict[str, int] = {}
+    for kind, node in section:
+        word = text(node, f"'{kind}'")
+        kept_us = parse_age(word)
+        if kept_us is None:
+            raise node.place.error(f"'{kind}' cannot be {quoted(word)}", "write an age: 30d, 12h, 90m or 30s")
+        kept[kind] = kept_us
+    return kept
+
+
 def _upstream(file: Table) -> dict[str, dict[str, Json]]:
     section = file.get("upstream")
     if section is None:
@@ -315,6 +336,15 @@ def _reload(file: Table, targets: Iterable[AgentTarget]) -> tuple[str, ...]:
     if node is None:
         return tuple(dict.fromkeys(target.module.partition(".")[0] for target in targets))
     return tuple(dict.fromkeys(_folder(item) for item in items(node, "'reload'")))
+
+
+def _telemetry(file: Table) -> str:
+    node = file.get("telemetry")
+    word = OTEL if node is None else text(node, "'telemetry'")
+    if word != OTEL:
+        assert node is not None
+        raise node.place.error(f"'telemetry' cannot be {quoted(word)}", "write 'telemetry: otel', or leave it out")
+    return "" if node is None else word
 
 
 def _folder(node: Node) -> str:

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from tape.core.kernel import events
 from tape.core.kernel.events import Entry, Event, Json
+from tape.core.kernel.hidden import visible
 from tape.core.kernel.lifecycle import EffectStatus, LeaseStatus, WorkerStatus
 from tape.core.kernel.resolution import Answer
 from tape.core.marks import (
@@ -121,7 +122,8 @@ def _charge(event: events.Charge) -> Shown:
 def _effect_begun(event: events.EffectBegun) -> Shown:
     where = "  to the outbox" if event.dispatch == "outbox" else ""
     held = "  in quarantine: not called" if event.quarantined else ""
-    text = f"effect_begun  {call(event.tool, event.args)}  {short_key(event.key)}  {event.semantics}{where}{held}"
+    asked = call(event.tool, visible(event.args, event.hidden))
+    text = f"effect_begun  {asked}  {short_key(event.key)}  {event.semantics}{where}{held}"
     return EFFECT_MARKS[EffectStatus.PENDING], text
 
 
@@ -153,7 +155,9 @@ def _timer_fired(event: events.TimerFired) -> Shown:
 
 
 def _gate_opened(event: events.GateOpened) -> Shown:
-    bound = f"  for {call(event.approves['tool'], event.approves['args'])}" if event.approves else ""
+    approved = event.approves
+    args = visible(approved["args"], approved.get("hidden")) if approved else None
+    bound = f"  for {call(approved['tool'], args)}" if approved else ""
     return Mark("◇", Style.WARNING), f"gate_opened  {event.name} {event.ordinal}  {' | '.join(event.options)}{bound}"
 
 

@@ -161,6 +161,20 @@ def stuck_commands(reader: Reader, run_id: str) -> list[str]:
     return [*moves[-1].commands] if moves and moves[-1].status == RunStatus.STUCK else []
 
 
+def print_recovery(paper: Paper, reader: Reader, run_id: str) -> None:
+    """What its crashes cost; nothing for a run that had none."""
+    from tape.core.figures import recovery_lines, recovery_of
+
+    for text in recovery_lines(recovery_of(reader.entries(run_id=run_id, limit=None))):
+        paper.say(text, Style.MUTED)
+
+
+def recovery_facts(reader: Reader, run_id: str) -> Json:
+    from tape.core.figures import recovery_json, recovery_of
+
+    return recovery_json(recovery_of(reader.entries(run_id=run_id, limit=None)))
+
+
 def status_line(run: RunView) -> str:
     """One run on one line."""
     mark = run_mark(run.status, drive=run.drive)

@@ -22,6 +22,7 @@ from tape.core.journal.dump import (
     RunDump,
 )
 from tape.core.kernel.events import Entry, Json
+from tape.core.kernel.hidden import visible
 from tape.core.render import (
     EFFECT_MARKS,
     LEASE_MARKS,
@@ -164,7 +165,7 @@ def _effect_rows(effect: EffectView) -> list[Cell]:
     not_called = "  (in quarantine: not called)" if effect.quarantined else ""
     whose = "  (of the run it was forked from)" if effect.inherited else not_called
     head = f"{mark.glyph} {effect.status}  {effect.key}  {effect.semantics}  {tries}  {how}{row}{whose}"
-    rows = [(head, mark.style), (f"    {call(effect.tool, effect.args, 400)}", Style.PLAIN)]
+    rows = [(head, mark.style), (f"    {call(effect.tool, visible(effect.args, effect.hidden), 400)}", Style.PLAIN)]
     if effect.error is not None:
         rows.append((f"    error: {fault(effect.error)}", Style.PLAIN))
     elif effect.result_error:

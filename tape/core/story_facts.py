@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from tape.core.kernel import events
 from tape.core.kernel.events import TAPE_KINDS, Entry, Event, Json
+from tape.core.kernel.hidden import visible
 from tape.core.kernel.lifecycle import (
     EFFECT_ENDS,
     OBLIGATION_OPEN,
@@ -216,7 +217,7 @@ def _effect_begun(facts: Facts, entry: Entry, event: events.EffectBegun, shown: 
         key=event.key,
         short=show(short_key(event.key), REASON_LIMIT),
         tool=show(str(event.tool), 60),
-        args=event.args,
+        args=visible(event.args, event.hidden),
         semantics=show(event.semantics, 20),
         dispatch=show(event.dispatch, 20),
         look_up=event.look_up,

@@ -161,3 +161,13 @@ def fault(error: Json) -> str:
         known = cast("dict[str, Json]", error)
         return f"{known.get('type') or 'Error'}: {show(str(known['message']), 200)}"
     return short_json(error, 200)
+
+
+def size(number: int) -> str:
+    """An amount of bytes: `812 bytes`, `3.4 KiB`, `120 MiB`."""
+    amount = float(number)
+    for unit in ("bytes", "KiB", "MiB"):
+        if abs(amount) < 1024:
+            return f"{int(amount)} {unit}" if unit == "bytes" or abs(amount) >= 100 else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} GiB"

@@ -20,6 +20,11 @@ from tape.core.text import show
 
 FIRST_WORDS = {Death.KILL: "killed", Death.TERM: "terminated", Death.STOP: "frozen", Death.LOST: "reply lost"}
 DIED = "died"
+KNOWN = "known"
+DRAINED = "drained"
+REDRIVEN = "re-driven"
+PERSON = "a person must decide"
+STUCK = "stuck"
 SENT_AGAIN = "sent again, same answer"
 ENDED = "the run ended"
 THAWED = "thawed in time"
@@ -119,6 +124,15 @@ class Judge:
                 except (TypeError, ValueError, AttributeError, KeyError):
                     continue  # a damaged body says nothing
 
+    @property
+    def run_id(self) -> str | None:
+        return self._run_id
+
+    @property
+    def facts(self) -> Facts:
+        """As of the last entry taken."""
+        return self._facts
+
     def verdicts(self) -> tuple[Verdict, ...]:
         return tuple(self._verdict(case) for case in self._cases)
 
@@ -195,13 +209,13 @@ class Judge:
             for case in waiting:
                 if case.death == Death.TERM:
                     case.known = True
-                    case.step("drained", entry)
+                    case.step(DRAINED, entry)
                 else:  # the order came too late: the drive had ended by itself
                     self._cases.remove(case)
             return
         if waiting:
             case = waiting[-1]
-            case.step("known", entry)
+            case.step(KNOWN, entry)
         else:
             held = self._held
             point = held.point if held and held.worker == event.worker else ""
@@ -230,7 +244,7 @@ class Judge:
         self._settle(case, entry)
         if isinstance(event, events.LeaseGranted) and not case.regranted:
             case.regranted = True
-            case.step("re-driven", entry)
+            case.step(REDRIVEN, entry)
         elif isinstance(event, events.RunEnded) and not case.regranted:
             case.step(f"ended {show(event.outcome, 20)}", entry)
             case.complete = True
@@ -273,7 +287,7 @@ class Judge:
             case.step("retry ordered", entry)
         elif isinstance(event, events.RunMoved) and event.status == RunStatus.STUCK:
             asks = any(effect.step == Step.PERSON for effect in self._facts.open_effects())
-            case.step("a person must decide" if asks else "stuck", entry)
+            case.step(PERSON if asks else STUCK, entry)
 
     def _follow_hook(self, case: _Case, entry: Entry) -> None:
         event, key = entry.event, case.hook_key
@@ -282,7 +296,7 @@ class Judge:
         concerns = getattr(event, "key", None) == key
         if concerns and isinstance(event, events.AttemptEnded | events.ClaimEnded) and not case.known:
             case.known = True
-            case.step("known", entry)
+            case.step(KNOWN, entry)
         elif concerns and isinstance(event, events.AttemptStarted) and case.known:
             again = {"look-up": "asked again", "undo": "undone again"}.get(event.what, "dispatched again")
             case.step(again, entry)
@@ -295,7 +309,7 @@ class Judge:
     @staticmethod
     def _follow_duty(case: _Case, entry: Entry, event: events.ObligationMoved) -> None:
         if event.status == ObligationStatus.STUCK:
-            case.step("a person must decide", entry)
+            case.step(PERSON, entry)
         elif event.status in (ObligationStatus.DONE, ObligationStatus.DROPPED):
             case.step("undone" if event.status == ObligationStatus.DONE else "let stand", entry)
             case.complete = True

@@ -79,6 +79,7 @@ def _payload(run_id: str, effect: EffectView) -> dict[str, Any]:
         "business_key": effect.business_key,
         "tool": effect.tool,
         "args": effect.args,
+        "hidden": effect.hidden,
         "attempt": effect.attempts,
         "epoch": 0,
         "run_id": run_id,

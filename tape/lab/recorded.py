@@ -11,6 +11,7 @@ from tape.core.journal.dump import RunDump
 from tape.core.journal.views import open_reader
 from tape.core.kernel.errors import UsageError
 from tape.core.kernel.events import RunStarted
+from tape.core.kernel.hidden import visible
 from tape.core.kernel.lifecycle import EffectStatus, RunStatus
 from tape.core.kernel.resolution import Resolution, Semantics
 
@@ -50,7 +51,7 @@ def body_of(dump: RunDump) -> Json:
         "effects": {
             effect.key.partition("/")[2]: {
                 "tool": effect.tool,
-                "args": effect.args,
+                "args": visible(effect.args, effect.hidden),
                 "reads": effect.semantics == Semantics.READ_ONLY,
                 "result": effect.result,
                 "error": effect.error if effect.status == EffectStatus.FAILED else None,

@@ -17,12 +17,15 @@ from typing import Any, cast
 
 from tape.core.clock import Clock
 from tape.core.config import Config
+from tape.core.journal.imported import refuse_hashed
 from tape.core.journal.seen import seen_by
 from tape.core.journal.views import open_reader
 from tape.core.kernel.errors import TapeError, UsageError
-from tape.core.kernel.events import Decision, Entry, Json, RunEnded, RunStarted
+from tape.core.kernel.events import Decision, EffectBegun, Entry, Event, GateOpened, Json, RunEnded, RunStarted
+from tape.core.kernel.hidden import REDACTED
 from tape.core.kernel.identity import canonical_json
 from tape.core.kernel.lifecycle import RunStatus
+from tape.core.redact_key import BITS, known_redact_key
 from tape.core.render import line, short_json
 from tape.core.server.supervisor import end_carriers, start_ticks
 
@@ -68,6 +71,7 @@ class Replayed:
 def replay_run(config: Config, run_id: str, clock: Clock, within_seconds: float = WITHIN_SECONDS) -> Replayed:
     """Raises UsageError for a project that cannot be loaded, NotFound, JournalUnavailable."""
     with open_reader(config.journal) as reader, reader.snapshot():
+        refuse_hashed(run_id, reader.imported())
         run = reader.run(run_id)
         tape = reader.tape(run_id)
         seen = seen_by(reader, run_id)
@@ -85,7 +89,7 @@ def replay_run(config: Config, run_id: str, clock: Clock, within_seconds: float 
         "run": run_id,
         "sources": sources,
         **seen,
-        "records": [[entry.seq, entry.event.kind, _body(entry)] for entry in tape],
+        "redact_key": _key(config, clock, run_id, tape),
     }
     if run.agent not in config.agents:
         raise UsageError(f"{run_id} is of the agent {run.agent!r}; tape.yaml has: {', '.join(config.agents)}")
@@ -95,9 +99,25 @@ def replay_run(config: Config, run_id: str, clock: Clock, within_seconds: float 
     return judge(run_id, tape, answer)
 
 
-def _body(entry: Entry) -> Json:
-    event: Any = entry.event
-    return asdict(event)
+def _key(config: Config, clock: Clock, run_id: str, tape: list[Entry]) -> str:
+    """What redacted arguments were hashed with. Raises UsageError where it is needed and is not there: nothing would
+    fit. Where none was redacted any key will do."""
+    known = known_redact_key(config.journal)
+    if known is None and any(_redacts(entry.event) for entry in tape):
+        raise UsageError(
+            f"{run_id} has redacted arguments, and {config.journal.parent} does not have the key that they were hashed "
+            "with: replay it in the project that recorded it"
+        )
+    return f"{clock.bits(BITS):064x}" if known is None else known
+
+
+def _redacts(event: Event) -> bool:
+    hidden: Json = None
+    if isinstance(event, EffectBegun):
+        hidden = event.hidden
+    elif isinstance(event, GateOpened):
+        hidden = cast("dict[str, Json]", event.approves or {}).get("hidden")
+    return isinstance(hidden, dict) and any(REDACTED in marker for marker in cast("dict[str, Json]", hidden).values())
 
 
 # --- the process --------------------------------------------------------------------------------------------------

@@ -73,7 +73,7 @@ class Trial:
         strict: bool = True,
     ) -> None:
         self._scenario = scenario
-        self._config = replace(scenario.over(config), journal=folder / "journal.db")
+        self._config = replace(scenario.over(config), journal=folder / "journal.db", telemetry="")
         self._bench = bench
         self._folder = folder
         self._prover = prover

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tape.core.clock import Clock, SystemClock
 from tape.core.config import Config
@@ -27,6 +27,7 @@ from tape.core.kernel.errors import (
 )
 from tape.core.kernel.events import Entry, ServerStarted
 from tape.core.kernel.points import Arm, Stop
+from tape.core.redact_key import redact_key
 from tape.core.server import acts
 from tape.core.server.orders import NEEDS_SERVER, Lock, Order, journal_verb, operator_name, socket_path
 from tape.core.server.server import Server, ServerPolicy
@@ -41,6 +42,9 @@ from tape.reactors.reconciler import Reconciler
 from tape.reactors.recovery import Recovery, void
 from tape.reactors.timers import Timers
 from tape.reactors.voice import Voice
+
+if TYPE_CHECKING:  # loaded where it is asked for
+    from tape.reactors.telemetry import Telemetry
 
 PERIOD_SECONDS = 0.05
 FOREVER = 1 << 62
@@ -136,11 +140,20 @@ class Host:
 
     def _start(self) -> None:
         config, clock = self.config, self.clock
+        self._telemetry = self._open_telemetry() if config.telemetry else None
         self.writer = Writer(config.journal, clock, config.recovery.asks)
+        try:  # behind the writer: a journal that it refuses (an imported one) gets no key beside it
+            key = redact_key(config.journal, clock)
+        except BaseException:
+            self.writer.close()
+            raise
         policy = ServerPolicy(config.lease, config.recovery, config.concurrency)
         self.server = Server(self.writer, socket_path(config.journal), clock, policy, self._operator)
         self.server.on_entries.append(self._on_entries)
+        if self._telemetry is not None:
+            self.server.on_entries.append(self._telemetry.hear)
         self.server.on_trouble = self.voice.trouble
+        self.server.redact_key = key
         self.supervisor = Supervisor(self._launch(), self.pool.notices(), clock, self._forks)
         self.server.points.ender = acts.SupervisedEnder(self.supervisor)
         self.pool.open(self.server, self.supervisor)
@@ -160,6 +173,17 @@ class Host:
         self.pool.fill()
         self._thread = threading.Thread(target=self._loop, args=(reactors,), name="reactors", daemon=True)
         self._thread.start()
+
+    def _open_telemetry(self) -> Telemetry:
+        """Its packages are an extra. Raises UsageError if they are missing."""
+        from tape.core.journal.views import open_reader
+        from tape.reactors.telemetry import open_telemetry
+
+        def history(run_id: str) -> list[Entry]:
+            with open_reader(self.config.journal) as reader:
+                return reader.entries(run_id=run_id)
+
+        return open_telemetry(self.config.name, history, self.voice.trouble)
 
     def _adopt(self) -> None:
         """Whatever an earlier server left: its agents are ended, its claims are void, its leases are over."""
@@ -225,6 +249,8 @@ class Host:
         self._thread.join()
         self.supervisor.stop()
         self.server.stop()
+        if self._telemetry is not None:
+            self._telemetry.close()
         self.work.close()
         self.writer.close()
         self._own_lock.close()

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from tape.core.clock import format_us
+from tape.core.figures import recovery_lines
 from tape.core.text import duration, show
 from tape.tui.ink import Ink, ink
 from tape.tui.pane import Pane
@@ -63,6 +64,8 @@ def _run(scene: Scene, run: RunView | None) -> Subject | None:
     for need in scene.needs:
         if need.run_id == run.id:
             words += [(f"  {show(command, 400)}", Ink.ACCENT) for command in need.commands]
+    if scene.selected is not None and scene.selected.run.id == run.id:
+        words += [(text, Ink.MUTED) for text in recovery_lines(scene.selected.recovery)]
     return Subject(show(run.id, 20), words, view_json(run))
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from tape.core.figures import Recovery
 from tape.core.marks import Style
 
 if TYPE_CHECKING:  # the first paint needs none of these
@@ -110,7 +111,8 @@ class RunList:
 class Selected:
     """The selected run: as of now, or as of the entry `at`, where `live` is still the whole story.
 
-    `acts` counts per key what the upstream's ledger holds and has not undone, where it can be read.
+    `acts` counts per key what the upstream's ledger holds and has not undone, where it can be read. `recovery` is as of
+    now.
     """
 
     run: RunView
@@ -121,6 +123,7 @@ class Selected:
     at: int | None = None
     acts: Mapping[str, int] = field(default_factory=lambda: {})
     readable: bool = False
+    recovery: Recovery = field(default_factory=Recovery)
 
     @property
     def position(self) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from tests.bench.console import console_figures
 from tests.bench.demos import demo_figures
 from tests.bench.families import family_figures
 from tests.bench.figures import Figure, table, write_json
+from tests.bench.history import history_figures
 from tests.bench.proofs import proof_figures
 from tests.bench.replays import replay_figure
 from tests.bench.starts import import_figure, status_figure
@@ -39,6 +40,7 @@ def main() -> None:
             import_figure(folder, rounds=2 if quick else 15),
             *wait_figures(folder, count=200 if quick else 10_000, seconds=1 if quick else 5),
             replay_figure(folder, rounds=1 if quick else 9),
+            *history_figures(folder, turns=20 if quick else 200),
             *proof_figures(folder, rounds=1 if quick else 3),
             *family_figures(folder, 50 if quick else 1000, rounds=1 if quick else 3),
             *console_figures(folder, quick=quick),

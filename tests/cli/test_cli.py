@@ -100,7 +100,7 @@ def fails(said: Said, code: int, *words: str) -> None:
 COMMANDS = (
     "init", "dev", "server", "status", "doctor",
     "run", "kill", "disarm", "step", "thaw", "cancel", "redrive", "answer", "budget", "resolve", "replay", "fork",
-    "diff",
+    "diff", "export", "import", "gc",
 )  # fmt: skip
 
 

@@ -69,6 +69,13 @@ def test_a_minimal_file_gets_the_documented_defaults() -> None:
     )
 
 
+def test_for_how_long_runs_are_kept() -> None:
+    assert parse(MINIMAL).retention == {}
+    written = "retention:\n  terminal: 30d\n  failed: 12h\n  cancelled: 0s\n"
+    kept = {"terminal": 30 * 86_400 * SECOND, "failed": 12 * 3_600 * SECOND, "cancelled": 0}
+    assert parse(MINIMAL + written).retention == kept
+
+
 def test_how_look_ups_are_asked_again() -> None:
     config = parse(MINIMAL + "recovery: {asks: 2, ask_backoff: 5ms..50ms}\n")
     assert config.recovery.asks == AskPolicy(Backoff(5_000, 50_000), max_asks=2)
@@ -114,7 +121,8 @@ def test_editors_of_all_kinds_are_welcome(same: str) -> None:
 
 
 def test_a_key_left_empty_means_its_default() -> None:
-    empty = "".join(f"{key}:\n" for key in ("journal", "workers", "lease", "recovery", "budget", "upstream", "reload"))
+    keys = ("journal", "workers", "lease", "recovery", "budget", "upstream", "reload", "retention")
+    empty = "".join(f"{key}:\n" for key in keys)
     assert parse(MINIMAL + empty) == parse(MINIMAL)
     assert parse(MINIMAL + "lease: {ttl: 30s, heartbeat: ~}").lease.heartbeat_us == 5 * SECOND
 
@@ -252,6 +260,11 @@ MISTAKES = [
     (3, "'/etc' cannot be watched", "reload: [/etc]"),
     (3, "'.' cannot be watched", "reload: [.]"),
     (3, "must be text, not ''", "reload: ['']"),
+    (3, "'terminal' cannot be 'soon'; write an age: 30d, 12h, 90m or 30s", "retention: {terminal: soon}"),
+    (3, "'failed' must be text, not '30'", "retention: {failed: 30}"),
+    (3, "'terminal' cannot be '-1d'", "retention: {terminal: -1d}"),
+    (4, "unknown key 'stuck' in 'retention'; keys here: terminal, failed, cancelled", "retention:\n  stuck: 1d"),
+    (3, "'retention' must be a mapping", "retention: 30d"),
 ]
 
 

@@ -18,12 +18,14 @@ from tape.core.journal import (
     audit,
     audit_facts,
     backlog,
+    blobs,
     dump,
     effect_lists,
     lists,
     migrations,
     needs,
     schema,
+    value_use,
     views,
 )
 from tape.core.journal.dialect import create_statements
@@ -37,12 +39,12 @@ from tape.core.kernel.events import BY_KIND, Decision, EffectEnded
 from tape.core.kernel.resolution import Answer
 from tests.core.view_journals import WIRE, Journal, tamper
 
-ROOMS = (views, lists, effect_lists, backlog, needs, dump, audit, audit_facts)
+ROOMS = (views, lists, effect_lists, backlog, needs, dump, audit, audit_facts, blobs, value_use)
 SQL = {name: text for room in ROOMS for name, text in room.SQL.items()}
 VALUES = dict.fromkeys(
     (
         *("run_id", "run_no", "before_no", "after_no", "until_no", "numbers", "limit"),
-        *("status", "after", "floor", "key", "keys", "tools"),
+        *("status", "after", "floor", "key", "keys", "tools", "hash", "after_hash"),
     ),
     0,
 )

@@ -117,6 +117,8 @@ _MASKS = [
     (r"\bin \d+(\.\d+)? m?s:", "in N s:"),
     (r" \d+\.\d$", " N.N"),
     (r"SQLite \d+\.\d+\.\d+", "SQLite N"),
+    (r"\b\d+(\.\d+)? (KiB|bytes)\b", "N KiB"),
+    (r"\b\d+ entries\b", "N entries"),
     (r" {2,}", "  "),
 ]
 

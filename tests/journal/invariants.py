@@ -223,7 +223,7 @@ class _Checked:
             row = rows[name, int(ordinal)]
             bound = json.loads(row["approves"])
             assert row["answer"] == json.loads(row["options"])[0]
-            assert (bound["tool"], bound["args"]) == (body["tool"], body["args"])
+            assert (bound["tool"], bound["args_hash"]) == (body["tool"], body["args_hash"])
 
     def ends_are_whole(self) -> None:
         """After `run_ended` the run is never driven; at its end nothing is left open."""

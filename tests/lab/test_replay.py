@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hmac
 import os
 import sqlite3
 import textwrap
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tape.core.bundles import export_run, import_file
 from tape.core.clock import SystemClock
 from tape.core.config import Config, load_config
 from tape.core.journal import children, effects, gates, records, runs, workers
@@ -20,10 +23,12 @@ from tape.core.journal.transaction import Tx
 from tape.core.journal.writer import Writer
 from tape.core.kernel.errors import JournalUnavailable, NotFound, UsageError
 from tape.core.kernel.events import Decision, Sample
+from tape.core.kernel.hidden import identified
 from tape.core.kernel.identity import fingerprint, hash_json
 from tape.core.kernel.lifecycle import EffectStatus, WorkerTrigger
 from tape.core.kernel.policy import RecoveryPolicy
 from tape.core.kernel.resolution import Dispatch
+from tape.core.redact_key import redact_key
 from tape.core.server.supervisor import carriers
 from tape.lab import replay
 from tape.lab.replay import Replayed, Verdict, replay_run
@@ -361,3 +366,75 @@ def test_gates_caps_children_and_what_was_left_to_itself_are_replayed(desk: Desk
     other = desk.replay()
     assert (other.verdict, other.seq) == (Verdict.DIVERGES, 3)
     assert "gate go 0 (yes | no)" in other.recorded and "gate go 0 (yes | never)" in other.code
+
+
+CARDS = """
+@tape.tool(semantics="idempotent", redact=("card",))
+async def charge(card: str, token: str) -> str:
+    touched("charge")
+    return "charged"
+"""
+CHARGING = """
+    return await charge("4111-1111", tape.secret("SHOP_TOKEN"))
+"""
+
+
+def charged(desk: Desk) -> None:
+    """A run with a redacted argument and a secret, hashed with the project's key."""
+    desk.code(CHARGING, HEAD.replace("def think", CARDS + "\ndef think"))
+    clock = SystemClock()
+    key = bytes.fromhex(redact_key(desk.config.journal, clock))
+    digest = hmac.digest(key, b'"4111-1111"', "sha256").hex()[:32]
+    args, hidden = {"card": None, "token": None}, {"/card": {"redacted": digest}, "/token": {"secret": "SHOP_TOKEN"}}
+    hidden = {"/token": hidden["/token"], "/card": hidden["/card"]}
+    writer = Writer(desk.config.journal, clock)
+
+    def write(tx: Tx) -> str:
+        run_id = runs.start_run(tx, "clerk", "x" * 9_000)
+        worker = workers.start_worker(tx, clock.nonce(), 100, 7, clock.boot_id, "here")
+        workers.move_worker(tx, worker, WorkerTrigger.HELLO)
+        epoch = runs.grant(tx, run_id, worker, ttl_us=10**12, concurrency=9, recovery=RecoveryPolicy()).epoch
+        call = Call(None, 0, "charge", args, ToolPolicy(), hidden=hidden)
+        effects.begin_effect(tx, run_id, epoch, call, fingerprint("effect", "charge", identified(args, hidden)))
+        effects.end_effect(
+            tx, run_id, epoch, f"{run_id}/-/0/charge", 1, Ending(EffectStatus.CONFIRMED, "charged"), None
+        )
+        runs.end_run(tx, run_id, epoch, "TERMINAL", "charged", None)
+        return run_id
+
+    desk.run = writer.apply(write)
+    writer.close()
+
+
+def test_redacted_arguments_are_compared_with_the_projects_key(desk: Desk) -> None:
+    charged(desk)
+    assert desk.replay().verdict is Verdict.SAME
+    desk.code(CHARGING.replace("4111", "4222"), HEAD.replace("def think", CARDS + "\ndef think"))
+    found = desk.replay()
+    assert (found.verdict, found.seq) == (Verdict.DIVERGES, 2)
+    assert "card=<redacted " in found.recorded and "4222" not in found.code
+
+
+def test_without_that_key_nothing_could_fit_and_none_is_made(desk: Desk) -> None:
+    charged(desk)
+    (desk.config.journal.parent / "redact.key").unlink()
+    with pytest.raises(UsageError, match=r"has redacted arguments, and .* does not have the key"):
+        replay_run(desk.config, desk.run, SystemClock())
+    assert not (desk.config.journal.parent / "redact.key").exists()
+    desk.record()
+    desk.code(BODY)
+    assert desk.replay().verdict is Verdict.SAME, "a run without any needs none"
+
+
+def test_a_bundle_is_replayed_unless_its_values_are_hashes(desk: Desk, tmp_path: Path) -> None:
+    desk.record()
+    journal = desk.config.journal
+    for hashed in (False, True):
+        export_run(journal, desk.run, tmp_path / f"{hashed}.tape", redact=True, redact_values=hashed)
+        done = import_file(tmp_path / f"{hashed}.tape", None, tmp_path / f"imported-{hashed}")
+        desk.config = replace(desk.config, journal=done.file)
+        if hashed:
+            with pytest.raises(UsageError, match="its values were replaced by their hashes"):
+                replay_run(desk.config, desk.run, SystemClock())
+        else:
+            assert desk.replay().verdict is Verdict.SAME

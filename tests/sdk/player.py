@@ -149,9 +149,12 @@ class FakeServer:
             index = "-" if call["decision_index"] is None else call["decision_index"]
             key = f"{RUN}/{index}/{call['ordinal']}/{call['tool']}"
             self.attempts[key] = 1
-            begun = {name: call[name] for name in ("decision_index", "ordinal", "tool", "args", "business_key")}
+            begun = {
+                name: call[name] for name in ("decision_index", "ordinal", "tool", "args", "business_key", "hidden")
+            }
             begun |= {"dispatch": call["policy"]["dispatch"], "awaited": call["awaited"]}
-            begun |= {"approval": call.get("approval"), "args_hash": identity.hash_json(call["args"])}
+            args_hash = identity.hash_args(call["args"], call["hidden"])
+            begun |= {"approval": call.get("approval"), "args_hash": args_hash}
             self.record("effect_begun", key=key, fingerprint=frame["fingerprint"], **begun)
             if "stand_in" in frame:
                 ended = {"status": "CONFIRMED", "result": frame["stand_in"], "error": None, "result_error": None}

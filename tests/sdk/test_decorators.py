@@ -83,7 +83,14 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"cost": True}, "cost in dollars is True"),
     ({"cost": "cheap"}, "cost in dollars is 'cheap'"),
     ({"cost": 2_000_000}, "cost in dollars is 2000000"),
-    ({"redact": ("to",)}, "redact= is not in this release"),
+    ({"redact": ("to",)}, "tool body: redact names 'to', which is no parameter of it; there are: amount"),
+    ({"redact": "amount"}, "tool body: redact is 'amount'; it is the names of parameters, like (\"card\",)"),
+    ({"redact": (1,)}, "tool body: redact is (1,); it is the names of parameters"),
+    ({"redact": 7}, "tool body: redact is 7"),
+    (
+        {"redact": ("amount",), "dispatch": "outbox", "semantics": "idempotent"},
+        "redact and dispatch='outbox' do not go together: the outbox calls from the record",
+    ),
     ({"retry": 3, "semantic": "idempotent"}, "tool body has no option retry, semantic"),
 ]
 

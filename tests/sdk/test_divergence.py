@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -215,9 +216,30 @@ def test_a_long_request_is_cut_in_the_text_but_not_in_the_comparison() -> None:
         await run.decide(think, "a" * 9000 + "y")
 
     whole = play(old)
-    assert len(str(whole.server.records[1][2]["request"])) < 6000
-    assert len(play(new, whole.server.cut(3)).diverged) < 1000
+    assert whole.server.records[1][2]["request"]["args"] == ["a" * 9000 + "x"]
+    told = play(new, whole.server.cut(3)).diverged
+    assert len(told) < 1000
+    assert told.endswith("(they differ further inside)")
     assert play(old, whole.server.cut(3)).said == "finish"
+
+
+def test_a_request_that_comes_as_a_preview_is_compared_by_its_fingerprint() -> None:
+    history = [{"role": "user", "content": "hello " * 20} for _ in range(40)]
+
+    async def old(run: tape.Run) -> None:
+        await run.decide(think, json.dumps(history))
+
+    async def new(run: tape.Run) -> None:
+        await run.decide(think, "other")
+
+    server = play(old).server.cut(3)
+    server.records[1][2].update(request=None, preview="args=[[… 39 more, 'hello']]")
+    assert play(old, server).said == "finish"
+    server = play(old).server.cut(3)
+    server.records[1][2].update(request=None, preview="args=[[… 39 more, 'hello']]")
+    assert "recorded decision think(args=[[… 39 more, 'hello']]) | the code asks decision think(args=['other']" in (
+        play(new, server).diverged
+    )
 
 
 def test_refusals_of_the_journal_make_the_run_stuck() -> None:

@@ -36,7 +36,9 @@ def test_a_hello_before_the_supervisor_has_told_of_the_process(house: House) -> 
     assert house.server.do(lambda: True)
     number, nonce = house.start_worker()
     assert nonce == peer.nonce
-    assert peer.until("welcome") == {"t": "welcome", "worker": number, "heartbeat_us": 1_000_000, "armed": False}
+    assert peer.until("welcome") == {
+        "t": "welcome", "worker": number, "heartbeat_us": 1_000_000, "armed": False, "redact_key": "",
+    }  # fmt: skip
     house.heard.until(lambda: house.server.peers[number].ready)
     assert house.heard.kinds() == ["worker_started", "worker_moved"]
 

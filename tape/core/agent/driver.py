@@ -17,6 +17,7 @@ from tape.core.sdk.decisions import Decisions
 from tape.core.sdk.decorators import Agent
 from tape.core.sdk.effects import CURRENT_RUN, POINT_HANDLER
 from tape.core.sdk.gates import Approvals, Gates
+from tape.core.sdk.hiding import CURRENT_PLAIN
 from tape.core.sdk.replay import Body
 from tape.core.sdk.run import Run
 from tape.core.sdk.samples import Samples
@@ -29,6 +30,7 @@ async def drive(context: RunContext, agent: Agent, given: Any) -> str:
     already is not entered."""
     ended: Body = {}
     context.purse.declare(agent.budget)
+    CURRENT_PLAIN.set(context.plain)
     if context.signal is None:
         main = asyncio.get_running_loop().create_task(_main(context, agent, given))
         context.main = main
@@ -66,7 +68,8 @@ def _ending(context: RunContext, main: asyncio.Task[Any]) -> Body:
     raised = main.exception()
     if raised is None:
         try:
-            return {"outcome": "TERMINAL", "result": to_json(main.result(), "the result of the run")}
+            result = to_json(main.result(), "the result of the run")
+            return {"outcome": "TERMINAL", "result": context.plain.scrub_json(result)}
         except UsageError as error:
             return {"outcome": "FAILED", "error": error_json(error)}
     if not isinstance(raised, Exception) and context.signal is None:

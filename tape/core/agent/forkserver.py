@@ -27,6 +27,7 @@ from tape.core.agent.project import load_agents
 from tape.core.kernel.errors import TapeError, UsageError, one_line
 from tape.core.sdk import change
 from tape.core.sdk.decorators import TOOLS, Agent
+from tape.core.sdk.output import clean_output
 from tape.core.sdk.values import check_annotation, signature_of
 
 REQUEST_LIMIT = 1 << 18
@@ -119,6 +120,7 @@ def main() -> int:
     channel = socket.socket(fileno=int(sys.argv.pop()))
     channel.set_inheritable(False)
     cell = NonceCell()
+    clean_output()
     try:
         agents, read = _load(cell)
     except TapeError as error:

@@ -12,6 +12,7 @@ from tape.core.sdk import rehearsal
 from tape.core.sdk.bodies import attempt, call_function
 from tape.core.sdk.decorators import Tool, find_tool
 from tape.core.sdk.effects import CURRENT_EFFECT, Effect, Observation, UsageMeter
+from tape.core.sdk.hiding import CURRENT_PLAIN, KNOWN, Plain, opened, scrubbed, without_redacted
 from tape.core.sdk.values import error_json, signature_of, to_json, typed
 from tape.core.wire import Frame
 
@@ -19,12 +20,16 @@ from tape.core.wire import Frame
 async def run_hook(frame: Frame) -> Frame:
     """Answers a hook frame: `what` is look-up, body, undo or undo-look-up. Never raises for what the author's code
     does: the answer says how it ended."""
+    plain = Plain(KNOWN)
+    CURRENT_PLAIN.set(plain)
     try:
         tool = find_tool(frame["tool"])
-        effect = Effect(**frame["effect"])
+        given = dict(frame["effect"])
+        given["args"] = opened(given["args"], given.pop("hidden", None))
+        effect = Effect(**given)
         what = frame["what"]
         if what == "body":
-            answer = await attempt(tool, effect, UsageMeter())
+            answer = await attempt(tool, effect, UsageMeter(), plain=plain)
         elif what == "undo":
             answer = await _undo(tool, effect, frame["key"])
         else:
@@ -53,12 +58,13 @@ async def _look_up(tool: Tool[..., Any], effect: Effect, key: str, *, own: bool)
                 typed(plain, signature_of(tool.function).returns, "what the look-up found")
         except UsageError as error:
             return _unclear(str(error))
-        acts.append(plain)
-    return {"how": "answered", "answer": observation.answer, "acts": acts, "why": str(observation.why)[:4000]}
+        acts.append(without_redacted(CURRENT_PLAIN.get().scrub_json(plain), effect.args))
+    why = scrubbed(str(observation.why))[:4000]
+    return {"how": "answered", "answer": observation.answer, "acts": acts, "why": why}
 
 
 def _unclear(why: str) -> Frame:
-    return {"how": "answered", "answer": "unclear", "acts": [], "why": why[:4000]}
+    return {"how": "answered", "answer": "unclear", "acts": [], "why": scrubbed(why)[:4000]}
 
 
 async def _undo(tool: Tool[..., Any], effect: Effect, key: str) -> Frame:

@@ -25,6 +25,8 @@ from tape.core.kernel.errors import ServerUnavailable, TapeError, one_line
 from tape.core.sdk.client import Link, end_own_group
 from tape.core.sdk.context import LEFT_BEHIND, CallCancelled, RunContext
 from tape.core.sdk.decorators import TOOLS, Agent
+from tape.core.sdk.hiding import set_key
+from tape.core.sdk.output import clean_output
 from tape.core.sdk.replay import Tape
 from tape.core.wire import Frame
 
@@ -106,6 +108,8 @@ class Worker:
 
     def _welcome(self, frame: Frame) -> None:
         self._arm(frame["armed"])
+        if frame.get("redact_key"):
+            set_key(frame["redact_key"])
         if self.heartbeat is None:
             threading.Thread(target=self._declare, name="manifest", daemon=True).start()
             pause = frame["heartbeat_us"] / 1_000_000
@@ -224,6 +228,7 @@ def main(loaded: dict[str, Agent] | None = None) -> int:
     die_with_parent()
     hello: Frame = {"t": "hello", "role": "worker", "nonce": os.environ["TAPE_NONCE"], "pid": os.getpid()}
     root = Path(os.environ["TAPE_PROJECT"])
+    clean_output()
     try:
         agents = load_agents(root, json.loads(os.environ["TAPE_AGENTS"])) if loaded is None else loaded
     except TapeError as error:

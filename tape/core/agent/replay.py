@@ -1,8 +1,8 @@
 """`python -m tape.core.agent.replay FD`: drives today's code over a recorded tape, and does nothing else.
 
 One JSON object comes on standard input: `root`, `agents` (name -> `module:function`), `agent`, `input`, `run`,
-`sources` (what it was forked from), `budget` and `lineage` (as a drive has them), `records` (`[seq, kind, body]`). One
-goes to the descriptor FD: `how` it went, with `code` and `tools` (today's hashes), `us` (microseconds of driving), and
+`sources` (what it was forked from), `budget`, `lineage` and `records` (as a drive has them), `redact_key`. One goes to
+the descriptor FD: `how` it went, with `code` and `tools` (today's hashes), `us` (microseconds of driving), and
 
     failed    why                       the project cannot be loaded
     misfit    seq, recorded, does, why  the code does not fit the tape
@@ -33,6 +33,8 @@ from tape.core.kernel.errors import TapeError, UsageError, one_line
 from tape.core.sdk import change
 from tape.core.sdk.context import RunContext
 from tape.core.sdk.decorators import Agent
+from tape.core.sdk.hiding import set_key
+from tape.core.sdk.output import clean_output
 from tape.core.sdk.replay import Outcome, Tape
 from tape.core.wire import Frame
 
@@ -116,6 +118,8 @@ def _answer(context: ReplayContext, frame: Frame) -> Answer:
 
 def replay(job: dict[str, Any], clock: Clock) -> Answer:
     """Never raises for what the project does."""
+    if job.get("redact_key"):
+        set_key(job["redact_key"])
     try:
         agents = load_agents(Path(job["root"]), job["agents"])
         if job["agent"] not in agents:
@@ -135,6 +139,7 @@ def main() -> int:
     answer_fd, own = int(sys.argv.pop()), os.getpid()
     os.set_inheritable(answer_fd, False)
     die_with_parent()
+    clean_output()
     job = json.load(sys.stdin)
     with open(os.devnull) as nothing:
         os.dup2(nothing.fileno(), 0)

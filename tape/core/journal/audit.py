@@ -12,6 +12,7 @@ from pathlib import Path
 from tape.core.journal.audit_facts import DAMAGED, Finding, Severity, load_facts
 from tape.core.journal.audit_facts import SQL as FACTS_SQL
 from tape.core.journal.audit_run import check_run
+from tape.core.journal.value_use import misnamed, use_of_values
 from tape.core.journal.views import JournalMissing, Reader, open_reader
 from tape.core.kernel.errors import JournalUnavailable, SchemaTooNew
 from tape.core.kernel.identity import chain_hash, chained_text
@@ -75,6 +76,7 @@ def audit(reader: Reader) -> Audit:
         runs = len(names)
         findings += _references(reader, dict(names))
         findings += _loose_entries(reader)
+        findings += _values(reader)
     except JournalUnavailable as error:
         findings.append(Finding(Severity.ERROR, None, str(error), DAMAGED))
         return Audit(runs, entries, tuple(findings))
@@ -132,3 +134,18 @@ def _loose_entries(reader: Reader) -> Iterator[Finding]:
     if wrong:
         what = f"entry {wrong[0]} does not fit its hash" + (f", and {len(wrong) - 1} more" if wrong[1:] else "")
         yield Finding(Severity.ERROR, None, what, DAMAGED)
+
+
+def _values(reader: Reader) -> Iterator[Finding]:
+    """Values by hash: each that an entry refers to is there, and is what its name says."""
+    with reader.snapshot():
+        use = use_of_values(reader.fetch)
+        wrong = list(misnamed(reader.fetch))
+    for what, names in (("is missing", sorted(use.missing)), ("does not fit its name", wrong)):
+        for name in names[:MAX_SHOWN]:
+            yield Finding(Severity.ERROR, None, f"the value {name} {what}", DAMAGED)
+        if names[MAX_SHOWN:]:
+            yield Finding(Severity.ERROR, None, f"and {len(names) - MAX_SHOWN} more values: {what}", DAMAGED)
+    if use.unused:
+        what = f"values that nobody refers to: {len(use.unused)}"
+        yield Finding(Severity.NOTE, None, what, "`tape gc` removes them")

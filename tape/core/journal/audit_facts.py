@@ -102,6 +102,8 @@ class Facts:
     paid_below: list[Event]
     calls: Mapping[str, int]
     children: list[Row]
+    alone: bool = False
+    """The journal was imported: its run is there without its family."""
 
     def told(self, kind: type[EventKind]) -> Iterator[tuple[Raw, EventKind]]:
         for entry in self.entries:
@@ -115,7 +117,8 @@ def load_facts(reader: Reader, run_no: int) -> Facts:
     version = reader.fetch("PRAGMA user_version", {})[0][0]
     for name, text in SQL_2.items():
         rows[name.removeprefix("audit_")] = reader.records(text, {"run_no": run_no}) if version >= 2 else []
-    entries = [Raw(**row, event=decode_event(row["kind"], row["body"])) for row in rows["entries"]]
+    values = reader.values()
+    entries = [Raw(**row, event=decode_event(row["kind"], row["body"], values)) for row in rows["entries"]]
     entries.sort(key=lambda entry: entry.id)
     return Facts(
         run=rows["run"][0],
@@ -130,7 +133,8 @@ def load_facts(reader: Reader, run_no: int) -> Facts:
         obligations=rows["obligations"],
         conflicts=rows["conflicts"],
         reservations=rows["reservations"],
-        paid_below=[decode_event(row["kind"], row["body"]) for row in rows["paid_below"]],
+        paid_below=[decode_event(row["kind"], row["body"], values) for row in rows["paid_below"]],
         calls={row["tool"]: row["calls"] for row in rows["calls"]},
         children=rows["children"],
+        alone=reader.imported() is not None,
     )

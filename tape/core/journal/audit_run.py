@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from tape.core.journal.audit_facts import DAMAGED, Facts, Finding, Row, Severity
 from tape.core.journal.commands import close_command, resolve_commands
 from tape.core.journal.entries import LaterEvent
+from tape.core.journal.redaction import hash_behind
 from tape.core.kernel.errors import UsageError
 from tape.core.kernel.events import (
     BY_KIND,
@@ -30,7 +30,7 @@ from tape.core.kernel.events import (
     TimerFired,
     TimerSet,
 )
-from tape.core.kernel.identity import chain_hash, chained_text, effect_key, hash_json
+from tape.core.kernel.identity import chain_hash, chained_text, effect_key, hash_args
 from tape.core.kernel.lifecycle import (
     EFFECT_ENDS,
     OBLIGATION_OPEN,
@@ -125,6 +125,8 @@ def _decisions(facts: Facts) -> Iterator[str]:
 def _money(facts: Facts) -> Iterator[str]:
     """Each unit of the purse is what the charges and losses of the run and its descendants sum up to; what came with
     the tape that it was forked from was paid by that run."""
+    if _without_children(facts):
+        return
     inherited = {row["key"] for row in facts.effects if row["inherited"]}
     own = [entry.event for entry in facts.entries if entry.seq is None or entry.seq > facts.run["source_seq"]]
     events = [*own, *facts.paid_below]
@@ -148,8 +150,15 @@ def _money(facts: Facts) -> Iterator[str]:
             yield f"the budget says {row['spent']} calls of {tool}, the effects say {facts.calls.get(tool, 0)}"
 
 
+def _without_children(facts: Facts) -> bool:
+    """Whether the run had children that are not in this journal: they drew from its purse."""
+    return facts.alone and bool(facts.run["children"])
+
+
 def _held_back(facts: Facts) -> Iterator[str]:
     """What is reserved is the sum of its reservations; with what is spent within the cap, if no bill passed it."""
+    if _without_children(facts):
+        return
     events = [*(entry.event for entry in facts.entries), *facts.paid_below]
     overruns = [event for event in events if isinstance(event, BudgetOverrun) and event.run == facts.run["id"]]
     for unit, row in facts.budget.items():
@@ -245,7 +254,7 @@ def _effect(
         yield f"{key} is not the key of its run, decision, ordinal and tool"
     if begun is None or begun[0] != row["begun_id"]:
         yield f"{key} has no effect_begun"
-    elif not row["args_hash"] == begun[1].args_hash == _hash(begun[1].args):
+    elif not row["args_hash"] == begun[1].args_hash == _hash(begun[1]):
         yield f"the arguments of {key} are not those that were hashed"
     if row["status"] in EFFECT_ENDS:
         if ended is None or ended[0] != row["ended_id"]:
@@ -261,9 +270,12 @@ def _effect(
         yield f"{key} counts {row['attempts']} attempts, the journal holds {facts.attempts.get(key, 0)}"
 
 
-def _hash(args: Any) -> str:
+def _hash(begun: EffectBegun) -> str:
+    behind = hash_behind(begun.args)
+    if behind is not None:
+        return behind
     try:
-        return hash_json(args)
+        return hash_args(begun.args, begun.hidden)
     except UsageError:
         return "no strict JSON"
 
@@ -317,6 +329,8 @@ def _gates(facts: Facts) -> Iterator[str]:
 
 def _children(facts: Facts) -> Iterator[str]:
     """Every child that was started is one run, and each end of one stands here, unless this run ended first."""
+    if _without_children(facts):
+        return
     run = facts.run
     before = sum((entry.seq or 0) <= run["source_seq"] for entry, _ in facts.told(ChildStarted))
     """Children of the run that this one was forked from: they have ended, and are none of its own."""

@@ -65,6 +65,7 @@ class EffectView:
     ended_us: int | None
     quarantined: bool = False
     inherited: bool = False
+    hidden: Json = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,4 +367,5 @@ def _effect(
         ended_us=ended[0] if ended else None,
         quarantined=bool(begun and begun[1].quarantined),
         inherited=bool(inherited),
+        hidden=begun[1].hidden if begun else None,
     )

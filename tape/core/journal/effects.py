@@ -68,6 +68,7 @@ class Call:
     approval: str | None = None
     cost_micro: int | None = None
     awaited: bool = True
+    hidden: Any = None
 
 
 def _columns(tx: Tx, policy: ToolPolicy) -> dict[str, Any]:
@@ -110,7 +111,7 @@ def begin_effect(
     if bool(run["quarantine"]) is not quarantined:
         raise Refused(f"{run_id} is {'' if run['quarantine'] else 'not '}in quarantine: {call.tool} is not begun")
     key = identity.effect_key(run_id, call.decision_index, call.ordinal, call.tool)
-    args_hash = identity.hash_json(call.args)
+    args_hash = identity.hash_args(call.args, call.hidden)
     known = tx.one(EffectRow, run_no=run.no, key=key)
     if known is not None:
         if known["args_hash"] != args_hash:
@@ -147,6 +148,7 @@ def begin_effect(
             approval=call.approval,
             awaited=call.awaited,
             quarantined=quarantined,
+            hidden=call.hidden,
         )
     )
     inline = policy.dispatch is Dispatch.INLINE and not quarantined

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, cast
 import orjson
 
 from tape.core.clock import format_us
+from tape.core.journal.blobs import NOTHING, LostValue, Values
 from tape.core.kernel.events import BY_KIND, Entry, Event, Json, from_json
 
 
@@ -33,12 +34,18 @@ def later_event(kind: str, body: Json) -> LaterEvent:
     return _later_class(kind)(body=body)
 
 
-def decode_event(kind: str, body: str) -> Event:
-    """The event of an entry; what this release cannot read comes as a LaterEvent and never raises."""
+def decode_event(kind: str, body: str, values: Values = NOTHING) -> Event:
+    """The event of an entry, its values in place; what this release cannot read comes as a LaterEvent and never
+    raises."""
     try:
         fields = orjson.loads(body)
     except orjson.JSONDecodeError:
         return later_event(kind, body)
+    if isinstance(fields, dict) and "refs" in fields:
+        try:
+            fields = values.fill(cast(dict[str, Json], fields), lost=True)
+        except LostValue:
+            return later_event(kind, orjson.loads(body))
     try:
         return BY_KIND[kind](**fields)  # twice as fast as `from_json`, which is for fields of a later release
     except (TypeError, KeyError):
@@ -50,15 +57,15 @@ def decode_event(kind: str, body: str) -> Event:
         return later_event(kind, fields)
 
 
-def decode_entries(rows: Iterable[tuple[Any, ...]], run_id: str | None = None) -> list[Entry]:
+def decode_entries(rows: Iterable[tuple[Any, ...]], run_id: str | None = None, values: Values = NOTHING) -> list[Entry]:
     """Rows of `id, run id, seq, epoch, at_us, kind, body`; without the run id where all are of `run_id`."""
     if run_id is None:
         return [
-            Entry(number, whose, seq, epoch, at_us, decode_event(kind, body))
+            Entry(number, whose, seq, epoch, at_us, decode_event(kind, body, values))
             for number, whose, seq, epoch, at_us, kind, body in rows
         ]
     return [
-        Entry(number, run_id, seq, epoch, at_us, decode_event(kind, body))
+        Entry(number, run_id, seq, epoch, at_us, decode_event(kind, body, values))
         for number, seq, epoch, at_us, kind, body in rows
     ]
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tape.core.journal import settling
+from tape.core.journal.blobs import Values
 from tape.core.journal.prefix import Prefix, prefix_of, renamed
 from tape.core.journal.runs import start_run
 from tape.core.journal.tables import EffectRow, EntryRow, GateRow, TimerRow
-from tape.core.journal.transaction import Row, RunEdit, Tx, edit_run
+from tape.core.journal.transaction import Row, RunEdit, Tx, edit_run, load
 from tape.core.kernel.errors import Refused
 from tape.core.kernel.events import (
     ChildStarted,
@@ -26,6 +27,7 @@ from tape.core.kernel.events import (
     RunStarted,
     TimerFired,
     TimerSet,
+    from_json,
 )
 from tape.core.kernel.lifecycle import GateStatus, RunStatus, TimerStatus
 
@@ -95,7 +97,8 @@ def _before_quarantine(fork: RunEdit, tape: list[Entry]) -> int:
 
 def _tape(run: RunEdit) -> list[Entry]:
     rows = [row for row in run.tx.rows(EntryRow, run_no=run.no) if row["seq"] is not None]
-    return [_entry(run, row) for row in sorted(rows, key=lambda row: row["seq"])]
+    values = run.tx.values()
+    return [_entry(run, row, values) for row in sorted(rows, key=lambda row: row["seq"])]
 
 
 def _loose_ends(run: RunEdit) -> list[Entry]:
@@ -104,12 +107,12 @@ def _loose_ends(run: RunEdit) -> list[Entry]:
     for effect in run.tx.rows(EffectRow, run_no=run.no, awaited=0):
         row = None if effect["ended_id"] is None else run.tx.one(EntryRow, id=effect["ended_id"])
         if row is not None and row["seq"] is None:
-            found.append(_entry(run, row))
+            found.append(_entry(run, row, run.tx.values()))
     return found
 
 
-def _entry(run: RunEdit, row: Row) -> Entry:
-    event = run.tx.event(id=row["id"])
+def _entry(run: RunEdit, row: Row, values: Values) -> Entry:
+    event = from_json(row["kind"], values.fill(load(row["body"])))
     return Entry(row["id"], run.id, row["seq"], row["epoch"], row["at_us"], event)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tape.core.clock import Clock
 from tape.core.journal import dialect
+from tape.core.journal.imported import refuse_imported
 from tape.core.journal.schema import APPLICATION_ID, SCHEMA_VERSION
 from tape.core.journal.tables import TABLES, BlobRow, GateRow, ReservationRow
 from tape.core.kernel.errors import JournalUnavailable, SchemaTooNew
@@ -71,7 +72,7 @@ def check_version(path: Path, version: int) -> None:
 
 def refuse_foreign(path: Path) -> None:
     """Looks, read-only, before anything is written: raises SchemaTooNew for a newer release's journal, and
-    JournalUnavailable for what is no journal."""
+    JournalUnavailable for what is no journal, or one that was imported."""
     if not path.exists():
         return
     try:
@@ -80,6 +81,8 @@ def refuse_foreign(path: Path) -> None:
                 connection.execute(text).fetchone()[0]
                 for text in ("PRAGMA user_version", "PRAGMA application_id", "SELECT count(*) FROM sqlite_master")
             )
+            if application == APPLICATION_ID and 0 < version <= SCHEMA_VERSION:
+                refuse_imported(path, connection)
     except sqlite3.Error as error:
         raise dialect.unavailable(path, error) from None
     if tables and application != APPLICATION_ID:

@@ -11,10 +11,13 @@ from typing import Any, cast
 
 import orjson
 
+from tape.core.journal.blobs import SQL as BLOB_SQL
+from tape.core.journal.blobs import LostValue, Values
 from tape.core.journal.commands import answer_commands, close_command, look_commands, resolve_commands
 from tape.core.journal.lists import OF_DUTIES, OF_EFFECTS, OPEN, OPEN_DUTY, OPEN_EFFECT, Fetch
 from tape.core.journal.shapes import Need, NeedKind
 from tape.core.kernel.events import Json
+from tape.core.kernel.hidden import visible
 from tape.core.kernel.lifecycle import RunStatus
 
 DIVERGED = "the code does not fit the tape: recorded "
@@ -76,7 +79,7 @@ def needs(fetch: Fetch, limit: int) -> list[Need]:
     for row in fetch(SQL["stuck_runs"], values):
         if not any(run_id == row[1] and key in row[3] for run_id, key in listed):
             found.append(_of_run(row, story(row[0])))
-    found += [_of_conflict(row) for row in fetch(SQL["open_conflicts"], values)]
+    found += [_of_conflict(fetch, row) for row in fetch(SQL["open_conflicts"], values)]
     found += [_of_gate(row) for row in fetch(SQL["open_gates"], values)]
     found.sort(key=lambda need: need.since_us, reverse=True)
     return found[:limit]
@@ -93,7 +96,7 @@ def _of_key(fetch: Fetch, kind: NeedKind, row: tuple[Any, ...], story: _Story) -
         agent=agent,
         key=key,
         tool=tool,
-        args=_args(begun),
+        args=_args(fetch, begun),
         evidence=[
             {"what": what, "number": number, "by": by, "how": how, "evidence": _json(evidence)}
             for what, number, by, how, evidence in attempts
@@ -125,7 +128,7 @@ def _of_run(row: tuple[Any, ...], story: _Story) -> Need:
     )
 
 
-def _of_conflict(row: tuple[Any, ...]) -> Need:
+def _of_conflict(fetch: Fetch, row: tuple[Any, ...]) -> Need:
     _, run_id, agent, why, opened_us, key, tool, begun, evidence = row
     return Need(
         kind=NeedKind.CONFLICT,
@@ -133,7 +136,7 @@ def _of_conflict(row: tuple[Any, ...]) -> Need:
         agent=agent,
         key=key,
         tool=tool or "",
-        args=_args(begun),
+        args=_args(fetch, begun),
         evidence=_json(evidence),
         why=why,
         row="",
@@ -152,7 +155,7 @@ def _of_gate(row: tuple[Any, ...]) -> Need:
         agent=agent,
         key=f"gate {name} {ordinal}",
         tool=bound.get("tool", ""),
-        args=bound.get("args"),
+        args=visible(bound.get("args"), bound.get("hidden")),
         evidence=None,
         why=prompt or f"gate {name} {ordinal} waits for an answer",
         row="",
@@ -198,9 +201,20 @@ def _story(rows: Iterable[tuple[Any, ...]]) -> _Story:
     return story
 
 
-def _args(begun: str | None) -> Json:
+def _args(fetch: Fetch, begun: str | None) -> Json:
     body = _json(begun)
-    return cast("dict[str, Json]", body).get("args") if isinstance(body, dict) else None
+    if not isinstance(body, dict):
+        return None
+
+    def body_of(name: str) -> str | None:
+        found = fetch(BLOB_SQL["blob"], {"hash": name})
+        return found[0][0] if found else None
+
+    try:
+        known = Values(body_of).fill(cast("dict[str, Json]", body), lost=True)
+    except LostValue as error:
+        return str(error)
+    return visible(known.get("args"), known.get("hidden"))
 
 
 def _json(text: str | None) -> Json:

@@ -150,17 +150,19 @@ def sources_of(tx: Tx, source_id: str | None) -> list[str]:
 
 def drive_of(tx: Tx, run_id: str) -> dict[str, Any]:
     """What an agent needs to take a run up: its tape, the attempts of its open effects, whether it is cancelled, and
-    its caps: by unit, from which seq on, whether any may be in the way, whether the agent's own have been set."""
+    its caps: by unit, from which seq on, whether any may be in the way, whether the agent's own have been set. Of a
+    long request it gets a preview: replay compares fingerprints."""
     run = edit_run(tx, run_id)
     entries = tx.rows(EntryRow, run_no=run.no)
     rows = [row for row in entries if row["seq"] is not None]
     rows.sort(key=lambda row: row["seq"])
-    started = load(rows[0]["body"])
+    values = tx.values()
+    bodies = [values.fill(load(row["body"]), requests=False) for row in rows]
     return {
         "agent": run["agent"],
         "drive": run["drive"],
-        "input": started["input"],
-        "records": [[row["seq"], row["kind"], load(row["body"])] for row in rows],
+        "input": bodies[0]["input"],
+        "records": [[row["seq"], row["kind"], body] for row, body in zip(rows, bodies, strict=True)],
         "attempts": {row["key"]: row["attempts"] for row in open_effects(tx, run.no)},
         "cancelled": bool(run["cancel"]),
         "lineage": lineage(tx, run.no),

@@ -1,9 +1,11 @@
-"""What a run's code sees beside its tape, read-only, for who drives it without a server: the caps that it was driven
+"""A run as its code sees it, read-only, for who drives it without a server: its tape, the caps that it was driven
 under, and what it and its ancestors were asked (`records.drive_of` tells a worker the same)."""
 
 from __future__ import annotations
 
 from typing import Any
+
+import orjson
 
 from tape.core.journal.caps import caps_by_grant
 from tape.core.journal.views import Reader
@@ -11,16 +13,24 @@ from tape.core.kernel import identity
 from tape.core.kernel.events import RunStarted
 
 SQL = {
+    "bodies": "SELECT seq, kind, body FROM entry WHERE run_no = :run_no AND seq IS NOT NULL ORDER BY seq",
     "grants": "SELECT id, kind, body FROM entry WHERE run_no = :run_no AND kind IN ('lease_granted', 'budget_raised')",
     "caps": "SELECT unit, cap FROM budget WHERE run_no = :run_no",
 }
 
 
 def seen_by(reader: Reader, run_id: str) -> dict[str, Any]:
-    """`budget` and `lineage` as a drive's first frame holds them."""
-    values = {"run_no": reader.run(run_id).no}
-    caps = caps_by_grant(reader.records(SQL["grants"], values), reader.records(SQL["caps"], values))
-    return {"budget": {"caps": caps, "capped": False, "known": True}, "lineage": _lineage(reader, run_id)}
+    """`records` (`[seq, kind, body]`; of a long request a preview), `budget` and `lineage`, as a drive has them. Raises
+    JournalUnavailable for values that are lost."""
+    run_no = {"run_no": reader.run(run_id).no}
+    values = reader.values()
+    rows = reader.fetch(SQL["bodies"], run_no)
+    caps = caps_by_grant(reader.records(SQL["grants"], run_no), reader.records(SQL["caps"], run_no))
+    return {
+        "records": [[seq, kind, values.fill(orjson.loads(body), requests=False)] for seq, kind, body in rows],
+        "budget": {"caps": caps, "capped": False, "known": True},
+        "lineage": _lineage(reader, run_id),
+    }
 
 
 def _lineage(reader: Reader, run_id: str | None) -> list[str]:

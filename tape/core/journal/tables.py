@@ -311,7 +311,7 @@ class GateRow(SQLModel, table=True):
 
 
 class BlobRow(SQLModel, table=True):
-    """A value that entries refer to by the hash of its canonical JSON: each once per journal."""
+    """A value that entries refer to by the hash of its JSON: each once per journal."""
 
     __tablename__ = "blob"
     __table_args__ = ({"sqlite_with_rowid": False},)

@@ -11,8 +11,9 @@ import orjson
 from sqlmodel import SQLModel
 
 from tape.core.clock import Clock
+from tape.core.journal import blobs
 from tape.core.journal.dialect import Statements
-from tape.core.journal.tables import EntryRow, RunRow
+from tape.core.journal.tables import BlobRow, EntryRow, RunRow
 from tape.core.kernel import lifecycle
 from tape.core.kernel.errors import Fenced, NotFound, Refused, UsageError
 from tape.core.kernel.events import TAPE_KINDS, Entry, Event, RunMoved, from_json
@@ -76,7 +77,19 @@ class Tx:
         row = self.one(EntryRow, **where)
         if row is None:
             raise NotFound(f"the journal has no entry {where}")
-        return from_json(row["kind"], load(row["body"]))
+        return from_json(row["kind"], self.body(row["body"]))
+
+    def body(self, text: str) -> dict[str, Any]:
+        """An entry's body with its values in place."""
+        return self.values().fill(load(text))
+
+    def values(self) -> blobs.Values:
+        """What reads values by their hash; make one for each look."""
+        return blobs.Values(self._blob)
+
+    def _blob(self, name: str) -> str | None:
+        row = self.one(BlobRow, hash=name)
+        return None if row is None else row["body"]
 
     def tell(self, event: Event) -> int:
         """Appends an entry that belongs to no run."""
@@ -86,7 +99,9 @@ class Tx:
         self, event: Event, run_no: int | None, run_id: str | None, seq: int | None, epoch: int, head: bytes
     ) -> tuple[int, bytes]:
         """Writes one entry; returns its id and hash. Verbs call `tell` or `RunEdit.record`, which know the rest."""
-        body = dump(event)
+        body, new = blobs.pack(event, dump(event), lambda name: self._blob(name) is not None)
+        for name, text in new.items():
+            self.insert(BlobRow, {"hash": name, "body": text})
         digest = chain_hash(head, chained_text(seq, event.kind, epoch, self.wall_us, body))
         row = {
             "run_no": run_no,

@@ -30,6 +30,7 @@ from tape.core.kernel.errors import JournalUnavailable, NotFound, SchemaTooNew
 from tape.core.kernel.lifecycle import RUN_ENDS, RunStatus
 
 if TYPE_CHECKING:  # loaded where entries are read: a list of runs needs none of it
+    from tape.core.journal.blobs import Values
     from tape.core.journal.dump import BudgetView, RunDump
     from tape.core.kernel.events import Entry
     from tape.core.run_filter import RunFilter
@@ -199,6 +200,26 @@ class Reader:
         with self.snapshot():
             return needs(self.fetch, limit)
 
+    def values(self) -> Values:
+        """What reads values by their hash; make one for each look."""
+        from tape.core.journal.blobs import SQL as BLOB_SQL
+        from tape.core.journal.blobs import Values
+
+        def body_of(name: str) -> str | None:
+            found = self.fetch(BLOB_SQL["blob"], {"hash": name})
+            return found[0][0] if found else None
+
+        return Values(body_of)
+
+    def imported(self) -> dict[str, Any] | None:
+        """What is known of this journal's bundle if it was imported: `run`, `release`, `values`, `redacted`."""
+        import orjson
+
+        from tape.core.journal.imported import SQL as IMPORTED_SQL
+
+        found = self.fetch(IMPORTED_SQL["imported"])
+        return orjson.loads(found[0][0]) if found else None
+
     def last_id(self) -> int:
         """Where the change feed ends now: `entries(after=...)` goes on from there."""
         return self.fetch(SQL["last_id"])[0][0]
@@ -209,10 +230,11 @@ class Reader:
 
         page = NO_LIMIT if limit is None else limit
         if run_id is None:
-            return decode_entries(self.fetch(SQL["feed"], {"after": after, "limit": page}))
+            return decode_entries(self.fetch(SQL["feed"], {"after": after, "limit": page}), values=self.values())
         run_no = self.run(run_id).no
         if after > 0:
-            return decode_entries(self.fetch(SQL["feed_of_run"], {"after": after, "limit": page, "run_no": run_no}))
+            found = self.fetch(SQL["feed_of_run"], {"after": after, "limit": page, "run_no": run_no})
+            return decode_entries(found, values=self.values())
         entries = self._entries_of(run_id, run_no)
         return entries if limit is None else entries[:limit]
 
@@ -220,12 +242,12 @@ class Reader:
         """The run's tape: its entries with a seq, in order."""
         from tape.core.journal.entries import decode_entries
 
-        return decode_entries(self.fetch(SQL["tape"], {"run_no": self.run(run_id).no}), run_id)
+        return decode_entries(self.fetch(SQL["tape"], {"run_no": self.run(run_id).no}), run_id, self.values())
 
     def _entries_of(self, run_id: str, run_no: int) -> list[Entry]:
         from tape.core.journal.entries import decode_entries
 
-        found = decode_entries(self.fetch(SQL["entries_of_run"], {"run_no": run_no}), run_id)
+        found = decode_entries(self.fetch(SQL["entries_of_run"], {"run_no": run_no}), run_id, self.values())
         found.sort(key=lambda entry: entry.id)
         return found
 

@@ -10,6 +10,8 @@ from typing import Any
 import orjson
 
 from tape.core.clock import format_us
+from tape.core.journal.blobs import SQL as BLOB_SQL
+from tape.core.journal.blobs import Values
 from tape.core.journal.lists import OF_DUTIES, OF_EFFECTS, OPEN, OPEN_DUTY, OPEN_EFFECT
 from tape.core.kernel.errors import JournalUnavailable
 
@@ -165,14 +167,24 @@ class Work:
     def late_leases(self, now: int) -> list[LateLease]:
         return [LateLease(row["run_id"], row["epoch"], row["worker_no"]) for row in self._rows(_LATE, now=now)]
 
+    def _blob(self, name: str) -> str | None:
+        try:
+            row = self._connection.execute(BLOB_SQL["blob"], {"hash": name}).fetchone()
+        except sqlite3.Error as error:
+            raise JournalUnavailable(f"the journal cannot be read: {error}") from None
+        return None if row is None else row["body"]
+
     def look_ups(self, now: int) -> list[DueHook]:
-        return [_hook(row) for row in self._rows(_LOOK_UPS, now=now)]
+        values = Values(self._blob)
+        return [_hook(row, values) for row in self._rows(_LOOK_UPS, now=now)]
 
     def dispatches(self, now: int) -> list[DueHook]:
-        return [_hook(row) for row in self._rows(_DISPATCHES, now=now)]
+        values = Values(self._blob)
+        return [_hook(row, values) for row in self._rows(_DISPATCHES, now=now)]
 
     def duties(self, now: int) -> list[DueHook]:
-        return [_duty(row) for row in self._rows(_DUTIES, now=now)]
+        values = Values(self._blob)
+        return [_duty(row, values) for row in self._rows(_DUTIES, now=now)]
 
     def stale_claims(self, now: int) -> list[StaleClaim]:
         rows = self._rows(_STALE, now=now)
@@ -201,15 +213,14 @@ class Work:
         self._connection.close()
 
 
-def _hook(row: sqlite3.Row) -> DueHook:
-    body = orjson.loads(row["body"])
-    effect = _effect(row, body, None, None)
+def _hook(row: sqlite3.Row, values: Values) -> DueHook:
+    effect = _effect(row, values.fill(orjson.loads(row["body"])), None, None)
     return DueHook(row["run_id"], row["key"], row["tool"], row["step"], row["hook_crashes"], effect, row["timeout_us"])
 
 
-def _duty(row: sqlite3.Row) -> DueHook:
-    body = orjson.loads(row["body"])
-    result = orjson.loads(row["ended"]).get("result") if row["ended"] else None
+def _duty(row: sqlite3.Row, values: Values) -> DueHook:
+    body = values.fill(orjson.loads(row["body"]))
+    result = values.fill(orjson.loads(row["ended"])).get("result") if row["ended"] else None
     act = orjson.loads(row["act"]) if row["act"] else result
     return DueHook(
         row["run_id"], row["key"], row["tool"], row["step"], row["hook_crashes"], _effect(row, body, result, act)
@@ -221,6 +232,7 @@ def _effect(row: sqlite3.Row, begun: dict[str, Any], result: Any, act: Any) -> d
         "key": begun["key"],
         "tool": row["tool"],
         "args": begun["args"],
+        "hidden": begun.get("hidden"),
         "run_id": row["run_id"],
         "decision_index": begun["decision_index"],
         "call_ordinal": begun["ordinal"],

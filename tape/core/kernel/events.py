@@ -68,7 +68,8 @@ class Charge(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EffectBegun(Event):
     """The intent. `awaited`: the run waits for its end (an outbox effect may be left to itself); `approval`: the gate,
-    as `name ordinal`, whose answer it uses up; `quarantined`: nothing outside is touched, its body is not entered."""
+    as `name ordinal`, whose answer it uses up; `quarantined`: nothing outside is touched, its body is not entered;
+    `hidden`: what stands in the arguments and is not recorded (kernel/hidden.py)."""
 
     kind: ClassVar[str] = "effect_begun"
     key: str
@@ -86,6 +87,7 @@ class EffectBegun(Event):
     awaited: bool = True
     approval: str | None = None
     quarantined: bool = False
+    hidden: Json = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +135,8 @@ class TimerFired(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateOpened(Event):
-    """A named pause. `approves` is the call that the answer is bound to: `{"tool", "args", "args_hash"}`."""
+    """A named pause. `approves` is the call that the answer is bound to: `{"tool", "args", "args_hash"}`, and `hidden`
+    if anything in its arguments is."""
 
     kind: ClassVar[str] = "gate_opened"
     name: str

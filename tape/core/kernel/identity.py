@@ -7,6 +7,7 @@ import json
 from typing import Any, cast
 
 from tape.core.kernel.errors import UsageError
+from tape.core.kernel.hidden import identified
 
 RECORD_LIMIT_BYTES = 1 << 20
 """Largest result or argument list on the tape (api.md section 1)."""
@@ -24,6 +25,11 @@ def canonical_json(value: Any) -> str:
     integers beyond 64 bits, other types.
     """
     check_json(value)
+    return canonical_text(value)
+
+
+def canonical_text(value: Any) -> str:
+    """The same text of a value that is known to be strict JSON. Raises ValueError for NaN and infinities."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
@@ -72,6 +78,11 @@ def hash_text(text: str) -> str:
 def hash_json(value: Any) -> str:
     """Hash of the canonical JSON of `value`."""
     return hash_text(canonical_json(value))
+
+
+def hash_args(args: Any, hidden: Any = None) -> str:
+    """Hash of a call's arguments with what is hidden in them."""
+    return hash_json(identified(args, hidden))
 
 
 def fingerprint(kind: str, name: str, request: Any) -> str:

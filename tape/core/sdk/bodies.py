@@ -13,6 +13,7 @@ from tape.core.sdk import rehearsal
 from tape.core.sdk.client import end_own_group
 from tape.core.sdk.decorators import Tool, is_async
 from tape.core.sdk.effects import CURRENT_EFFECT, CURRENT_METER, Effect, UsageMeter
+from tape.core.sdk.hiding import CURRENT_PLAIN, KNOWN, Plain, resolved, scrubbed
 from tape.core.sdk.replay import Body
 from tape.core.sdk.values import error_json, signature_of, to_json
 
@@ -31,12 +32,19 @@ async def call_function(function: Callable[..., Any], args: Sequence[Any], kwarg
     return await result if inspect.isawaitable(result) else result
 
 
-async def attempt(tool: Tool[..., Any], effect: Effect, meter: UsageMeter) -> Body:
+async def attempt(
+    tool: Tool[..., Any], effect: Effect, meter: UsageMeter, live: Mapping[str, Any] = {}, plain: Plain = KNOWN
+) -> Body:
     """Enters the body once; returns how that ended as the wire's `ending`: returned, rejected (it certainly did not
-    act), failed (it only reads), or `raised`, `timed out` (nobody knows)."""
+    act), failed (it only reads), or `raised`, `timed out` (nobody knows). `live` are the redacted arguments, plain;
+    what of them, or of secrets, is in a result or an error is replaced by a mark."""
+    own = Plain(plain)
+    for name, value in live.items():
+        own.add(value, f"[redacted {name}]")
+    CURRENT_PLAIN.set(own)
     try:
-        positional, named = signature_of(tool.function).call_arguments(effect.args)
-    except UsageError as error:  # today's code does not take the recorded arguments: the body is not entered
+        positional, named = _arguments(tool, effect, live)
+    except UsageError as error:  # today's code does not take the recorded arguments, or a secret is missing: no entry
         return {"how": "rejected", "error": error_json(error)}
     try:
         result = await _enter(tool, effect, meter, positional, named)
@@ -49,9 +57,15 @@ async def attempt(tool: Tool[..., Any], effect: Effect, meter: UsageMeter) -> Bo
     except BaseException as error:  # whatever else a body raises is an outcome of its attempt
         return _ambiguous(tool, error, "raised")
     try:
-        return {"how": "returned", "result": to_json(result, f"the result of {tool.name}")}
+        return {"how": "returned", "result": own.scrub_json(to_json(result, f"the result of {tool.name}"))}
     except UsageError as error:
-        return {"how": "returned", "result": None, "result_error": str(error)}
+        return {"how": "returned", "result": None, "result_error": scrubbed(str(error))}
+
+
+def _arguments(tool: Tool[..., Any], effect: Effect, live: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    if rehearsal.current() is not None:  # the body is played: no secret is needed
+        return [], {}
+    return signature_of(tool.function).call_arguments(resolved(effect.args, live))
 
 
 def _ambiguous(tool: Tool[..., Any], error: BaseException, how: str) -> Body:

@@ -11,14 +11,17 @@ from typing import Any
 from tape.core.clock import format_us
 from tape.core.kernel import errors, identity
 from tape.core.kernel.errors import UsageError
+from tape.core.kernel.hidden import identified
 from tape.core.kernel.policy import RETRY_BACKOFF
 from tape.core.kernel.resolution import Dispatch
 from tape.core.sdk import bodies
+from tape.core.sdk.concealing import conceal
 from tape.core.sdk.context import RunContext
 from tape.core.sdk.decorators import Tool
 from tape.core.sdk.effects import Effect, UsageMeter, micro_usd
 from tape.core.sdk.gates import Approvals
-from tape.core.sdk.replay import Body, Outcome, describe, described
+from tape.core.sdk.hiding import opened
+from tape.core.sdk.replay import Body, Outcome, describe_begun, describe_call
 from tape.core.sdk.stand_ins import stand_in
 from tape.core.sdk.values import check_annotation, signature_of, typed
 from tape.core.wire import Frame
@@ -26,10 +29,12 @@ from tape.core.wire import Frame
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """One call at its place in the run."""
+    """One call at its place in the run. `args` and `hidden` are recorded; `live` are the redacted arguments, plain."""
 
     tool: Tool[..., Any]
     args: dict[str, Any]
+    hidden: dict[str, dict[str, str]] | None
+    live: dict[str, Any]
     business_key: str | None
     decision: int | None
     ordinal: int
@@ -43,7 +48,7 @@ class _Call:
         return ("effect" if self.awaited else "enqueued", self.key)
 
     def __str__(self) -> str:
-        return describe("effect" if self.awaited else "enqueued", self.tool.name, self.args)
+        return describe_call(self.outcome[0], self.tool.name, self.args, self.hidden)
 
 
 class Calls:
@@ -70,8 +75,8 @@ class Calls:
         context = self._context
         context.check()
         signature = signature_of(tool.function)
-        arguments = signature.bind(args, kwargs)
-        positional, named = signature.call_arguments(arguments)
+        concealed = conceal(tool, args, kwargs, context.plain)
+        positional, named = signature.call_arguments(concealed.passed, concealed.untyped)
         business_key = None
         if tool.options.business_key is not None:
             business_key = _business_key(tool, positional, named)
@@ -79,8 +84,12 @@ class Calls:
         cost = None if tool.options.cost is None else _cost(tool, positional, named)
         decision, ordinal = context.next_call()
         key = identity.effect_key(context.run_id, decision, ordinal, tool.name)
-        fingerprint = identity.fingerprint("effect" if awaited else "enqueued", tool.name, arguments)
-        return _Call(tool, arguments, business_key, decision, ordinal, key, fingerprint, cost, awaited)
+        arguments, hidden, live = concealed.args, concealed.hidden, concealed.live
+        fingerprint = identity.fingerprint(
+            "effect" if awaited else "enqueued", tool.name, identified(arguments, hidden)
+        )
+        place = (business_key, decision, ordinal, key)
+        return _Call(tool, arguments, hidden, live, *place, fingerprint, cost, awaited)
 
     async def _recorded(self, call: _Call) -> Body | None:
         """What was begun at this place; None if nothing was. Anything else than this call unwinds the run. Raises
@@ -93,7 +102,7 @@ class Calls:
             if not self._fits(refused["fingerprint"], call):
                 context.diverge(context.tape.describe(call.outcome), str(call), refusal)
             with contextlib.suppress(errors.NotApproved):  # a fork: it was approved then, and is void now
-                self._approvals.take(call.tool, identity.hash_json(call.args))  # used up, as it was then
+                self._approvals.take(call.tool, identity.hash_args(call.args, call.hidden))  # used up, as it was then
             context.note_call(refusal)
             await context.outcome(refusal)
         begun = context.tape.begun.get(call.key)
@@ -102,11 +111,12 @@ class Calls:
             if other is not None:
                 context.diverge(context.tape.describe(other), str(call), other)
         elif not self._fits(begun["fingerprint"], call):
-            context.diverge(described(begun), str(call), call.outcome)
+            context.diverge(describe_begun(begun), str(call), call.outcome)
         return begun
 
     def _fits(self, recorded: str, call: _Call) -> bool:
-        return self._context.same(recorded, call.fingerprint, call.outcome[0], call.tool.name, call.args)
+        asked = identified(call.args, call.hidden)
+        return self._context.same(recorded, call.fingerprint, call.outcome[0], call.tool.name, asked)
 
     async def _enqueue(self, call: _Call) -> str:
         context = self._context
@@ -143,7 +153,7 @@ class Calls:
     def _approve(self, call: _Call) -> str | None:
         """The approval that the call uses up. A refusal is told once: on replay of what came after it, it is known."""
         context = self._context
-        args_hash = identity.hash_json(call.args)
+        args_hash = identity.hash_args(call.args, call.hidden)
         try:
             return self._approvals.take(call.tool, args_hash)
         except errors.NotApproved as refused:
@@ -162,6 +172,7 @@ class Calls:
             "ordinal": call.ordinal,
             "tool": call.tool.name,
             "args": call.args,
+            "hidden": call.hidden,
             "policy": tool_policy(call.tool),
             "business_key": call.business_key,
             "approval": approval,
@@ -215,7 +226,8 @@ class Calls:
             meter = UsageMeter()
             context.entered += 1
             try:
-                ending = await bodies.attempt(call.tool, self._effect(begun, number), meter)
+                effect = self._effect(begun, number)
+                ending = await bodies.attempt(call.tool, effect, meter, call.live, context.plain)
             finally:
                 context.entered -= 1
             usage = meter.as_json() if meter.reported else None
@@ -237,7 +249,7 @@ class Calls:
         return Effect(
             key=begun["key"],
             tool=begun["tool"],
-            args=begun["args"],
+            args=opened(begun["args"], begun.get("hidden")),
             run_id=self._context.run_id,
             decision_index=begun["decision_index"],
             call_ordinal=begun["ordinal"],

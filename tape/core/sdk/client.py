@@ -20,6 +20,7 @@ from tape.core import wire
 from tape.core.clock import Clock
 from tape.core.dial import ask, open_socket
 from tape.core.kernel.errors import ServerUnavailable, UsageError
+from tape.core.sdk.hiding import KNOWN
 from tape.core.wire import Frame
 
 Reply = Callable[[Frame], None]
@@ -159,6 +160,6 @@ class Link:
 
 def end_own_group(why: str) -> NoReturn:
     """Kills this process and everything it started in its session. Never returns."""
-    os.write(2, f"tape: this agent ends itself: {why}\n".encode())
+    os.write(2, f"tape: this agent ends itself: {KNOWN.scrub(why)}\n".encode())
     os.killpg(os.getpgrp(), signal.SIGKILL)
     raise SystemExit(70)  # for the type checker: SIGKILL has come

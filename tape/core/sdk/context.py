@@ -21,6 +21,7 @@ from tape.core.sdk import change
 from tape.core.sdk.client import end_own_group
 from tape.core.sdk.decorators import Agent
 from tape.core.sdk.effects import CURRENT_EFFECT, CURRENT_METER
+from tape.core.sdk.hiding import KNOWN, Plain
 from tape.core.sdk.purse import Purse, exceeded
 from tape.core.sdk.replay import Body, Outcome, Tape
 from tape.core.wire import Frame
@@ -93,6 +94,7 @@ class RunContext:
         self.open_attempts: dict[str, int] = frame.get("attempts", {})
         self.armed: bool = bool(frame.get("armed"))
         self.cancelled: bool = bool(frame.get("cancelled"))
+        self.plain = Plain(KNOWN)
         self.purse = Purse(frame.get("budget", {}))
         self.lineage: list[str] = frame.get("lineage", [])
         """What this run and its ancestors were asked, as fingerprints; the run's own comes first."""

@@ -14,16 +14,18 @@ from tape.core.sdk.bodies import call_function
 from tape.core.sdk.context import RunContext
 from tape.core.sdk.decorators import check_result_function, limits_of, name_of
 from tape.core.sdk.effects import CURRENT_METER, UsageMeter
+from tape.core.sdk.hiding import CURRENT_PLAIN, Plain, lifted, resolved
 from tape.core.sdk.replay import Outcome, describe
 from tape.core.sdk.values import check_annotation, error_json, returns_of, to_json, typed
 from tape.core.wire import Frame
 
-REQUEST_LIMIT_CHARACTERS = 4096
+REQUEST_LIMIT_BYTES = 8 << 20
+"""Largest request: a conversation may be longer than any other value, and must fit a frame with its reply."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """One decision to be asked for; `request` is what is asked as JSON."""
+    """One decision to be asked for; `request` is what is asked as JSON, with `hidden` secrets by name."""
 
     index: int
     name: str
@@ -86,7 +88,9 @@ class Decisions:
 
     def _question(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Question:
         name = name_of(function)
-        request = to_json({"args": list(args), "kwargs": kwargs}, f"what is asked of {name}")
+        asked, hidden = lifted({"args": list(args), "kwargs": kwargs})
+        asked = {**asked, "hidden": hidden} if hidden else asked
+        request = to_json(asked, f"what is asked of {name}", REQUEST_LIMIT_BYTES)
         fingerprint = identity.fingerprint("decision", name, request)
         return _Question(self._context.next_decision(), name, function, args, kwargs, request, fingerprint)
 
@@ -102,7 +106,9 @@ class Decisions:
         if recorded is None:
             context.perform(question.outcome, question, lambda: self._begin(question))
         elif not self._fits(recorded["fingerprint"], question):
-            context.diverge(context.tape.describe(question.outcome), str(question), question.outcome)
+            told, asked = context.tape.describe(question.outcome), str(question)
+            further = " (they differ further inside)" if told == asked else ""
+            context.diverge(told, asked + further, question.outcome)
         else:
             context.note_call(question.outcome)
         return question.outcome
@@ -135,15 +141,18 @@ class Decisions:
             return
         meter = UsageMeter()
         CURRENT_METER.set(meter)
+        plain = Plain(context.plain)
+        CURRENT_PLAIN.set(plain)
         reply: Any = None
         error: dict[str, str] | None = None
         try:
             played = rehearsal.current()
             if played is None:
-                answer = await call_function(question.function, question.args, question.kwargs)
+                args, kwargs = resolved((question.args, question.kwargs), {})
+                answer = await call_function(question.function, args, kwargs)
             else:
                 answer = await played.reply(question.index)
-            reply = to_json(answer, f"the reply of {question.name}")
+            reply = plain.scrub_json(to_json(answer, f"the reply of {question.name}"))
         except Exception as raised:  # whatever an author's model function raises is a recorded reply
             error = error_json(raised)
         except asyncio.CancelledError as raised:
@@ -154,7 +163,7 @@ class Decisions:
             "index": question.index,
             "name": question.name,
             "fingerprint": question.fingerprint,
-            "request": _bounded(question.request),
+            "request": question.request,
             "reply": reply,
             "error": error,
             "code": change.code_hash(),
@@ -167,9 +176,3 @@ class Decisions:
             context.tape.put_next(question.outcome, body)
         else:
             await context.boundary("decision", {**frame, "waits": True}, (question.outcome, body))
-
-
-def _bounded(request: Any) -> Any:
-    """A request as it is recorded: whole while it is small; its fingerprint stands beside it in any case."""
-    text = identity.canonical_json(request)
-    return request if len(text) <= REQUEST_LIMIT_CHARACTERS else {"cut": text[:REQUEST_LIMIT_CHARACTERS] + "…"}

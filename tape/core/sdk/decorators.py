@@ -6,7 +6,7 @@ and loops are touched (asyncio) only when something is called.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
@@ -21,7 +21,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 LONGEST_SECONDS = 1e9
 MOST_RETRIES = 1000
-_PLANNED = {"redact": "redaction"}
 
 
 def is_async(function: Callable[..., Any]) -> bool:
@@ -80,6 +79,7 @@ class ToolOptions:
     key_lifetime: float | None
     needs_approval: bool = False
     cost: float | Callable[..., float] | None = None
+    redact: tuple[str, ...] = ()
 
 
 TOOLS: dict[str, Tool[..., Any]] = {}
@@ -125,6 +125,8 @@ class Tool(Generic[P, T]):
         self.__name__ = name
         self.__doc__ = function.__doc__
         self.__wrapped__ = function
+        if options.redact:
+            _check_redact(self)
         _register(self)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
@@ -250,6 +252,31 @@ def _cost(value: Any, what: str) -> Any:
     return value
 
 
+def _redact(value: Any, what: str) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    parts: list[Any] = [*value] if isinstance(value, list | tuple | set | frozenset) else [None]  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    if not all(isinstance(part, str) for part in parts):
+        raise UsageError(f'{what} is {value!r}; it is the names of parameters, like ("card",)')
+    return tuple(dict.fromkeys(parts))
+
+
+def _check_redact(tool: Tool[..., Any]) -> None:
+    """Raises UsageError for names that are no parameters: a typing mistake there would record what must not be."""
+    from inspect import signature  # for the few tools that redact anything
+
+    try:
+        known = list(signature(tool.function).parameters)
+    except (TypeError, ValueError):
+        raise UsageError(f"tool {tool.name}: redact= needs a function whose parameters can be known") from None
+    for name in tool.options.redact:
+        if name not in known:
+            there = ", ".join(known) or "none"
+            raise UsageError(
+                f"tool {tool.name}: redact names {name!r}, which is no parameter of it; there are: {there}"
+            )
+
+
 @overload
 def tool(function: Callable[P, Awaitable[T]], /) -> Tool[P, T]: ...
 @overload
@@ -269,6 +296,7 @@ def tool(
     key_lifetime: float | None = None,
     needs_approval: bool = False,
     cost: float | Callable[..., float] | None = None,
+    redact: Sequence[str] = (),
 ) -> _ToolMark: ...
 def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Marks a tool. `semantics` is read_only, idempotent or non_idempotent; undeclared is non_idempotent without
@@ -306,9 +334,6 @@ class _ToolMark:
 
 
 def _options(name: str, given: dict[str, Any]) -> ToolOptions:
-    for option, what in _PLANNED.items():
-        if given.pop(option, None):
-            raise UsageError(f"tool {name}: {option}= is not in this release ({what}); leave it out")
     semantics = given.pop("semantics", None)
     options = ToolOptions(
         semantics=_one_of(Semantics, "non_idempotent" if semantics is None else semantics, f"tool {name}: semantics"),
@@ -323,6 +348,7 @@ def _options(name: str, given: dict[str, Any]) -> ToolOptions:
         key_lifetime=_positive(given.pop("key_lifetime", None), f"tool {name}: key_lifetime"),
         needs_approval=_yes_or_no(given.pop("needs_approval", False), f"tool {name}: needs_approval"),
         cost=_cost(given.pop("cost", None), f"tool {name}: cost"),
+        redact=_redact(given.pop("redact", ()), f"tool {name}: redact"),
     )
     if given:
         raise UsageError(f"tool {name} has no option {', '.join(sorted(given))}: see the reference of @tape.tool")
@@ -330,6 +356,11 @@ def _options(name: str, given: dict[str, Any]) -> ToolOptions:
         raise UsageError(
             f"tool {name}: dispatch='outbox' needs declared semantics: add semantics='idempotent' if the upstream "
             "honours the key, 'non_idempotent' if not, 'read_only' if it only reads"
+        )
+    if options.dispatch is Dispatch.OUTBOX and options.redact:
+        raise UsageError(
+            f"tool {name}: redact and dispatch='outbox' do not go together: the outbox calls from the record, which "
+            "does not hold the value; leave out one of them, or pass a tape.secret"
         )
     return options
 

@@ -13,8 +13,10 @@ from typing import Any, cast
 
 from tape.core.kernel import errors, identity
 from tape.core.kernel.errors import UsageError
+from tape.core.sdk.concealing import conceal
 from tape.core.sdk.context import RunContext
 from tape.core.sdk.decorators import Tool
+from tape.core.sdk.hiding import Plain
 from tape.core.sdk.replay import Body, Outcome, describe_gate
 from tape.core.sdk.values import signature_of
 
@@ -83,8 +85,10 @@ class Gates:
         approves: BoundCall | None,
     ) -> str:
         context = self._context
-        context.check()
-        body = _checked(name, prompt, options, timeout, on_timeout, approves)
+        await context.admit()
+        body = _checked(name, prompt, options, timeout, on_timeout)
+        body["approves"] = _bound(name, approves, context.plain)
+        body["prompt"] = context.plain.scrub(prompt)  # of what is redacted in that call, too
         ordinal = self._counts.get(name, 0)
         self._counts[name] = ordinal + 1
         outcome: Outcome = ("gate", (name, ordinal))
@@ -114,8 +118,8 @@ class Gates:
         return answered["answer"]
 
 
-def _checked(name: Any, prompt: Any, options: Any, timeout: Any, on_timeout: Any, approves: Any) -> Body:
-    """The gate as JSON. Raises UsageError for what no gate can be."""
+def _checked(name: Any, prompt: Any, options: Any, timeout: Any, on_timeout: Any) -> Body:
+    """The gate as JSON, but for the call it is bound to. Raises UsageError for what no gate can be."""
     if not isinstance(name, str) or not name.strip() or name != name.strip() or not name.isprintable():
         raise UsageError(f"run.gate: {name!r} is no name: one line of text without blanks around it, please")
     if len(name) > NAME_LIMIT:
@@ -139,7 +143,6 @@ def _checked(name: Any, prompt: Any, options: Any, timeout: Any, on_timeout: Any
         "options": listed,
         "seconds": None if timeout is None else float(timeout),
         "on_timeout": on_timeout,
-        "approves": _bound(name, approves),
     }
     identity.check_json(body)
     return body
@@ -156,16 +159,17 @@ def _options(name: str, options: Any) -> list[str]:
     return listed
 
 
-def _bound(name: str, approves: Any) -> Body | None:
+def _bound(name: str, approves: Any, plain: Plain) -> Body | None:
     """The exact call: its arguments as they would stand in its record, and their hash."""
     if approves is None:
         return None
     if not _is_bound(approves):
         raise UsageError(f"run.gate({name!r}): approves is a call as a value, such as wire_money.bind(to='ACME')")
     tool, args, kwargs = cast("BoundCall", approves)
-    arguments = signature_of(tool.function).bind(args, kwargs)
-    signature_of(tool.function).call_arguments(arguments)  # a call that could not be made cannot be approved
-    return {"tool": tool.name, "args": arguments, "args_hash": identity.hash_json(arguments)}
+    found = conceal(tool, args, kwargs, plain)
+    signature_of(tool.function).call_arguments(found.passed, found.untyped)  # what cannot be called is not approved
+    bound = {"tool": tool.name, "args": found.args, "args_hash": identity.hash_args(found.args, found.hidden)}
+    return {**bound, "hidden": found.hidden} if found.hidden else bound
 
 
 def _is_bound(approves: Any) -> bool:

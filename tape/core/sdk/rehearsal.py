@@ -100,7 +100,7 @@ class Rehearsal:
         from urllib.request import ProxyHandler, Request, build_opener  # not for runs in earnest, which start sooner
 
         headers = {"Content-Type": "application/json"} | ({"Idempotency-Key": key} if key else {})
-        data = None if body is None else json.dumps(body).encode()
+        data = None if body is None else json.dumps(body, default=str).encode()  # str: of what is hidden
         request = Request(self.url + path, data, headers, method=method)
         with build_opener(ProxyHandler({})).open(request, timeout=TIMEOUT_SECONDS) as answer:
             return json.load(answer)

@@ -11,6 +11,9 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from tape.core.kernel.preview import preview
+from tape.core.sdk.hiding import opened
+
 Outcome = tuple[str, Any]
 """What an operation waits for: ("decision", index), ("effect", key), ("sample", index), ("timer", ordinal),
 ("gate", (name, ordinal)), ("child", ordinal) and, for its id, ("started", ordinal); ("enqueued", key): it is begun, and
@@ -166,9 +169,12 @@ class Tape:
         """An operation on one line: one side of a divergence."""
         kind, which = name
         if kind == "decision" and which in self.decisions:
-            return describe("decision", self.decisions[which]["name"], self.decisions[which].get("request"))
+            recorded = self.decisions[which]
+            if recorded.get("preview") is not None:
+                return f"decision {recorded['name']}({recorded['preview']})"
+            return describe("decision", recorded["name"], recorded.get("request"))
         if kind in ("effect", "enqueued") and which in self.begun:
-            return described(self.begun[which])
+            return describe_begun(self.begun[which])
         if kind == "sample" and which in self.samples:
             return f"sample {self.samples[which]['name']}"
         if kind == "refusal":
@@ -191,23 +197,20 @@ def describe_gate(name: str, ordinal: int, body: Body | None) -> str:
     if body:
         text += f" ({' | '.join(body['options'])})"
         approves = body.get("approves")
-        text += "" if approves is None else f" for {approves['tool']}({_short(approves['args'])})"
+        if approves is not None:
+            text += f" for {approves['tool']}({preview(opened(approves['args'], approves.get('hidden')))})"
     return text if len(text) <= 300 else text[:299] + "…"
 
 
 def describe(kind: str, name: str, request: Any) -> str:
     """One side of a divergence, on one line."""
-    text = f"{kind} {name}({_short(request)})"
-    return text if len(text) <= 300 else text[:299] + "…"
+    return f"{kind} {name}({preview(request)})"
 
 
-def described(begun: Body) -> str:
-    """The same of a recorded call."""
-    return describe("effect" if begun.get("awaited", True) else "enqueued", begun["tool"], begun["args"])
+def describe_begun(begun: Body) -> str:
+    kind = "effect" if begun.get("awaited", True) else "enqueued"
+    return describe_call(kind, begun["tool"], begun["args"], begun.get("hidden"))
 
 
-def _short(request: Any) -> str:
-    if isinstance(request, dict):
-        named = cast("dict[str, Any]", request)
-        return ", ".join(f"{key}={value!r}" for key, value in named.items())
-    return repr(request)
+def describe_call(kind: str, tool: str, args: Any, hidden: Any) -> str:
+    return describe(kind, tool, opened(args, hidden))

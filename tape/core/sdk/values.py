@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property, lru_cache, partial
 from typing import Any, get_type_hints
 
@@ -14,13 +14,14 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 from tape.core.kernel.errors import UsageError
 from tape.core.kernel.identity import RECORD_LIMIT_BYTES, check_json
 from tape.core.sdk.decorators import name_of
+from tape.core.sdk.hiding import Redacted, Secret, scrubbed
 
 
-def to_json(value: Any, what: str) -> Any:
+def to_json(value: Any, what: str, limit_bytes: int = RECORD_LIMIT_BYTES) -> Any:
     """The value as plain JSON, after the round trip: nothing in it is shared with the author's. Raises UsageError if it
-    is not JSON or over 1 MiB."""
+    is not JSON or over the limit (1 MiB)."""
     try:
-        plain = to_jsonable_python(value, round_trip=True)
+        plain = to_jsonable_python(value, round_trip=True, fallback=_refuse)
     except (PydanticSerializationError, ValueError, RecursionError) as error:
         raise UsageError(f"{what} is not JSON: {(str(error) or type(error).__name__).splitlines()[0]}") from None
     try:
@@ -28,11 +29,21 @@ def to_json(value: Any, what: str) -> Any:
     except UsageError as error:
         raise UsageError(f"{what} is not JSON: {error}") from None
     data = orjson.dumps(plain)
-    if len(data) > RECORD_LIMIT_BYTES:
+    if len(data) > limit_bytes:
+        mebibytes = limit_bytes >> 20
         raise UsageError(
-            f"{what} is {len(data)} bytes; the limit is {RECORD_LIMIT_BYTES} (1 MiB): keep a reference instead"
+            f"{what} is {len(data)} bytes; the limit is {limit_bytes} ({mebibytes} MiB): keep a reference instead"
         )
     return orjson.loads(data)
+
+
+def _refuse(value: Any) -> Any:
+    if isinstance(value, Secret | Redacted):
+        raise ValueError(
+            f"a {value!r} is in it: secrets can be passed to tools and models only, as an argument or in the dicts and "
+            "lists of one, and come from nowhere else"
+        )
+    raise PydanticSerializationError(f"Unable to serialize unknown type: {type(value)}")
 
 
 @lru_cache(maxsize=1024)
@@ -140,16 +151,22 @@ class Signature:
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments by name as JSON, defaults filled in. Raises UsageError if they do not fit the parameters."""
+        return to_json(self.named(args, kwargs), f"the arguments of {self.name}")
+
+    def named(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments by name as passed, defaults filled in. Raises UsageError if they do not fit the parameters."""
         try:
             bound = self._signature.bind(*args, **kwargs)
         except TypeError as error:
             raise UsageError(f"{self.name}: {error}") from None
         bound.apply_defaults()
-        return to_json(dict(bound.arguments), f"the arguments of {self.name}")
+        return dict(bound.arguments)
 
-    def call_arguments(self, arguments: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-        """Positional and keyword arguments for a call, typed by their annotations, from recorded JSON. Raises
-        UsageError if they do not fit."""
+    def call_arguments(
+        self, arguments: Mapping[str, Any], untyped: Collection[str] = ()
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """Positional and keyword arguments for a call, typed by their annotations (but for those that are `untyped`),
+        from recorded JSON. Raises UsageError if they do not fit."""
         unknown = [name for name in arguments if name not in self._signature.parameters]
         if unknown:
             raise UsageError(f"{self.name} has no parameter {unknown[0]!r} any more")
@@ -160,14 +177,15 @@ class Signature:
                 continue
             value = arguments[name]
             what = f"{self.name}({name})"
+            annotation = inspect.Signature.empty if name in untyped else self.annotation(name)
             if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
-                positional += [typed(item, self.annotation(name), what) for item in value]
+                positional += [typed(item, annotation, what) for item in value]
             elif parameter.kind is inspect.Parameter.VAR_KEYWORD:
-                named |= {key: typed(item, self.annotation(name), what) for key, item in value.items()}
+                named |= {key: typed(item, annotation, what) for key, item in value.items()}
             elif parameter.kind is inspect.Parameter.KEYWORD_ONLY:
-                named[name] = typed(value, self.annotation(name), what)
+                named[name] = typed(value, annotation, what)
             else:
-                positional.append(typed(value, self.annotation(name), what))
+                positional.append(typed(value, annotation, what))
         return positional, named
 
 
@@ -202,8 +220,8 @@ def returns_of(function: Callable[..., Any]) -> Any:
 
 
 def error_json(error: BaseException) -> dict[str, str]:
-    """How an error stands on the tape."""
-    message = str(error)
+    """How an error stands on the tape: without the hidden values of what runs here."""
+    message = scrubbed(str(error))
     if len(message) > 4000:
         message = message[:4000] + "…"
     return {"type": type(error).__name__, "message": message.encode("utf-8", "backslashreplace").decode()}

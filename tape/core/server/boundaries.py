@@ -105,6 +105,7 @@ def _begin(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb
         approval=asked.get("approval"),
         cost_micro=asked.get("cost_micro"),
         awaited=asked.get("awaited", True),
+        hidden=asked.get("hidden"),
     )
     capped = bool(frame.get("capped"))
 

@@ -36,7 +36,8 @@ class Order:
     how, result}, where `how` is confirm, fail, retry, undo (an act of a run that goes on) or close (the conflicts of
     this key); answer {gate, value, ordinal}: without an ordinal the open instance, or the next one; budget {caps:
     {tokens, usd_micro, calls:<tool>}}; fork {at, and an input if it is to be another}; promote {}; kill {at, tool,
-    decision_index, nth, signal, each_run, pid}; disarm {at}; thaw {}; step {to, tool, decision_index, nth, go}."""
+    decision_index, nth, signal, each_run, pid}; disarm {at}; thaw {}; step {to, tool, decision_index, nth, go}; gc
+    {groups, until} or {values, after}: a batch of what retention removes."""
 
     verb: str
     run_id: str | None = None
@@ -215,6 +216,8 @@ def _work_of(config: Config, order: Order) -> Callable[[Tx], dict[str, Any]]:
         return lambda tx: {
             "run": runs.start_run(tx, agent, args.get("input"), start_key=args.get("key"), actor=actor, caps=known)
         }
+    if order.verb == "gc":
+        return _collecting(order)
     if run_id is None:
         raise UsageError(f"`{order.verb}` needs a run")
     if order.verb == "cancel":
@@ -251,6 +254,15 @@ def _work_of(config: Config, order: Order) -> Callable[[Tx], dict[str, Any]]:
 def _caps(config: Config) -> dict[str, int]:
     caps = {"tokens": config.budget.tokens, "usd_micro": config.budget.usd_micros}
     return {unit: cap for unit, cap in caps.items() if cap is not None}
+
+
+def _collecting(order: Order) -> Callable[[Tx], dict[str, Any]]:
+    from tape.core.journal import retention
+
+    args, actor = order.args, order.actor or operator_name()
+    if "values" in args:
+        return lambda tx: retention.remove_values(tx, args["values"], args["after"])
+    return lambda tx: retention.remove_runs(tx, args["groups"], args["until"], actor, order.reason)
 
 
 def agent_name(config: Config, asked: str | None) -> str:

@@ -74,6 +74,7 @@ class Server:
         self.on_failed_load: Callable[[int, str], None] = lambda worker, why: None
         self.on_manifest: list[Callable[[], None]] = []
         self.manifest: dict[str, Any] | None = None
+        self.redact_key = ""
         """What the project declares, as the newest worker told it (agent/manifest.py): `agents` and `tools`."""
         self.peers: dict[int, WorkerPeer] = {}
         self.points = CrashPoints(self)
@@ -385,7 +386,8 @@ class Server:
             self.hang_up(peer.connection)
         connection.worker, peer.connection = peer, connection
         armed, heartbeat_us = self.points.waits(), self.policy.lease.heartbeat_us
-        peer.send({"t": "welcome", "worker": peer.number, "heartbeat_us": heartbeat_us, "armed": armed})
+        welcome: Frame = {"t": "welcome", "worker": peer.number, "heartbeat_us": heartbeat_us, "armed": armed}
+        peer.send({**welcome, "redact_key": self.redact_key})
         if frame.get("again"):
             self._compare(peer, frame)
         if not peer.ready:

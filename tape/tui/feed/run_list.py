@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tape.core.kernel.events import OrderPlaced
 from tape.core.kernel.lifecycle import RUN_ENDS
 from tape.core.run_filter import RunFilter, parse_filter
 from tape.tui.scene import Leased, RunList, View
@@ -47,7 +48,11 @@ class RunLists:
         self._counted = False
 
     def note(self, entries: Iterable[Entry]) -> None:
-        """The runs of these entries look different now."""
+        """The runs of these entries look different now; those that retention removed are gone."""
+        entries = list(entries)
+        if any(isinstance(entry.event, OrderPlaced) and entry.event.verb == "gc" for entry in entries):
+            self._numbers, self._views, self._by_id = array("q"), {}, {}
+            self._stale, self._made_us, self._counted = True, 0, False
         changed = {entry.run_id for entry in entries if entry.run_id is not None}
         for run_id in changed:
             number = self._by_id.pop(run_id, None)

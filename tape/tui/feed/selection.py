@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from tape.core.figures import Figuring
 from tape.core.story import RunStory, Teller, tell
 from tape.core.verdict import verdicts
-from tape.core.verdict_judge import Judge
 from tape.tui.scene import Selected
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ class Selection:
         self.run_id = run_id
         self.entries: list[Entry] = reader.entries(run_id=run_id)
         self._tellers: dict[bool, Teller] = {}
-        self._judge = Judge()
-        self._judge.add(self.entries)
+        self._figuring = Figuring()
+        self._figuring.add(self.entries)
         self._past: tuple[int, bool, RunStory] | None = None
         self._made: tuple[object, Selected] | None = None
 
@@ -41,7 +41,7 @@ class Selection:
         self.entries += mine
         for teller in self._tellers.values():
             teller.add(mine)
-        self._judge.add(mine)
+        self._figuring.add(mine)
         return True
 
     def _story(self, full: bool) -> RunStory:
@@ -66,7 +66,7 @@ class Selection:
         made_of = (run, at, full, len(self.entries), counted, readable)
         if self._made is not None and self._made[0] == made_of:
             return self._made[1]
-        story, known = live, self._judge.verdicts()
+        story, known = live, self._figuring.judge.verdicts()
         if at is not None:
             upto = [entry for entry in self.entries if entry.id <= at]
             if self._past is None or self._past[:2] != (at, full):
@@ -81,6 +81,7 @@ class Selection:
             at=at,
             acts=counted,
             readable=readable,
+            recovery=self._figuring.figures(),
         )
         self._made = (made_of, shown)
         return shown

@@ -316,16 +316,29 @@ async def muse(run_id: str, index: int) -> dict[str, Any]:
     return {"say": f"thought {index}"}
 
 
+@tape.model(max_tokens=100, max_usd=0.01)
+def converse(run_id: str, index: int, messages: list[dict[str, str]]) -> dict[str, str]:
+    note("questions.jsonl", run=run_id, index=index)
+    return {"role": "assistant", "content": f"{run_id} {len(messages)} {'answer ' * (2_000 if index == 2 else 30)}"}
+
+
 @tape.agent
 async def script(run: tape.Run, steps: list[list[Any]]) -> list[Any]:
     """Does what its input says, step by step."""
     told: list[Any] = []
+    history: list[dict[str, str]] = []
     asked = 0
     for step in steps:
         what, rest = step[0], step[1:]
         if what == "ask":
             told.append(await run.decide(muse if asked % 3 == 2 else think, run.id, asked))
             asked += 1
+        elif what == "talk":
+            for _ in range(rest[0]):
+                history.append({"role": "user", "content": f"{run.id} {len(history)} {'question ' * 20}"})
+                history.append(await run.decide(converse, run.id, asked, history))
+                asked += 1
+            told.append(len(history))
         elif what == "call":
             told.append(await called(run, rest[0], rest[1], **(rest[2] if len(rest) > 2 else {})))
         elif what == "enqueue":
