@@ -87,8 +87,10 @@ def test_the_examples_of_a_help_are_right_and_in_the_reference(name: str) -> Non
 
 
 BARE = (
+    "tape answer",
     "tape cancel",
     "tape redrive",
+    "tape replay",
     "tape resolve",
     "tape budget",
     "tape init",

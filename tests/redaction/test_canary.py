@@ -107,7 +107,8 @@ def drill(shop: Shop, drills: list[tuple[str, tuple[str, ...]]]) -> list[str]:
     runs: list[str] = []
     for task, points in drills:
         for point in points:
-            shop.tape("kill", "--at", point)
+            only = ["--tool", "charge"] if point == "effect.acted" else []  # the one that acts
+            shop.tape("kill", "--at", point, *only)
         runs.append(shop.tape("run", "--input", json.dumps(task), "--wait").split()[0])
     shop.kill()
     return runs
