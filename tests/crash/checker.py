@@ -471,7 +471,8 @@ def i9_final(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
     duties: dict[str, str] = {}
     for entry in story.entries:
         kind, body = entry["kind"], entry["body"]
-        of_left = kind in OF_WHAT_IS_LEFT and body["key"].partition("/undo/")[0] in story.left
+        whose = str(body.get("key") or body.get("pays_for") or body.get("place"))
+        of_left = kind in OF_WHAT_IS_LEFT and whose.partition("/undo/")[0] in story.left
         if end and kind not in AFTER_THE_END and not of_left:
             yield f"entry {entry['id']} ({kind}) after the run ended {end}"
         if kind == "run_moved" and body["status"] in RUN_ENDS:
@@ -495,9 +496,10 @@ def i9_final(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
     outcome = [entry["body"]["outcome"] for entry in story.of("run_ended")]
     if end and outcome != [end]:
         yield f"the run ended {end}, its record says {outcome}"
-    for entry in story.of("effect_ended"):
-        if (entry["seq"] is None) != (entry["body"]["key"] in story.left):
-            yield f"the end of {entry['body']['key']} has seq {entry['seq']}"
+    for entry in story.of("effect_ended", "charge"):
+        whose = entry["body"]["key" if entry["kind"] == "effect_ended" else "pays_for"]
+        if (entry["seq"] is None) != (whose in story.left):
+            yield f"the {entry['kind']} of {whose} has seq {entry['seq']}"
     waited_for = [effect for key, effect in story.effects.items() if key not in story.left]
     if outcome and any(effect["status"] not in EFFECT_ENDS for effect in waited_for):
         yield "run_ended although an effect is open"
