@@ -45,10 +45,25 @@ def history_figures(folder: Path, turns: int) -> list[Figure]:
             (sizes[-1] - sizes[0] - payload) / (2 * turns),
             400,
             unit="bytes",
+            rounds=1,
             note=f"{turns} turns, each request holds all before",
         ),
-        Figure("bytes of a turn, last quarter", last, 1.1, reference=first, against="the first quarter", unit="bytes"),
-        Figure(f"commit of turn {turns}, p50", median(took[-part:]), 20, note="packing and finding what is stored"),
+        Figure(
+            "bytes of a turn, last quarter",
+            last,
+            1.1,
+            reference=first,
+            against="the first quarter",
+            unit="bytes",
+            rounds=1,
+        ),
+        Figure(
+            f"commit of turn {turns}, p50",
+            median(took[-part:]),
+            20,
+            rounds=part,
+            note="packing and finding what is stored",
+        ),
     ]
 
 

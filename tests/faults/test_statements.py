@@ -25,7 +25,7 @@ BY_TURNS = {
     "full or I/O error": (Fault.FULL, Fault.IO),
     "disconnect": (Fault.DISCONNECT,),
 }
-READS = {"next_duty"}
+READS = {"next_duty", "sources_of"}
 """What reads for other verbs: in a module of verbs, and none of them."""
 
 
