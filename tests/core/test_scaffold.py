@@ -15,7 +15,7 @@ import pytest
 from tape.core.config import load_config
 from tape.core.kernel.errors import EnvironmentTrouble, UsageError
 from tape.core.scaffold import scaffold
-from tape.core.scaffold.scaffold import FILES, PLACEHOLDER, TEMPLATE, create_project
+from tape.core.scaffold.scaffold import PLACEHOLDER, TEMPLATE, TEMPLATES, create_project
 
 ROOT = Path(__file__).parents[2]
 
@@ -88,7 +88,7 @@ def test_its_code_meets_the_house_rules_of_a_fresh_linter(tmp_path: Path) -> Non
 
 
 def test_the_template_folder_holds_what_is_listed_and_is_packaged() -> None:
-    assert {path.name for path in TEMPLATE.iterdir()} == set(FILES)
+    assert {path.name for path in TEMPLATE.iterdir()} == {file for files in TEMPLATES.values() for file in files}
     globs = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
     (pattern,) = globs["tape.core.scaffold"]
     assert {path for path in TEMPLATE.iterdir()} == set(TEMPLATE.parent.glob(pattern))
