@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tape.core.kernel.errors import (
         BudgetExceeded,
+        ChildFailed,
         Diverged,
         EffectFailed,
+        GateTimeout,
         ModelFailed,
+        NotApproved,
         Rejected,
         ResultUnrecordable,
         RunInterrupted,
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
         TapeError,
         UsageError,
     )
+    from tape.core.sdk.children import Child
     from tape.core.sdk.decorators import Agent, Tool, agent, model, tool
     from tape.core.sdk.effects import (
         Budget,
@@ -36,9 +40,12 @@ if TYPE_CHECKING:
 _HOME = {
     "tape.core.kernel.errors": (
         "BudgetExceeded",
+        "ChildFailed",
         "Diverged",
         "EffectFailed",
+        "GateTimeout",
         "ModelFailed",
+        "NotApproved",
         "Rejected",
         "ResultUnrecordable",
         "RunInterrupted",
@@ -46,6 +53,7 @@ _HOME = {
         "TapeError",
         "UsageError",
     ),
+    "tape.core.sdk.children": ("Child",),
     "tape.core.sdk.decorators": ("Agent", "Tool", "agent", "model", "tool"),
     "tape.core.sdk.effects": (
         "Budget",
@@ -68,10 +76,14 @@ __all__ = [
     "Agent",
     "Budget",
     "BudgetExceeded",
+    "Child",
+    "ChildFailed",
     "Diverged",
     "Effect",
     "EffectFailed",
+    "GateTimeout",
     "ModelFailed",
+    "NotApproved",
     "Observation",
     "Rejected",
     "ResultUnrecordable",

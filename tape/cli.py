@@ -605,6 +605,66 @@ def redrive(run_id: Run, reason: Reason = "", as_json: AsJson = False) -> None:
 
 
 @app.command()
+def answer(
+    run_id: Run,
+    gate: Annotated[str, typer.Argument(metavar="GATE", help="The gate's name.", show_default=False)],
+    value: Annotated[str, typer.Argument(metavar="VALUE", help="One of the gate's options.", show_default=False)],
+    ordinal: Annotated[
+        int | None,
+        typer.Option("--ordinal", metavar="N", min=0, help="Which instance; else the open one, or the next."),
+    ] = None,
+    reason: Reason = "",
+    as_json: AsJson = False,
+) -> None:
+    """Answer a gate that a run waits at. The first answer counts; exit 1 if there was one already.
+
+    \b
+    Examples:
+      tape answer r-0123456789ab pay approve --reason "seen the invoice"
+      tape answer r-0123456789ab pay deny --ordinal 1
+    """
+    placed = _order(project(), "answer", run_id, {"gate": gate, "value": value, "ordinal": ordinal}, reason)
+    done = placed.result
+    if as_json:
+        output().json({"run": run_id, "order": "answer", **done, "served": placed.served})
+    elif done["status"] != "refused":
+        early = ", used when the run comes to it" if done["status"] == "early" else ""
+        output().say(f"{run_id} gate {done['gate']} {done['ordinal']}: {done['answer']}{early}")
+    if done["status"] == "refused":
+        hint(f"tape: {run_id}: {done['why']}; your answer is recorded, and changes nothing")
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def budget(
+    run_id: Run,
+    usd: Annotated[float | None, typer.Option("--usd", metavar="N", help="Its cap in dollars from now on.")] = None,
+    tokens: Annotated[int | None, typer.Option("--tokens", metavar="N", help="Its cap in tokens from now on.")] = None,
+    calls: Annotated[
+        list[str] | None, typer.Option("--calls", metavar="TOOL=N", help="Its cap on calls of a tool; may be repeated.")
+    ] = None,
+    reason: Reason = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show what a run may spend, holds back, has spent and lost; with a cap, set that first.
+
+    \b
+    Examples:
+      tape budget r-0123456789ab
+      tape budget r-0123456789ab --usd 2.50 --reason "worth it"
+    """
+    from tape.cli_budget import asked_caps, print_run_budget
+
+    config = project()
+    caps = asked_caps(usd, tokens, calls or [])
+    if caps:
+        _order(config, "budget", run_id, {"caps": caps}, reason)
+    elif reason:
+        raise UsageError("--reason goes with a cap: --usd N, --tokens N or --calls TOOL=N")
+    print_run_budget(config, run_id, as_json)
+
+
+@app.command()
 def resolve(
     key: Annotated[str, typer.Argument(metavar="KEY", help="The effect's or obligation's key.", show_default=False)],
     confirm: Annotated[

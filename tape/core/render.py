@@ -100,7 +100,7 @@ def _raw(event: Event) -> Shown:
 
 
 def _run_started(event: events.RunStarted) -> Shown:
-    by = f"  by {event.actor}" if event.actor else ""
+    by = f"  by {event.actor}" if event.actor else f"  child of {event.parent}" if event.parent else ""
     return Mark("→", Style.PRIMARY), f"run_started  {event.agent}  {short_json(event.input)}{by}"
 
 

@@ -122,10 +122,14 @@ def _summary(runs: Sequence[RunView], counts: RunCounts) -> str:
 
 
 def print_needs(paper: Paper, reader: Reader, run: RunView) -> None:
-    """Why a run is stuck or failed, and which commands help."""
+    """Why a run is stuck or failed, which commands help, and its family."""
     if run.error:
         mark = run_mark(run.status)
         paper.say(f"{mark.glyph} {show(run.error, 1000)}", mark.style)
+    if run.parent is not None:
+        paper.say(f"child of {run.parent}")
+    if run.children:
+        paper.say(f"{run.children} child{'ren' if run.children > 1 else ''}, {run.children_open} open")
     if run.status == RunStatus.STUCK:
         for command in stuck_commands(reader, run.id):
             paper.say(f"  {show(command, 400)}")

@@ -11,9 +11,11 @@ from tape.core.journal.audit_facts import Finding, Severity
 from tape.core.journal.dump import (
     AttemptView,
     BudgetView,
+    ChildView,
     ConflictView,
     DecisionView,
     EffectView,
+    GateView,
     LeaseView,
     ObligationView,
     OrderView,
@@ -34,6 +36,7 @@ from tape.core.render import (
     given,
     line,
     money,
+    run_mark,
     short_json,
     short_key,
     show,
@@ -108,8 +111,16 @@ def print_dump(paper: Paper, dump: RunDump) -> None:
         for timer in dump.timers
     ]
     _section(paper, "timers", timers)
+    _section(paper, "gates", [_gate_row(gate) for gate in dump.gates])
+    _section(paper, "children", [_child_row(child) for child in dump.children])
     _section(paper, "conflicts", [_conflict_row(conflict) for conflict in dump.conflicts])
     _section(paper, "orders", [_order_row(order) for order in dump.orders])
+
+
+def _child_row(child: ChildView) -> Cell:
+    mark = run_mark(child.status)
+    why = child.waiting_on or child.error
+    return f"child {child.ordinal}  {child.run}  {child.agent}  {child.status}{f'  {why}' if why else ''}", mark.style
 
 
 def _section(paper: Paper, title: str, rows: Sequence[Cell], *, always: bool = False) -> None:
@@ -118,6 +129,15 @@ def _section(paper: Paper, title: str, rows: Sequence[Cell], *, always: bool = F
         paper.say(title if rows else f"{title}: none", Style.ACCENT)
         for text, style in rows:
             paper.say(f"  {show(text, 2000)}", style)
+
+
+def _gate_row(gate: GateView) -> Cell:
+    said = {"DROPPED": "", "OPEN": f"  {' | '.join(gate.options or [])}"}.get(gate.status)
+    if said is None:
+        said = f"  {'no answer' if gate.answer is None else gate.answer}" + (f" by {gate.actor}" if gate.actor else "")
+    used = f"  used by {gate.used_by}" if gate.used_by else ""
+    times = "" if gate.deadline_us is None else f"  until {format_us(gate.deadline_us)}"
+    return f"gate {gate.name} {gate.ordinal}  {gate.status}{said}{used}{times}", Style.PLAIN
 
 
 def _entry_row(entry: Entry) -> Cell:
@@ -158,11 +178,21 @@ def _attempt_row(attempt: AttemptView) -> Cell:
     return f"{what}  {clock_time(attempt.started_us)}  {attempt.how or 'open'}{took}{evidence}", Style.PLAIN
 
 
+def print_budget(paper: Paper, purse: Sequence[BudgetView]) -> None:
+    """The purse of one run, a unit a line."""
+    for budget in purse:
+        text, style = _budget_row(budget)
+        paper.say(text, style)
+
+
 def _budget_row(budget: BudgetView) -> Cell:
     usd = budget.unit == "usd_micro"
     spent, reserved = (money(part) if usd else str(part) for part in (budget.spent, budget.reserved))
     cap = "no cap" if budget.cap is None else f"cap {money(budget.cap) if usd else budget.cap}"
-    return f"{'usd' if usd else budget.unit}  spent {spent}  reserved {reserved}  {cap}", Style.PLAIN
+    lost = f"  of it lost {money(budget.lost) if usd else budget.lost}" if budget.lost else ""
+    over = budget.left is not None and budget.left < 0
+    text = f"{'usd' if usd else budget.unit}  spent {spent}{lost}  reserved {reserved}  {cap}"
+    return text, Style.ALARM if over else Style.PLAIN
 
 
 def _lease_row(lease: LeaseView) -> Cell:

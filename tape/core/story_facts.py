@@ -104,7 +104,7 @@ class Cost:
 
 def by_agent(event: Event) -> bool:
     """Whether this record was written by the agent that drives the run, not by a reactor or a person."""
-    if event.kind not in TAPE_KINDS or isinstance(event, events.TimerFired):
+    if event.kind not in TAPE_KINDS or isinstance(event, events.TimerFired | events.ChildEnded):
         return False
     if isinstance(event, events.EffectEnded | events.RunEnded):
         return event.writer == Writer.AGENT

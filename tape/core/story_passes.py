@@ -7,6 +7,8 @@
 | effect.begun | an `effect_begun` |
 | effect.acted, effect.ended | the agent's `effect_ended`, or the `attempt_ended` of an inline body that answered |
 | timer.set | a `timer_set` |
+| gate.opened | a `gate_opened` |
+| child.started | a `child_started` |
 | run.ending, run.ended | the agent's `run_ended` |
 | lease.granted | a `lease_granted` |
 | observe.answered | an `observed` |
@@ -40,6 +42,8 @@ _SIMPLE: Mapping[type[Event], tuple[str, ...]] = {
     events.Decision: ("decision.replied", "decision.recorded"),
     events.EffectBegun: ("effect.begun",),
     events.TimerSet: ("timer.set",),
+    events.GateOpened: ("gate.opened",),
+    events.ChildStarted: ("child.started",),
     events.LeaseGranted: ("lease.granted",),
     events.Observed: ("observe.answered",),
 }

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tape.core.journal.dump import EffectView, RunDump
-from tape.core.kernel.events import LeaseGranted, ModelAsked, RunEnded, WorkerDied, WriteRefused
+from tape.core.kernel.events import BudgetRefused, LeaseGranted, ModelAsked, RunEnded, WorkerDied, WriteRefused
+from tape.core.render import amount
 from tape.lab.outcome import Outcome
 from tape.lab.scenario import UNSET, Count, EffectExpect, Scenario
 from tape.lab.scenario_result import Miss
@@ -39,6 +40,7 @@ class _Judge:
         yield from self._counts()
         yield from self._effects()
         yield from self._obligations()
+        yield from self._budget()
         yield from self._always()
 
     def _miss(self, expected: object, found: object, *loc: str | int) -> Miss:
@@ -146,6 +148,20 @@ class _Judge:
             for duty in mine:
                 if duty.status != status:
                     yield self._miss(status, duty.status, "expect", "obligations", place)
+
+    def _budget(self) -> Iterator[Miss]:
+        rows = {row.unit: row for row in self._dump.budget}
+        refusals = Counter(entry.event.unit for entry in self._dump.entries if isinstance(entry.event, BudgetRefused))
+        for name, wanted in self._expect.budget.items():
+            unit = "usd_micro" if name == "usd" else name
+            row = rows.get(unit)
+            for part in ("spent", "reserved", "lost"):
+                number, found = getattr(wanted, part), 0 if row is None else getattr(row, part)
+                if number is not None and number != found:
+                    shown = (amount(unit, number), amount(unit, found))
+                    yield self._miss(*shown, "expect", "budget", name, part)
+            if wanted.refused is not None and not wanted.refused.holds(refusals[unit]):
+                yield self._miss(wanted.refused, refusals[unit], "expect", "budget", name, "refused")
 
     def _always(self) -> Iterator[Miss]:
         for finding in self._outcome.findings:

@@ -15,10 +15,14 @@ from typing import Any, cast
 from tape.core.clock import format_us
 from tape.core.journal.dump import EffectView, RunDump
 from tape.core.kernel.events import (
+    ChildEnded,
+    ChildStarted,
     Decision,
     EffectBegun,
     EffectEnded,
     Event,
+    GateAnswered,
+    GateOpened,
     RunEnded,
     RunStarted,
     Sample,
@@ -105,7 +109,7 @@ def good_of(one: Outcome, other: Outcome | None) -> Good:
         result=result,
         standing=standing_of(one.acts),
         tools=_tools(dump, one.acts),
-        timers=len(dump.timers),
+        timers=len(dump.timers) + sum(gate.deadline_us is not None for gate in dump.gates),
         keeps_contract=all(line.holds is not False for line in one.contract) and not _reading_acts(dump, one.acts),
     )
 
@@ -131,7 +135,8 @@ def standing_of(acts: Acts) -> dict[tuple[str, str], int]:
 
 def tape_of(dump: RunDump, acts: Acts) -> tuple[Line, ...]:
     """The run's tape in an order that does not depend on who was quicker: a turn's effects by place, begun before
-    ended. The names that the stand-ins gave to the acts are left out: they depend on who was quicker too."""
+    ended, and its children by number. The names that the stand-ins gave to the acts are left out: they depend on who
+    was quicker too."""
     names = [act.id for found in acts.values() for act in found]
     hidden = {dump.run.id: "RUN", **dict.fromkeys(sorted(names, key=len, reverse=True), "ACT")}
     found: list[tuple[tuple[int, int, str], Line]] = []
@@ -140,6 +145,8 @@ def tape_of(dump: RunDump, acts: Acts) -> tuple[Line, ...]:
         event = entry.event
         if isinstance(event, EffectBegun | EffectEnded):
             order = (turn, 1, f"{place_of(event.key)} {int(isinstance(event, EffectEnded))}")
+        elif isinstance(event, ChildStarted | ChildEnded):
+            order = (turn, 2, f"{event.ordinal:06} {int(isinstance(event, ChildEnded))}")
         else:
             turn += 1
             order = (turn, 0, f"{number:06}")
@@ -178,6 +185,14 @@ def _told(event: Event) -> tuple[str, tuple[Json] | None]:
         return f"timer_set {event.ordinal}", (event.seconds,)
     if isinstance(event, TimerFired):
         return f"timer_fired {event.ordinal}", None
+    if isinstance(event, GateOpened):
+        return f"gate_opened {event.name} {event.ordinal}", ([event.options, event.approves],)
+    if isinstance(event, GateAnswered):
+        return f"gate_answered {event.name} {event.ordinal}", (event.answer,)
+    if isinstance(event, ChildStarted):
+        return f"child_started {event.ordinal} {event.agent}", (event.input,)
+    if isinstance(event, ChildEnded):
+        return f"child_ended {event.ordinal} {event.status}", ([event.result, event.error],)
     if isinstance(event, RunEnded):
         return f"run_ended {event.outcome}", ([event.result, event.error],)
     return "", None
@@ -226,7 +241,7 @@ def acts_of_effect(effect: EffectView, dump: RunDump, acts: Acts) -> list[tuple[
         (name, act)
         for name, act in everything
         if begun <= act.at <= ended
-        and not (act.key or "").startswith(f"{dump.run.id}/")
+        and not _of_family(act, dump)
         and not any(first <= act.at <= last for first, last in others)
     ]
 
@@ -249,9 +264,16 @@ def _rivals(effect: EffectView, dump: RunDump, everything: list[tuple[str, Act]]
     ]
 
 
+def _of_family(act: Act, dump: RunDump) -> bool:
+    """Whether the act carries a key of the run, or of a child of it."""
+    run_id = (act.key or "").partition("/")[0]
+    return run_id == dump.run.id or any(child.run == run_id for child in dump.children)
+
+
 def nobody_s(act: Act, dump: RunDump) -> bool:
-    """Whether the act is of no effect: it carries no key of the run, and happened while nothing was open."""
-    if (act.key or "").startswith(f"{dump.run.id}/"):
+    """Whether the act is of no effect: it carries no key of the run, and happened while nothing was open. Where there
+    are child runs, one of them may have made it."""
+    if _of_family(act, dump) or dump.children:
         return False
     return not any(begun <= act.at <= ended for begun, ended in map(_window, dump.effects))
 

@@ -25,13 +25,14 @@ class Hearing:
         self.said: list[str] = []
         self.status = RunStatus.RUNNABLE
         self.seen: Counter[str] = Counter()
-        """By an entry's kind, or a run's status: how often it came."""
+        """By an entry's kind, whosesoever, or the run's own status: how often it came."""
         self.held: Counter[str] = Counter()
         """By point: how often the run was stopped there."""
         self.nonces: set[str] = set()
         self.dying: set[int] = set()
         """Processes that were killed at a point, and are not known to be dead."""
         self.latest_us = 0
+        self._run_id: str | None = None
 
     def voice(self) -> Voice:
         return Voice(entries=self._news.put, agent_said=lambda pid, line: self._hear(line), trouble=self._hear)
@@ -69,8 +70,11 @@ class Hearing:
             self.held[event.point] += event.death == Death.HOLD
             if event.death in (Death.KILL, Death.TERM):
                 self.dying.add(event.pid)
-        elif isinstance(event, RunStarted):
+        elif isinstance(event, RunStarted) and event.parent is None:
+            self._run_id = entry.run_id
             self.seen[RunStatus.RUNNABLE] += 1
+        elif entry.run_id != self._run_id:
+            return  # a child's: what it comes to is heard of by its parent
         elif isinstance(event, LeaseGranted):
             self._move(RunStatus.RUNNING)
         elif isinstance(event, RunMoved):

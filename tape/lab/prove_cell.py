@@ -89,7 +89,7 @@ def judged(cell: Cell, outcome: Outcome, good: Good) -> Result:
         status=outcome.status,
         resolutions=tuple(_resolutions(outcome)),
         acts=sum(standing_of(outcome.acts).values()),
-        kills=sum(isinstance(entry.event, PointReached) for entry in outcome.of_run),
+        kills=sum(isinstance(entry.event, PointReached) for entry in outcome.entries),
         seconds=outcome.seconds,
         run_id=outcome.run_id if dump is not None else "",
     )

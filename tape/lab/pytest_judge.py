@@ -45,7 +45,7 @@ def faults_of(outcome: Outcome, setup: Setup, good: Good | None) -> tuple[str, .
 def _convicted(outcome: Outcome, setup: Setup, good: Good | None) -> list[Cause]:
     if good is not None:
         return list(causes(outcome, good))
-    if not any(isinstance(entry.event, PointReached) for entry in outcome.of_run):
+    if not any(isinstance(entry.event, PointReached) for entry in outcome.entries):
         return []
     found = _against_good(outcome, setup, 1)
     # What one good run does not have is a mistake only if a second one has it neither.

@@ -102,6 +102,7 @@ class Verb(StrEnum):
     FREEZE = "freeze"
     THAW = "thaw"
     ADVANCE = "advance"
+    ANSWER = "answer"
 
 
 class How(StrEnum):
@@ -118,7 +119,8 @@ class ScriptedOrder:
     crash point (then the run is held there until the order is placed).
 
     `tool` or `key` (`decision/ordinal/tool`, for a duty with `/undo/N` behind it), `how` and `result` belong to
-    `resolve`, `by_us` to `advance`. `result` is UNSET unless `how` is `confirm`.
+    `resolve`, `by_us` to `advance`, `gate`, `value` and `ordinal` to `answer`. `result` is UNSET unless `how` is
+    `confirm`.
     """
 
     on: str
@@ -130,6 +132,9 @@ class ScriptedOrder:
     result: Json | Literal[Unset.UNSET] = UNSET
     by_us: int | None = None
     reason: str = ""
+    gate: str | None = None
+    value: str | None = None
+    ordinal: int | None = None
 
     @property
     def moment(self) -> Moment:
@@ -152,6 +157,17 @@ class EffectExpect:
     count: Count | None = None
     row: str | None = None
     writer: Writer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetExpect:
+    """What holds for one unit of the run's budget at the end, dollars in millionths; `refused` is how often its cap was
+    in the way. None is not looked at."""
+
+    spent: int | None = None
+    reserved: int | None = None
+    lost: int | None = None
+    refused: Count | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +196,7 @@ class Expect:
     refused: Count | None = None
     doubled: Count = ZERO
     lost: Count = ZERO
+    budget: Mapping[str, BudgetExpect] = field(default_factory=dict[str, BudgetExpect])
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,11 @@ NULL_MEANS_NULL = ("result", "input")
 _RUN_ENDS = (RunStatus.TERMINAL, RunStatus.FAILED, RunStatus.CANCELLED)
 _ABOUT_TOOL = ("begin", "end")
 _ABOUT_DECISION = ("ask", "decision", "begin", "end")
-_NEEDS = {Verb.RESOLVE: ("tool", "key", "how", "result"), Verb.ADVANCE: ("by",)}
+_NEEDS = {
+    Verb.RESOLVE: ("tool", "key", "how", "result"),
+    Verb.ADVANCE: ("by",),
+    Verb.ANSWER: ("gate", "value", "ordinal"),
+}
 _AGENT_OR_OUTBOX = (Writer.AGENT, Writer.OUTBOX)
 _ENDINGS: dict[Resolution, tuple[tuple[EffectStatus, ...], tuple[Writer, ...]]] = {
     Resolution.RETURNED: ((EffectStatus.CONFIRMED,), _AGENT_OR_OUTBOX),
@@ -95,6 +99,9 @@ class OrderShape(Shape):
     how: words.HowTo | None = None
     result: words.Value = UNSET
     by: words.Duration = None
+    gate: words.Gate | None = None
+    value: words.Gate | None = None
+    ordinal: words.Index | None = None
     reason: words.Line = ""
 
     @model_validator(mode="after")
@@ -112,6 +119,8 @@ class OrderShape(Shape):
             yield "", "advance needs by, how far the clock moves; write by: 1h"
         if self.do == Verb.RESOLVE:
             yield from self._resolving()
+        if self.do == Verb.ANSWER and (self.gate is None or self.value is None):
+            yield "", "answer needs a gate and one of its options; write gate: NAME, value: approve"
         if self.on in _RUN_ENDS and self.nth > 1:
             yield "nth", f"a run comes to {self.on} once; leave nth out"
 
@@ -127,11 +136,12 @@ class OrderShape(Shape):
         if self.tool is not None and self.key is not None:
             yield "tool", "key names the tool already; keep one of them"
 
-    def value(self) -> values.ScriptedOrder:
+    def scripted(self) -> values.ScriptedOrder:
         how = None if self.how is None else How(self.how)
         return values.ScriptedOrder(
-            self.on, Verb(self.do), self.nth, self.tool, self.key, how, self.result, self.by, self.reason
-        )
+            self.on, Verb(self.do), self.nth, self.tool, self.key, how, self.result, self.by, self.reason,
+            gate=self.gate, value=self.value, ordinal=self.ordinal,
+        )  # fmt: skip
 
 
 class EffectShape(Shape):
@@ -183,6 +193,32 @@ class EffectShape(Shape):
         return values.EffectExpect(status, resolution, self.attempts, self.count, self.row, writer)
 
 
+class BudgetShape(Shape):
+    spent: words.Amount | None = None
+    reserved: words.Amount | None = None
+    lost: words.Amount | None = None
+    refused: words.Tally = None
+
+    def problems(self, unit: str) -> Iterator[tuple[str, str]]:
+        """Each as the key that is wrong, and what is."""
+        if not self.model_fields_set:
+            yield "", "nothing is expected of it; write {spent: 0.05}, or take it out"
+        for name in ("spent", "reserved", "lost"):
+            amount = getattr(self, name)
+            if amount is not None and abs(amount * _parts(unit) - round(amount * _parts(unit))) > 0.001:
+                least = "0.000001 dollars is the smallest amount" if unit == "usd" else f"{unit} are whole numbers"
+                yield name, f"{amount} is no amount; {least}"
+
+    def value(self, unit: str) -> values.BudgetExpect:
+        told = {name: getattr(self, name) for name in ("spent", "reserved", "lost")}
+        parts = {name: None if amount is None else round(amount * _parts(unit)) for name, amount in told.items()}
+        return values.BudgetExpect(**parts, refused=self.refused)
+
+
+def _parts(unit: str) -> int:
+    return 1_000_000 if unit == "usd" else 1
+
+
 class ExpectShape(Shape):
     status: words.Ending = RunStatus.TERMINAL
     result: words.Value = UNSET
@@ -201,6 +237,7 @@ class ExpectShape(Shape):
     refused: words.Tally = None
     doubled: words.Tally = ZERO
     lost: words.Tally = ZERO
+    budget: dict[words.Unit, BudgetShape] = {}
 
     @model_validator(mode="after")
     def possible(self) -> ExpectShape:
@@ -214,6 +251,8 @@ class ExpectShape(Shape):
             yield "error", "a run that is TERMINAL has no error; leave it out, or write status: FAILED"
         if self.status == RunStatus.TERMINAL and self.leases is not None and self.leases.max == 0:
             yield "leases", "a run that is TERMINAL had one lease at least; write 1 or more"
+        for unit, amounts in self.budget.items():
+            yield from (("budget", f"{unit}: {what}") for _, what in amounts.problems(unit))
         for name, keyed in self.keyed.items():
             acts = self.upstream.get(name)
             if acts is not None and acts.max is not None and keyed.min > acts.max:
@@ -232,6 +271,7 @@ class ExpectShape(Shape):
     def value(self) -> values.Expect:
         given: dict[str, Any] = {name: getattr(self, name) for name in type(self).model_fields}
         given["effects"] = {place: effect.value() for place, effect in self.effects.items()}
+        given["budget"] = {unit: amounts.value(unit) for unit, amounts in self.budget.items()}
         given["resolutions"] = None if self.resolutions is None else tuple(self.resolutions)
         return values.Expect(**given)
 
@@ -306,7 +346,7 @@ class ScenarioShape(Shape):
             within_us=self.within,
             timers=values.Timers(self.timers),
             kill=tuple(kill.value() for kill in self.kill),
-            orders=tuple(order.value() for order in self.orders),
+            orders=tuple(order.scripted() for order in self.orders),
             expect=self.expect.value(),
         )
 
@@ -320,6 +360,7 @@ SHAPES: dict[tuple[str, ...], type[Shape]] = {
     ("settings", "recovery"): RecoveryShape,
     ("expect",): ExpectShape,
     ("expect", "effects", "*"): EffectShape,
+    ("expect", "budget", "*"): BudgetShape,
 }
 
 

@@ -142,6 +142,10 @@ class _Script:
             key = str(args["key"]).partition("/")[2]
             result = args.get("result") if how is How.CONFIRM else UNSET
             yield ScriptedOrder(when, Verb.RESOLVE, nth, key=key, how=how, result=result, reason=event.reason)
+        elif event.verb == Verb.ANSWER:
+            gate, value, ordinal = str(args["gate"]), str(args["value"]), args.get("ordinal")
+            named: dict[str, Any] = {"gate": gate, "value": value, "ordinal": ordinal}
+            yield ScriptedOrder(when, Verb.ANSWER, nth, reason=event.reason, **named)
         elif event.verb in (Verb.CANCEL, Verb.REDRIVE):
             yield ScriptedOrder(when, Verb(event.verb), nth, reason=event.reason)
 

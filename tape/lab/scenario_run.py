@@ -113,7 +113,7 @@ def play(task: Task) -> ScenarioResult:
 def judged(scenario: Scenario, outcome: Outcome) -> ScenarioResult:
     """The verdict on one scenario."""
     missed = misses(scenario, outcome)
-    deaths = [entry.event for entry in outcome.of_run if isinstance(entry.event, PointReached)]
+    deaths = [entry.event for entry in outcome.entries if isinstance(entry.event, PointReached)]
     return ScenarioResult(
         name=scenario.name,
         shown=scenario.shown,

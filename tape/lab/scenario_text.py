@@ -69,7 +69,15 @@ def _expect(expect: Expect) -> dict[str, Any]:
     told = _told(expect)
     if effects := {place: _told(effect) for place, effect in expect.effects.items()}:
         told["effects"] = effects
+    if purse := {unit: _told(amounts) for unit, amounts in expect.budget.items()}:
+        dollars = purse.get("usd", {})
+        dollars |= {name: Raw(_dollars(dollars[name])) for name in ("spent", "reserved", "lost") if name in dollars}
+        told["budget"] = purse
     return told
+
+
+def _dollars(micro: int) -> str:
+    return f"{micro // 1_000_000}.{micro % 1_000_000:06d}".rstrip("0").rstrip(".")
 
 
 def _told(value: Any, **names: str) -> dict[str, Any]:

@@ -145,6 +145,16 @@ def _count(value: Any) -> Count:
     return count
 
 
+LARGEST = 10**9
+
+
+def _amount(value: Any) -> float:
+    """Dollars, tokens or calls."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LARGEST:
+        raise wrong(f"must be an amount, not negative, not {shown(value)}; write 0.05 for dollars, 500 for tokens")
+    return value
+
+
 def _options(value: Any) -> dict[str, Any]:
     """A stand-in's options; nothing is none."""
     given: dict[str, Any] = {} if value is None else value
@@ -235,6 +245,7 @@ Duty: TypeAlias = Annotated[
 ]
 Key: TypeAlias = Annotated[str, AfterValidator(_matching(rf"{_PLACE}(?:/undo/[1-9][0-9]{{0,8}})?", _KEY_REMEDY))]
 Point: TypeAlias = Annotated[str, AfterValidator(_point)]
+Gate: TypeAlias = Annotated[str, AfterValidator(_line)]
 On: TypeAlias = Annotated[str, AfterValidator(_moment)]
 
 Signal: TypeAlias = Annotated[str, _word(_DEATHS, "death")]
@@ -246,4 +257,8 @@ OfEffect: TypeAlias = Annotated[str, _word(EffectStatus, "status of an effect")]
 OfDuty: TypeAlias = Annotated[str, _word(ObligationStatus, "status of an obligation")]
 Resolved: TypeAlias = Annotated[str, _word(Resolution, "resolution")]
 By: TypeAlias = Annotated[str, _word(Writer, "writer")]
+Amount: TypeAlias = Annotated[Any, PlainValidator(_amount)]
+Unit: TypeAlias = Annotated[
+    str, AfterValidator(_matching(rf"usd|tokens|calls:{_TOOL}", "write usd, tokens, or calls:TOOL such as calls:wire"))
+]
 Row: TypeAlias = Annotated[str, AfterValidator(_row)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -17,11 +18,11 @@ from tape.core.config import Config
 from tape.core.journal.audit import examine
 from tape.core.journal.audit_facts import Severity
 from tape.core.journal.dump import RunDump
-from tape.core.journal.shapes import Need
-from tape.core.journal.views import JournalMissing, open_reader
+from tape.core.journal.shapes import Need, NeedKind
+from tape.core.journal.views import JournalMissing, Reader, open_reader
 from tape.core.kernel.errors import NotFound, UsageError
 from tape.core.kernel.events import PointReached
-from tape.core.kernel.lifecycle import RUN_ENDS, RunStatus, TimerStatus
+from tape.core.kernel.lifecycle import RUN_ENDS, GateStatus, RunStatus, TimerStatus
 from tape.core.kernel.points import Arm, Pass
 from tape.core.server.orders import Order
 from tape.core.server.supervisor import carriers
@@ -42,6 +43,7 @@ ZOMBIE_US = 1_000_000
 BURIAL_US = 5_000_000
 QUIET_US = 1_500_000
 """After so long without any news from a run that rests, what an order waits for will not come."""
+RESOLVED = (NeedKind.EFFECT, NeedKind.OBLIGATION)
 REHEARSAL_VARIABLE = "TAPE_REHEARSAL"
 """Where the agent's process finds the recorded run that plays its models and tools."""
 
@@ -132,8 +134,9 @@ class Trial:
         return Order("start", None, args, ACTOR, scenario.name)
 
     def _arms(self, run_id: str) -> list[Arm]:
+        """Who dies where: the run, or a child of it. The journal holds no other."""
         holds = [order.hold(run_id) for order in self._scenario.orders if order.moment is Moment.POINT]
-        return [*(kill.arm(run_id) for kill in self._scenario.kill), *holds]
+        return [*(replace(kill.arm(run_id), run_id=None) for kill in self._scenario.kill), *holds]
 
     # --- watching ---------------------------------------------------------------------------------------------
 
@@ -230,6 +233,9 @@ class Trial:
             host.order(Order("kill", self._run_id, args, ACTOR, order.reason))
         elif order.do is Verb.RESOLVE:
             self._resolve(host, order)
+        elif order.do is Verb.ANSWER:
+            said = {"gate": order.gate, "value": order.value, "ordinal": order.ordinal}
+            host.order(Order("answer", self._run_id, said, ACTOR, order.reason))
         else:
             host.order(Order(str(order.do), self._run_id, {}, ACTOR, order.reason))
         if order.moment is Moment.POINT:
@@ -252,7 +258,7 @@ class Trial:
         if isinstance(order.key, str):
             return f"{self._run_id}/{order.key}"
         with open_reader(self._config.journal) as reader:
-            needs = [need for need in reader.needs() if need.key and need.tool == order.tool]
+            needs = [need for need in reader.needs() if need.kind in RESOLVED and need.tool == order.tool]
         if not needs:
             raise UsageError(f"nothing of {order.tool} waits for a person")
         return needs[0].key
@@ -280,9 +286,18 @@ class Trial:
         if any(peer.drives or peer.hooks for peer in list(host.server.peers.values()) if not peer.frozen):
             return
         with open_reader(self._config.journal) as reader:
-            dump = reader.dump(self._run_id)
-        due = [timer.fire_us for timer in dump.timers if timer.status == TimerStatus.SET]
-        if due and dump.run.status == RunStatus.WAITING and all(effect.ended_us for effect in dump.effects):
+            family = [dump for dump in _family(reader, self._run_id) if dump.run.status not in RUN_ENDS]
+        due = [timer.fire_us for dump in family for timer in dump.timers if timer.status == TimerStatus.SET]
+        due += [
+            gate.deadline_us
+            for dump in family
+            for gate in dump.gates
+            if gate.status == GateStatus.OPEN and gate.deadline_us
+        ]
+        quiet = all(
+            dump.run.status == RunStatus.WAITING and all(effect.ended_us for effect in dump.effects) for dump in family
+        )
+        if due and quiet:
             self._advance(host, max(0, min(due) - self._clock.wall_us()))
 
     def _probe(self, host: Host) -> None:
@@ -339,6 +354,13 @@ class Trial:
             seconds=seconds,
             folder=self._folder,
         )
+
+
+def _family(reader: Reader, run_id: str) -> Iterator[RunDump]:
+    dump = reader.dump(run_id)
+    yield dump
+    for child in dump.children:
+        yield from _family(reader, child.run)
 
 
 def _acts_of(acts: Acts, key: str) -> int:

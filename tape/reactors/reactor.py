@@ -19,6 +19,7 @@ from tape.core.kernel.events import (
     EffectBegun,
     EffectEnded,
     Event,
+    GateOpened,
     ModelAsked,
     Sample,
     TimerSet,
@@ -32,7 +33,7 @@ T = TypeVar("T")
 LOOK_UP_LIMIT_US = 30_000_000
 BODY_LIMIT_US = 600_000_000
 CLAIM_MARGIN_US = 30_000_000
-_PROGRESS = (ModelAsked, Decision, Charge, Sample, TimerSet, Attached)
+_PROGRESS = (ModelAsked, Decision, Charge, Sample, TimerSet, GateOpened, Attached)
 
 
 class Reactor(Protocol):

@@ -22,6 +22,8 @@ LABELS: Mapping[str, tuple[str, str]] = {
     "dispatch.acted": ("recovery", "dispatched"),
     "compensate.acted": ("recovery", "undone"),
     "timer.set": ("run", "timer set"),
+    "gate.opened": ("run", "gate open"),
+    "child.started": ("run", "child"),
     "run.ending": ("run", "ending"),
     "run.ended": ("run", "ended"),
 }

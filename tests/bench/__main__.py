@@ -12,10 +12,12 @@ from pathlib import Path
 
 from tests.bench.console import console_figures
 from tests.bench.demos import demo_figures
+from tests.bench.families import family_figures
 from tests.bench.figures import Figure, table, write_json
 from tests.bench.proofs import proof_figures
 from tests.bench.starts import import_figure, status_figure
 from tests.bench.steps import step_figure
+from tests.bench.waits import wait_figures
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,7 +36,9 @@ def main() -> None:
             step_figure(folder, rounds=1 if quick else 9, steps=20 if quick else 200),
             status_figure(folder, rounds=2 if quick else 15, run_count=50 if quick else 1000),
             import_figure(folder, rounds=2 if quick else 15),
+            *wait_figures(folder, count=200 if quick else 10_000, seconds=1 if quick else 5),
             *proof_figures(folder, rounds=1 if quick else 3),
+            *family_figures(folder, 50 if quick else 1000, rounds=1 if quick else 3),
             *console_figures(folder, quick=quick),
         ]
     print(table(figures))

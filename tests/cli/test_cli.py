@@ -16,6 +16,8 @@ import pytest
 
 from tape import cli
 from tape.core.clock import SystemClock
+from tape.core.journal import gates, runs
+from tape.core.journal.gates import Gate
 from tape.core.journal.views import open_reader
 from tape.core.kernel.errors import ServerUnavailable
 from tape.core.marks import Style
@@ -97,7 +99,7 @@ def fails(said: Said, code: int, *words: str) -> None:
 
 COMMANDS = (
     "init", "dev", "server", "status", "doctor",
-    "run", "kill", "disarm", "step", "thaw", "cancel", "redrive", "resolve",
+    "run", "kill", "disarm", "step", "thaw", "cancel", "redrive", "answer", "budget", "resolve",
 )  # fmt: skip
 
 
@@ -152,6 +154,9 @@ def test_version(tape: Tape) -> None:
         ["dev", "--kill-at", "effect.acted"],
         ["dev", "--without-tape"],
         ["dev", "--kill-resume-demo", "--kill-at", "no.such.point"],
+        ["answer", "r-1", "pay"],
+        ["answer", "r-1", "pay", "approve", "--ordinal", "-1"],
+        ["answer", "r-1", "pay", "approve", "--ordinal", "one"],
         ["resolve", EFFECT],
         ["resolve", EFFECT, "--fail"],
         ["resolve", EFFECT, "--fail", "--reason", " "],
@@ -456,6 +461,13 @@ def test_a_dump_as_json(tape: Tape, journal: Journal) -> None:
         (["cancel", "r-1", "--reason", "why"], "cancel", "r-1", {}, "why"),
         (["redrive", "r-1"], "redrive", "r-1", {}, ""),
         (
+            ["answer", "r-1", "pay", "approve", "--ordinal", "1", "--reason", "seen"],
+            "answer",
+            "r-1",
+            {"gate": "pay", "value": "approve", "ordinal": 1},
+            "seen",
+        ),
+        (
             ["resolve", EFFECT, "--confirm", '{"id": 1}', "--reason", "seen"],
             "resolve",
             "r-0123456789ab",
@@ -505,6 +517,7 @@ def test_a_dump_as_json(tape: Tape, journal: Journal) -> None:
     ids=[
         "cancel",
         "redrive",
+        "answer",
         "confirm",
         "retry",
         "kill",
@@ -522,6 +535,7 @@ def test_orders(
 ) -> None:
     arm, moved = {"at": "run.ended", "signal": "TERM"}, {"run": "r-1", "from": None, "to": None, "go": False}
     desk.result = {"run": "r-1", "status": "RUNNABLE", "armed": {}, "disarmed": [arm], "stepped": [moved]}
+    desk.result |= {"gate": "pay", "ordinal": 1, "answer": "approve"}
     said = tape(*arguments)
     assert (said.code, said.err) == (0, "")
     (order,) = desk.placed
@@ -608,6 +622,52 @@ def test_a_run_is_durable_when_its_id_is_printed(tape: Tape, project: Path) -> N
     fails(tape("run", "treasurry"), 2, "treasury")
 
 
+def test_a_person_looks_at_a_purse_and_raises_a_cap(tape: Tape, journal: Journal) -> None:
+    run_id, _ = journal.stuck()
+    journal.close()
+    assert tape("budget", run_id).out.splitlines() == [
+        "tokens  spent 210  reserved 0  no cap",
+        "usd  spent $0.002  reserved $0.00  no cap",
+    ]
+    said = tape("budget", run_id, "--usd", "2.50", "--calls", "wire_money=3", "--reason", "worth it")
+    assert said.out.splitlines()[0].startswith("calls:wire_money  spent 0  reserved ")
+    shown = json.loads(tape("budget", run_id, "--json").out)
+    assert [(row["unit"], row["cap"]) for row in shown["budget"]] == [
+        ("calls:wire_money", 3),
+        ("tokens", None),
+        ("usd_micro", 2_500_000),
+    ]
+    assert shown["budget"][2]["left"] == 2_498_000 and shown["run"] == run_id
+    with open_reader(journal.path) as reader:
+        raised = [entry.event for entry in reader.entries(run_id=run_id) if entry.event.kind == "budget_raised"]
+    assert [(event.unit, event.cap, event.reason) for event in raised] == [
+        ("calls:wire_money", 3, "worth it"),
+        ("usd_micro", 2_500_000, "worth it"),
+    ]
+    fails(tape("budget", run_id, "--tokens", "209"), 1, "210 tokens", "the cap cannot be 209 tokens")
+    fails(tape("budget", "r-000000000000"), 2, "no run r-000000000000")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--usd", "nan"], "--usd is nan"),
+        (["--usd", "-1"], "--usd is -1.0"),
+        (["--usd", "1e30"], "--usd is 1e+30"),
+        (["--tokens", "-5"], "--tokens is -5"),
+        (["--calls", "wire"], "--calls is 'wire'"),
+        (["--calls", "wire=-1"], "--calls is 'wire=-1'"),
+        (["--calls", "=1"], "--calls is '=1'"),
+        (["--calls", "w=1", "--calls", "w=2"], "--calls w is given twice"),
+        (["--reason", "just so"], "--reason goes with a cap"),
+    ],
+)
+def test_what_is_no_cap_is_one_line(tape: Tape, journal: Journal, arguments: list[str], says: str) -> None:
+    run_id, _ = journal.stuck()
+    journal.close()
+    fails(tape("budget", run_id, *arguments), 2, says)
+
+
 def test_a_person_settles_what_only_a_person_can_know(tape: Tape, journal: Journal) -> None:
     run_id, key = journal.stuck()
     journal.close()
@@ -618,6 +678,42 @@ def test_a_person_settles_what_only_a_person_can_know(tape: Tape, journal: Journ
     fails(tape("redrive", run_id), 1, "there is nothing to redrive")
     assert tape("cancel", run_id).out == f"{run_id} CANCELLED\n"
     fails(tape("cancel", "r-000000000000"), 2, "no run r-000000000000")
+
+
+def test_a_gate_is_answered_once(tape: Tape, journal: Journal) -> None:
+    run_id, worker = journal.start(), journal.worker()
+    epoch = journal.grant(run_id, worker)
+    asked = Gate("pay", 0, "Pay?", ("approve", "deny"), "f")
+    journal.writer.apply(lambda tx: gates.open_gate(tx, run_id, epoch, asked))
+    journal.writer.apply(lambda tx: runs.park(tx, run_id, epoch, ["gate pay 0"], "waiting"))
+    journal.close()
+    fails(tape("answer", run_id, "pya", "approve"), 2, "did you mean pay")
+    fails(tape("answer", run_id, "pay", "aprove"), 2, "did you mean approve")
+    fails(tape("answer", "r-000000000000", "pay", "approve"), 2, "no run r-000000000000")
+    assert "gate pay 0" in tape("status", run_id).out
+    said = tape("answer", run_id, "pay", "approve", "--reason", "fine")
+    assert (said.code, said.out) == (0, f"{run_id} gate pay 0: approve\n")
+    assert said.err == "recorded; start `tape dev` to drive it\n"
+    late = tape("answer", run_id, "pay", "deny", "--ordinal", "0")
+    assert (late.code, late.out) == (1, "")
+    assert "was answered already: approve, by " in late.err
+    body = tape("answer", run_id, "pay", "deny", "--ordinal", "0", "--json")
+    assert body.code == 1
+    told = json.loads(body.out)
+    assert (told["order"], told["status"], told["answer"], told["served"]) == ("answer", "refused", "approve", False)
+    early = tape("answer", run_id, "pay", "deny")
+    assert (early.code, early.out) == (0, f"{run_id} gate pay 1: deny, used when the run comes to it\n")
+    with open_reader(journal.path) as reader:
+        dump = reader.dump(run_id)
+    assert [(gate.ordinal, gate.status, gate.answer) for gate in dump.gates] == [
+        (0, "ANSWERED", "approve"),
+        (1, "EARLY", "deny"),
+    ]
+    assert dump.orders[0].reason == "fine" and "@" in dump.gates[0].actor
+    dumped = tape("doctor", "--dump-run", run_id)
+    assert "gate pay 0  ANSWERED  approve by " in dumped.out and "gate pay 1  EARLY  deny" in dumped.out
+    assert tape("cancel", run_id).out == f"{run_id} CANCELLED\n"
+    fails(tape("answer", run_id, "pay", "approve"), 1, "has ended (CANCELLED)")
 
 
 @pytest.mark.parametrize("command", ["kill", "thaw", "step", "disarm"])

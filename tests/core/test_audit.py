@@ -40,10 +40,11 @@ def test_what_tape_wrote_is_clean(journal: Journal) -> None:
     journal.running()
     journal.killed()
     journal.start()
+    journal.family()
     with open_reader(journal.path) as reader:
         found = audit(reader)
     assert found.findings == ()
-    assert found.runs == 5
+    assert found.runs == 8
     assert found.entries > 40
 
 
@@ -62,7 +63,13 @@ def test_an_empty_journal_is_clean(journal: Journal) -> None:
     assert findings(journal.path) == []
 
 
+_GATE = (
+    "INSERT INTO gate (run_no, name, ordinal, status, prompt, options, approves, actor, reason, used_by) "
+    "VALUES (1, 'pay', 0, {}, '', '[]', '', '', '', {})"
+)
 # Run 1 is TERMINAL after a crash (seq 1 to 10), run 2 is RUNNING, run 3 waits for a look-up, run 4 could be undone.
+# Run 1 is TERMINAL after a crash (seq 1 to 10), run 2 is RUNNING, run 3 waits for a look-up, run 4 could be undone,
+# run 5 waits for its child 7, its child 6 has ended.
 DAMAGE = {
     "a body was changed": (
         "UPDATE entry SET body = json_set(body, '$.reply', 'other') WHERE run_no = 1 AND seq = 2",
@@ -122,6 +129,22 @@ DAMAGE = {
     "the budget says something else": (
         "UPDATE budget SET spent = 1 WHERE run_no = 1 AND unit = 'tokens'",
         "the budget says 1 tokens spent, the charges sum up to 630",
+    ),
+    "the budget says something else is lost": (
+        "UPDATE budget SET lost = 1 WHERE run_no = 1 AND unit = 'tokens'",
+        "the budget says 1 tokens lost, the entries say 0",
+    ),
+    "a reservation without its sum": (
+        "INSERT INTO reservation (run_no, place, unit, amount) VALUES (1, 'decision 9', 'tokens', 4)",
+        "the budget says 0 tokens reserved, the reservations sum up to 4",
+    ),
+    "spent beyond the cap": (
+        "UPDATE budget SET cap = 600 WHERE run_no = 1 AND unit = 'tokens'",
+        "630 spent and 0 reserved of tokens pass the cap of 600, and no bill says so",
+    ),
+    "calls that were never made": (
+        "INSERT INTO budget (run_no, unit, cap, reserved, spent, lost) VALUES (1, 'calls:pay', 9, 0, 3, 0)",
+        "the budget says 3 calls of pay, the effects say 0",
     ),
     "a budget is gone": (
         "DELETE FROM budget WHERE run_no = 1 AND unit = 'usd_micro'",
@@ -213,12 +236,43 @@ DAMAGE = {
         "UPDATE obligation SET effect_key = 'other' WHERE run_no = 4",
         "/undo/1 belongs to no effect",
     ),
+    "a gate that nobody opened": (
+        _GATE.format("'OPEN'", "''"),
+        "gate pay 0 is OPEN, its entries say nothing",
+    ),
+    "a gate that is open at the end of its run": (
+        _GATE.format("'EARLY'", "''"),
+        "gate pay 0 is EARLY, but the run has ended",
+    ),
+    "an approval that no call used": (
+        _GATE.format("'DROPPED'", "'r-1/0/0/wire'"),
+        "was used up by r-1/0/0/wire, its entries say nobody",
+    ),
     "a timer that nobody set": ("INSERT INTO timer VALUES (1, 0, 0, 'SET')", "timer 0 is SET, its entries say None"),
     "an attempt of nothing": (
         "INSERT INTO attempt SELECT run_no, 'other', what, number, by, worker_no, epoch, started_us, ended_us, how, "
         "evidence FROM attempt WHERE run_no = 1 AND what = 'body'",
         "belongs to no effect and no obligation",
     ),
+    "a child that nobody started": ("UPDATE run SET parent_no = 5, parent_ordinal = 2 WHERE no = 1", "3 runs of them"),
+    "a child is gone": ("UPDATE run SET parent_no = NULL WHERE no = 7", "the journal holds 1 runs of them"),
+    "a child of nothing": (
+        "UPDATE run SET parent_no = 99 WHERE no = 7",
+        "a child of run number 99, which is not known",
+    ),
+    "a child's end that is not there": (
+        "UPDATE entry SET seq = NULL, kind = 'claimed' WHERE run_no = 5 AND kind = 'child_ended'",
+        "is TERMINAL, but has no child_ended",
+    ),
+    "a child's end that never was": (
+        "UPDATE run SET status = 'RUNNABLE', end_status = NULL WHERE no = 6",
+        "is TERMINAL, it is not at its end",
+    ),
+    "other open children": (
+        "UPDATE run SET children_open = 2 WHERE no = 5",
+        "counts 2 children, 2 open; there are 2, 1",
+    ),
+    "an end with open children": ("UPDATE run SET status = 'CANCELLED' WHERE no = 5", "1 of its children are open"),
     "rows of a run that is gone": ("DELETE FROM run WHERE no = 1", "belong to no run"),
     "bytes that are no text": (
         "UPDATE entry SET body = CAST(x'ff' AS TEXT) WHERE run_no = 1 AND seq = 2",
@@ -235,6 +289,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     journal.running()
     journal.killed()
     journal.whole(policy=ToolPolicy(compensable=True))
+    journal.family()
     journal.close()
     return journal.path.read_bytes()
 

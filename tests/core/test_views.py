@@ -160,6 +160,20 @@ def test_a_run_names_who_drives_it_and_what_it_waits_for(journal: Journal) -> No
         assert reader.run(waiting).waiting_on == "look-up of 1/0/wire_money"
 
 
+def test_parents_and_children_are_shown(journal: Journal) -> None:
+    parent, done, idle = journal.family()
+    with open_reader(journal.path) as reader:
+        run, child = reader.run(parent), reader.run(idle)
+        assert (run.parent, run.children, run.children_open, run.waiting_on) == (None, 2, 1, "child 1")
+        assert (child.parent, child.children) == (parent, 0)
+        assert child in reader.runs(), "lists say it too"
+        found = reader.dump(parent).children
+    assert [(each.ordinal, each.run, each.agent, each.status) for each in found] == [
+        (0, done, "scout", "TERMINAL"),
+        (1, idle, "scout", "RUNNABLE"),
+    ]
+
+
 def test_open_conflicts_are_counted(journal: Journal) -> None:
     run_id, key, _ = journal.killed()
     journal.observe(run_id, key, Answer.DUPLICATE, [WIRE, {**WIRE, "wire_id": "w-2"}])

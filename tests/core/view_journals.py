@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tape.core.clock import ManualClock
-from tape.core.journal import claims, effects, records, runs, workers
+from tape.core.journal import children, claims, effects, records, runs, workers
 from tape.core.journal.effects import Call, Ending, ToolPolicy
 from tape.core.journal.records import Usage
 from tape.core.journal.writer import Writer
@@ -130,6 +130,18 @@ class Journal:
         key = self.begin(run_id, epoch, 0, ToolPolicy())
         self.die(worker)
         return run_id, key
+
+    def family(self) -> tuple[str, str, str]:
+        """A parent that waits, with a child that has ended and one that has not. Returns their ids."""
+        run_id = self.start()
+        epoch = self.grant(run_id, self.worker())
+        done, idle = (
+            self.writer.apply(lambda tx, n=n: children.start_child(tx, run_id, epoch, n, "scout", n, "f"))[1]
+            for n in (0, 1)
+        )
+        self.finish(done, self.grant(done, self.worker()), result="found")
+        self.writer.apply(lambda tx: runs.park(tx, run_id, epoch, ["child 1"], "waiting"))
+        return run_id, done, idle
 
     def running(self) -> str:
         run_id = self.start()

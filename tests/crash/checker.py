@@ -23,7 +23,7 @@ DUTY_ENDS = {"DONE", "DROPPED"}
 OWED = {"DUE", "CLAIMED", "STUCK"}
 AFTER_THE_END = {"write_refused", "conflict_opened", "point_reached", "order_placed"}
 BY_AGENT = {
-    "decision", "charge", "effect_begun", "sample", "timer_set", "attached", "model_asked",
+    "decision", "charge", "effect_begun", "sample", "timer_set", "gate_opened", "attached", "model_asked",
 }  # fmt: skip
 
 
@@ -70,7 +70,10 @@ class Story:
     attempts: list[dict[str, Any]]
     leases: list[dict[str, Any]]
     timers: list[dict[str, Any]]
+    gates: list[dict[str, Any]]
     conflicts: list[dict[str, Any]]
+    budget: list[dict[str, Any]] = field(default_factory=list)
+    reservations: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def id(self) -> str:
@@ -145,7 +148,10 @@ def _story(rows: Any, run: dict[str, Any]) -> Story:
         attempts=mine("attempt"),
         leases=sorted(mine("lease"), key=lambda row: row["epoch"]),
         timers=mine("timer"),
+        gates=mine("gate"),
         conflicts=mine("conflict"),
+        budget=mine("budget"),
+        reservations=mine("reservation"),
     )
 
 
@@ -233,7 +239,8 @@ def i3_dense(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
             pays = f"decision {entry['body']['index']}"
             if after is None or after["kind"] != "charge" or after["body"]["pays_for"] != pays:
                 yield f"{pays} is not followed by its charge"
-    charged = [entry["body"]["pays_for"] for entry in tape if entry["kind"] == "charge"]
+    paid = [entry["body"]["pays_for"] for entry in tape if entry["kind"] == "charge"]
+    charged = [pays for pays in paid if pays.startswith("decision ")]  # an effect may pay for each of its attempts
     if len(charged) != len(set(charged)):
         yield f"charged twice: {charged}"
     if [entry for entry in tape if entry["kind"] == "run_started"] != tape[:1]:
@@ -251,6 +258,27 @@ def i3_dense(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
             return
     if head != story.row["head"]:
         yield "the chain's head is not the run's"
+
+
+def i10_budgets(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
+    """No cap is passed but by a bill that says so; what is reserved is for somebody; each question to the model is
+    paid for, by its charge or as lost."""
+    over = [entry["body"] for other in seen.stories for entry in other.of("budget_overrun")]
+    for row in story.budget:
+        used, cap = row["spent"] + row["reserved"], row["cap"]
+        passed = sum(by["by"] for by in over if by["run"] == story.id and by["unit"] == row["unit"])
+        if cap is not None and used > cap + passed:
+            yield f"{row['unit']}: {row['spent']} spent and {row['reserved']} reserved of {cap}"
+        held = sum(one["amount"] for one in story.reservations if one["unit"] == row["unit"])
+        if held != row["reserved"]:
+            yield f"{row['unit']}: {row['reserved']} reserved, the reservations say {held}"
+    if story.row["end_status"] is not None and [one for one in story.reservations if "/" not in one["place"]]:
+        yield "it has ended, and something is reserved"
+    if any(row["cap"] is not None for row in story.budget):
+        asked = sum(line["run"] == story.id for line in seen.questions)
+        answered = len(story.of("decision")) + len(story.of("budget_lost")) + len(story.reservations)
+        if asked > answered:
+            yield f"the model was asked {asked} times, {answered} of these are paid, lost, or reserved"
 
 
 def i4_intent_first(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
@@ -335,8 +363,11 @@ def i6_fenced(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
     live: int | None = None
     ended: dict[str, Any] | None = None
     refused: set[int] = set()
+    settled_by = ""
     for entry in story.entries:
         kind, body = entry["kind"], entry["body"]
+        if kind == "effect_ended":
+            settled_by = body["writer"]
         if kind == "lease_granted":
             live, ended = body["epoch"], None
         elif kind == "lease_ended":
@@ -344,6 +375,8 @@ def i6_fenced(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
         elif kind == "write_refused":
             refused.add(body["epoch"])
         own = kind in BY_AGENT
+        if kind == "charge" and not body["pays_for"].startswith("decision "):
+            own = settled_by == "agent"  # who ended the effect writes what it cost
         own |= kind in ("effect_ended", "run_ended") and body["writer"] == "agent"
         own |= kind == "attempt_started" and body["by"] == "agent"
         if not own:
@@ -500,11 +533,93 @@ def i12_nothing_forgotten(story: Story, seen: Witnesses, promise: Promise) -> It
             yield "STUCK without a reason or without commands that help"
     if not promise.at_rest:
         return
-    waits = status == "WAITING" and any(timer["status"] == "SET" for timer in story.timers)
+    waits = status == "WAITING" and any(row["status"] in ("SET", "OPEN") for row in (*story.timers, *story.gates))
+    waits = waits or (status in ("WAITING", "COMPENSATING") and any(_open(child) for child in _children(story, seen)))
     if status not in RUN_ENDS and status != "STUCK" and not waits:
         yield f"everything is quiet and the run is {status}, waiting on {story.row['waiting_on']!r}"
     if status in RUN_ENDS and any(timer["status"] == "SET" for timer in story.timers):
         yield "the run has ended and a timer is set"
+    if status in RUN_ENDS and any(gate["status"] in ("OPEN", "EARLY") for gate in story.gates):
+        yield "the run has ended and a gate is open"
+
+
+def i9_one_answer(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
+    """A gate is answered once, after it was opened, by the first who did; a time-out is never early."""
+    opened = {(entry["body"]["name"], entry["body"]["ordinal"]): entry for entry in story.of("gate_opened")}
+    answered: set[tuple[str, int]] = set()
+    for entry in story.of("gate_answered"):
+        body = entry["body"]
+        instance = body["name"], body["ordinal"]
+        if instance in answered:
+            yield f"gate {instance} was answered twice"
+        answered.add(instance)
+        gate = opened.get(instance)
+        if gate is None or gate["id"] > entry["id"]:
+            yield f"gate {instance} was answered before it was opened"
+        elif body["timed_out"] and entry["at_us"] < (gate["body"]["deadline_us"] or 1 << 62):
+            yield f"gate {instance} timed out early"
+
+
+def i4_approved(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
+    """Once a gate is bound to a tool, its calls begin only with an unused approval of exactly their arguments."""
+    bound: dict[str, dict[str, Any]] = {}
+    approved: dict[str, dict[str, Any]] = {}
+    for entry in story.entries:
+        body = entry["body"]
+        if entry["kind"] == "gate_opened" and body["approves"]:
+            bound[f"{body['name']} {body['ordinal']}"] = body
+        elif entry["kind"] == "gate_answered":
+            gate = bound.get(f"{body['name']} {body['ordinal']}")
+            if gate is not None and body["answer"] == gate["options"][0] and not body["void"]:
+                approved[f"{body['name']} {body['ordinal']}"] = gate["approves"]
+        elif entry["kind"] == "effect_begun":
+            if body["tool"] in {gate["approves"]["tool"] for gate in bound.values()} and not body["approval"]:
+                yield f"{body['key']} began without an approval"
+            call = approved.pop(body["approval"], None) if body["approval"] else None
+            if body["approval"] and (call is None or (call["tool"], call["args"]) != (body["tool"], body["args"])):
+                yield f"{body['key']} is not what {body['approval']} approved"
+
+
+def _children(story: Story, seen: Witnesses) -> list[Story]:
+    found = [other for other in seen.stories if other.row["parent_no"] == story.row["no"]]
+    return sorted(found, key=lambda other: other.row["parent_ordinal"])
+
+
+def _open(story: Story) -> bool:
+    return story.row["status"] not in RUN_ENDS
+
+
+def i12_children(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
+    """Each child that was started is one run, and no other; its end stands on this tape once, unless this run ended
+    first; at this run's end none is open."""
+    children = _children(story, seen)
+    started = [(entry["body"]["ordinal"], entry["body"]["child"]) for entry in story.of("child_started")]
+    if started != [(number, child.id) for number, child in enumerate(children)]:
+        yield f"its tape has started {started}, its children are {[child.id for child in children]}"
+    told = [entry["body"]["child"] for entry in story.of("child_ended")]
+    if len(told) != len(set(told)):
+        yield f"children ended twice: {told}"
+    ends = [entry["id"] for entry in story.of("run_ended")]
+    for child in children:
+        over = [move["id"] for move in child.of("run_moved") if move["body"]["status"] in RUN_ENDS]
+        if len(over) > 1:
+            yield f"{child.id} came to its end {len(over)} times"
+        in_time = bool(over) and (not ends or over[0] < ends[0])
+        if (child.id in told) is not in_time:
+            yield f"{child.id} is {child.row['status']}, its end on this tape: {child.id in told}"
+        if not _open(story) and _open(child):
+            yield f"the run is {story.row['status']} and its child {child.id} is {child.row['status']}"
+
+
+def i11_children_first(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
+    """A run that did not end well undoes nothing while a child of it is open."""
+    ends = [entry["id"] for entry in story.of("run_ended")]
+    claims = [entry["id"] for entry in story.of("obligation_moved") if entry["body"]["status"] == "CLAIMED"]
+    for child in _children(story, seen):
+        over = [move["id"] for move in child.of("run_moved") if move["body"]["status"] in RUN_ENDS]
+        for claim in claims:
+            if ends and claim > ends[0] and (not over or claim < over[0]):
+                yield f"entry {claim} undoes an act while the child {child.id} is open"
 
 
 def i13_poison(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
@@ -595,7 +710,8 @@ def h_worker_deaths(seen: Witnesses, promise: Promise) -> Iterable[str]:
 
 RULES = (
     i1_once, i3_dense, i4_intent_first, i4_one_body_at_a_time, i5_never_asked_again, i6_fenced, i7_one_driver,
-    i8_settled_first, i9_final, i11_newest_first, i12_nothing_forgotten, i13_poison, i14_keys,
+    i8_settled_first, i9_final, i9_one_answer, i4_approved, i10_budgets, i11_newest_first, i11_children_first,
+    i12_nothing_forgotten, i12_children, i13_poison, i14_keys,
 )  # fmt: skip
 WHOLE = (i7_alone, h_worker_deaths)
 
@@ -603,6 +719,9 @@ WHOLE = (i7_alone, h_worker_deaths)
 # --- I2: crash-transparent ----------------------------------------------------------------------------------------
 
 FREE_SAMPLES = {"now", "uuid", "random"}
+FREE_FIELDS = (
+    "writer", "resolution", "row", "attempt", "fire_at_us", "late_us", "deadline_us", "fingerprint", "start_key",
+)  # fmt: skip
 
 
 def normalised_tape(journal: Path, run_id: str) -> list[str]:
@@ -615,7 +734,7 @@ def normalised_tape(journal: Path, run_id: str) -> list[str]:
     turn = 0
     for place, entry in enumerate(entry for entry in story.entries if entry["seq"] is not None):
         kind, body = entry["kind"], dict(entry["body"])
-        for name in ("writer", "resolution", "row", "attempt", "fire_at_us", "late_us", "fingerprint", "start_key"):
+        for name in FREE_FIELDS:
             body.pop(name, None)
         order = (turn, place, 0, 0)
         if kind in ("effect_begun", "effect_ended"):
@@ -624,7 +743,10 @@ def normalised_tape(journal: Path, run_id: str) -> list[str]:
             body.pop("args_hash", None)
             body["call"] = f"{index}/{ordinal}/{body['tool']}"
             order = (turn, 1 << 40, int(ordinal), int(kind == "effect_ended"))
-        elif kind in ("decision", "timer_set", "sample", "run_ended"):
+        elif kind in ("child_started", "child_ended"):
+            del body["child"]
+            order = (turn, 1 << 41, body["ordinal"], int(kind == "child_ended"))
+        elif kind in ("decision", "timer_set", "gate_opened", "gate_answered", "sample", "run_ended"):
             turn += 1
             order = (turn, 0, 0, 0)
         batches.append((order, _plain(kind, body, run_id, drawn)))

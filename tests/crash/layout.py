@@ -42,10 +42,17 @@ class Upstreams:
 
 
 def settings_text(
-    *, workers: int = 1, concurrency: int = 1, ttl: str = "2s", stall: str = "20s", max_crashes: int = 5
+    *,
+    workers: int = 1,
+    concurrency: int = 1,
+    ttl: str = "2s",
+    stall: str = "20s",
+    max_crashes: int = 5,
+    budget: str = "",
 ) -> str:
     """What tape.yaml says."""
-    return SETTINGS.format(workers=workers, concurrency=concurrency, ttl=ttl, stall=stall, max_crashes=max_crashes)
+    said = SETTINGS.format(workers=workers, concurrency=concurrency, ttl=ttl, stall=stall, max_crashes=max_crashes)
+    return f"{said}budget: {budget}\n" if budget else said
 
 
 def lay_out(folder: Path, **settings: Any) -> Path:

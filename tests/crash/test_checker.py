@@ -446,3 +446,38 @@ def test_a_tape_in_completion_order_is_no_difference(copy: Copy) -> None:
     copy.sql("UPDATE entry SET body = :body WHERE id = :id", body=second["text"], id=first["id"])
     copy.sql("UPDATE entry SET body = :body WHERE id = :id", body=first["text"], id=second["id"])
     assert checker.normalised_tape(copy.evidence.journal, copy.run) == before
+
+
+GATE = {
+    "name": "pay",
+    "ordinal": 0,
+    "options": ["approve", "deny"],
+    "deadline_us": 1 << 60,
+    "approves": {"tool": "wire", "args": {"n": 1}, "args_hash": "h"},
+}
+ANSWERED = {"name": "pay", "ordinal": 0, "answer": "approve", "timed_out": False, "void": False}
+
+
+def test_a_gate_that_is_answered_twice_or_never_opened(copy: Copy) -> None:
+    copy.insert("gate_answered", ANSWERED, before=copy.entry_id("run_ended"))
+    copy.rechain()
+    assert "I9" in copy.findings()
+
+
+def test_a_gate_that_times_out_early(copy: Copy) -> None:
+    copy.insert("gate_answered", {**ANSWERED, "timed_out": True}, before=copy.entry_id("run_ended"))
+    copy.insert("gate_opened", {**GATE, "approves": None}, before=copy.entry_id("gate_answered"))
+    copy.rechain()
+    assert "I9" in copy.findings()
+
+
+def test_a_call_without_its_approval(copy: Copy) -> None:
+    copy.insert("gate_opened", GATE, before=copy.entry_id("effect_begun"))
+    copy.rechain()
+    assert "I4" in copy.findings()
+
+
+def test_a_call_that_another_approval_was_used_for(copy: Copy) -> None:
+    copy.body("effect_begun", 0, approval="pay 0")
+    copy.rechain()
+    assert "I4" in copy.findings()

@@ -248,6 +248,8 @@ def test_every_point_has_its_test() -> None:
     """The registry and these tests name the same points (that each is hit, the tests themselves say)."""
     agents = {case.values[0] for case in cases()} - {"at:before-act", "at:after-act"}
     elsewhere = {
-        "timer.set", "lease.granted", "observe.answered", "dispatch.started", "dispatch.acted", "compensate.acted",
+        "timer.set", "gate.opened", "lease.granted", "observe.answered", "dispatch.started", "dispatch.acted",
+        "compensate.acted",
+        "child.started",
     }  # fmt: skip
     assert agents | elsewhere == {point.name for point in POINTS}

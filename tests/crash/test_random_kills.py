@@ -21,7 +21,8 @@ TOOLS = ("peek", "put", "put_seen", "put_again", "wire", "wire_async", "book", "
 RISKY = ("rumour", "blind", "gamble", "mail_rumour", "mail_gamble")
 POINTS = (
     "decision.asking", "decision.replied", "decision.recorded", "effect.begun", "effect.acted", "effect.ended",
-    "timer.set", "run.ending", "run.ended", "lease.granted", "observe.answered", "dispatch.started",
+    "timer.set", "gate.opened", "run.ending", "run.ended", "lease.granted", "observe.answered", "dispatch.started",
+    "child.started",
     "dispatch.acted", "compensate.acted", "at:before-act", "at:after-act",
 )  # fmt: skip
 KILLS = 110
@@ -41,8 +42,9 @@ FAULTS = {
 }
 
 
-def scripts(chance: random.Random) -> list[list[Any]]:
-    """One run's steps: a few turns with calls, batches, samples, sleeps; some end in failure and are undone."""
+def scripts(chance: random.Random, depth: int = 0) -> list[list[Any]]:
+    """One run's steps: a few turns with calls, batches, samples, sleeps, children; some end in failure and are
+    undone."""
     steps: list[list[Any]] = []
     for _ in range(chance.randint(2, 4)):
         steps.append(["ask"])
@@ -52,10 +54,14 @@ def scripts(chance: random.Random) -> list[list[Any]]:
             steps.append(["batch", calls])
         elif kind < 0.9:
             steps += [["call", chance.choice(TOOLS if chance.random() < 0.9 else RISKY), 1]]
-        else:
+        elif kind < 0.93 or depth:
             steps += [["uuid"], ["carry"]]
+        else:
+            steps += [["children", [scripts(chance, depth + 1) for _ in range(2)]]]
         if chance.random() < 0.2:
             steps.append(["sleep", round(chance.uniform(0, 0.2), 2)])
+        if chance.random() < 0.15:
+            steps.append(["gate", "wait", None, {"timeout": 0.1, "on_timeout": chance.choice(["deny", None])}])
     if chance.random() < 0.15:
         steps.append(["fail"])
     return steps
@@ -138,7 +144,7 @@ class Storm:
 
     def help(self) -> None:
         """What a person does: looks into the upstream's ledger, some time after, and decides as it says."""
-        for run in self.runs:
+        for run in list(self.stage.watch.status):  # children too
             if self.stage.status(run) == "STUCK":
                 self.decide(run)
 

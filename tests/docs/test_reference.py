@@ -86,7 +86,15 @@ def test_the_examples_of_a_help_are_right_and_in_the_reference(name: str) -> Non
         parsed(example)
 
 
-BARE = ("tape cancel", "tape redrive", "tape resolve", "tape init", "tape scenario", "tape scenario record")
+BARE = (
+    "tape cancel",
+    "tape redrive",
+    "tape resolve",
+    "tape budget",
+    "tape init",
+    "tape scenario",
+    "tape scenario record",
+)
 """Commands that a page may name without what they need."""
 
 

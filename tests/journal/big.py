@@ -186,6 +186,9 @@ def _run(run: Made) -> dict[str, Any]:
         "source_id": None,
         "source_seq": 0,
         "quarantine": 0,
+        "caps_known": 0,
+        "children": 0,
+        "children_open": 0,
     }
 
 

@@ -13,12 +13,12 @@ from tape.core.journal import claims, effects, obligations, records, runs, worke
 from tape.core.journal.claims import Claim
 from tape.core.journal.dialect import table_of
 from tape.core.journal.effects import Call, Ending, ToolPolicy
-from tape.core.journal.records import Usage
+from tape.core.journal.purses import Limits, Usage
 from tape.core.journal.tables import TABLES
-from tape.core.journal.transaction import load
+from tape.core.journal.transaction import Tx, edit_run, load
 from tape.core.journal.writer import Writer
 from tape.core.kernel.errors import Refused, TapeError
-from tape.core.kernel.events import Decision, Sample
+from tape.core.kernel.events import ChildStarted, Decision, Sample
 from tape.core.kernel.identity import effect_key
 from tape.core.kernel.lifecycle import EffectStatus, WorkerTrigger
 from tape.core.kernel.policy import SECOND_US, RecoveryPolicy
@@ -73,6 +73,21 @@ class Book:
     def start(self, input: Any = "task", **named: Any) -> str:
         return self.do(runs.start_run, "agent", input, **named)
 
+    def child(self, parent: str, **caps: int) -> str:
+        """A run that this one has started, whether it is driven or not."""
+
+        def start(tx: Tx) -> str:
+            run = edit_run(tx, parent)
+            ordinal: int = run["children"]
+            above = runs.Parent(run.no, parent, ordinal, run["depth"], run["quarantine"])
+            child = runs.start_run(tx, "agent", "task", caps=caps, parent=above)
+            run.record(ChildStarted(ordinal=ordinal, child=child, agent="agent", input="task", fingerprint="f"))
+            run.set(children=ordinal + 1, children_open=run["children_open"] + 1)
+            run.save()
+            return child
+
+        return self.do(start)
+
     def worker(self) -> int:
         nonce = self.clock.nonce()
         number = self.do(workers.start_worker, nonce, 100, 7, self.clock.boot_id, "here")
@@ -99,6 +114,17 @@ class Book:
     def begin(self, run_id: str, epoch: int, policy: ToolPolicy = BLIND, ordinal: int = 0, args: Any = None) -> str:
         self.do(effects.begin_effect, run_id, epoch, Call(None, ordinal, "tool", args, policy), "f")
         return effect_key(run_id, None, ordinal, "tool")
+
+    def ask(self, run_id: str, epoch: int, index: int = 0, tokens: int | None = None, usd: int | None = None) -> bool:
+        """Holds back what the ask may cost; False if a cap is in the way. `usd` in millionths."""
+        before = len(self.bodies("budget_refused"))
+        self.do(records.ask_model, run_id, epoch, index, "ask", Limits(tokens, usd), fingerprint="f")
+        return len(self.bodies("budget_refused")) == before
+
+    def purse(self, run_id: str, unit: str = "tokens") -> tuple[int | None, int, int, int]:
+        """Cap, reserved, spent, lost."""
+        sql = "SELECT cap, reserved, spent, lost FROM budget WHERE run_no = ? AND unit = ?"
+        return tuple(self.row(sql, self.run(run_id)["no"], unit))
 
     def end(self, run_id: str, epoch: int, key: str, number: int = 1, ending: Ending = CONFIRMED) -> int:
         return self.do(effects.end_effect, run_id, epoch, key, number, ending, None)

@@ -56,6 +56,7 @@ def _rows(connection: sqlite3.Connection, sql: str, *values: Any) -> list[Any]:
 class _Checked:
     def __init__(self, connection: sqlite3.Connection, run: Any) -> None:
         self.run = run
+        self.connection = connection
 
         def mine(table: str) -> list[Any]:
             return _rows(connection, f"SELECT * FROM {table} WHERE run_no = ?", run["no"])
@@ -63,6 +64,9 @@ class _Checked:
         self.entries = sorted(mine("entry"), key=lambda row: row["id"])
         self.effects, self.duties, self.leases = mine("effect"), mine("obligation"), mine("lease")
         self.attempts, self.timers, self.budgets = mine("attempt"), mine("timer"), mine("budget")
+        self.gates = mine("gate")
+        self.reservations = mine("reservation")
+        self.children = _rows(connection, "SELECT * FROM run WHERE parent_no = ? ORDER BY parent_ordinal", run["no"])
 
     def check(self) -> None:
         self.density()
@@ -71,8 +75,11 @@ class _Checked:
         self.settled_before_each_grant()
         self.effects_fit()
         self.duties_fit()
+        self.gates_fit()
         self.ends_are_whole()
         self.status_says_why()
+        self.purses_fit()
+        self.children_fit()
 
     def density(self) -> None:
         """I3, and one charge after each decision (section 2)."""
@@ -83,10 +90,6 @@ class _Checked:
         for entry, after in zip(tape, [*tape[1:], None], strict=True):
             if entry["kind"] == "decision":
                 assert after is not None and after["kind"] == "charge"
-        charges = [json.loads(entry["body"]) for entry in tape if entry["kind"] == "charge"]
-        spent = {row["unit"]: row["spent"] for row in self.budgets}
-        assert spent["tokens"] == sum(charge["tokens_in"] + charge["tokens_out"] for charge in charges)
-        assert spent["usd_micro"] == sum(charge["usd_micro"] for charge in charges)
 
     def chain(self) -> None:
         head = b""
@@ -164,6 +167,37 @@ class _Checked:
         for row in self.duties:
             assert status.get(row["key"], "ARMED") == row["status"]
 
+    def gates_fit(self) -> None:
+        """One answer for each instance, the one that the row holds; an approval is used up by one call, its own."""
+        told: dict[str, dict[tuple[str, int], Any]] = defaultdict(dict)
+        for entry in self.entries:
+            if entry["kind"] in ("gate_opened", "gate_answered", "early_answer"):
+                body = json.loads(entry["body"])
+                instance = body["name"], body["ordinal"]
+                assert instance not in told[entry["kind"]], "an instance is opened once and answered once"
+                told[entry["kind"]][instance] = body
+        rows = {(row["name"], row["ordinal"]): row for row in self.gates}
+        assert {*rows} == {*told["gate_opened"], *told["early_answer"]}
+        for instance, row in rows.items():
+            answered = told["gate_answered"].get(instance)
+            assert (row["status"] == "ANSWERED") == (answered is not None)
+            assert (instance in told["gate_opened"]) or row["status"] in ("EARLY", "DROPPED")
+            if answered is not None:
+                assert (answered["answer"], answered["actor"]) == (row["answer"], row["actor"])
+                assert answered["answer"] is None or answered["answer"] in json.loads(row["options"])
+        begun = [json.loads(entry["body"]) for entry in self.entries if entry["kind"] == "effect_begun"]
+        used = {body["approval"]: body for body in begun if body.get("approval")}
+        assert len(used) == sum(bool(body.get("approval")) for body in begun), "an approval is used once"
+        assert {f"{row['name']} {row['ordinal']}": row["used_by"] for row in self.gates if row["used_by"]} == {
+            approval: body["key"] for approval, body in used.items()
+        }
+        for approval, body in used.items():
+            name, _, ordinal = approval.rpartition(" ")
+            row = rows[name, int(ordinal)]
+            bound = json.loads(row["approves"])
+            assert row["answer"] == json.loads(row["options"])[0]
+            assert (bound["tool"], bound["args"]) == (body["tool"], body["args"])
+
     def ends_are_whole(self) -> None:
         """After `run_ended` the run is never driven; at its end nothing is left open."""
         kinds = [entry["kind"] for entry in self.entries]
@@ -176,6 +210,7 @@ class _Checked:
             assert self.run["status"] in {"COMPENSATING", "STUCK", self.run["end_status"]}
             assert all(effect["status"] in EFFECT_ENDS for effect in self.effects)
             assert all(timer["status"] != "SET" for timer in self.timers)
+            assert all(gate["status"] in ("ANSWERED", "DROPPED") for gate in self.gates)
             assert all(duty["status"] != "ARMED" for duty in self.duties)
         if _over(self.run):
             assert self.run["status"] == self.run["end_status"]
@@ -190,11 +225,91 @@ class _Checked:
             assert run["error"] and run["waiting_on"] == "a person"
         if run["status"] == "WAITING":
             waits = [timer for timer in self.timers if timer["status"] == "SET"]
+            waits += [gate for gate in self.gates if gate["status"] == "OPEN"]
             assert run["waiting_on"]
-            assert waits or outside or OUTSIDE & set(steps), "nothing will ever wake it"
+            assert waits or outside or OUTSIDE & set(steps) or run["children_open"], "nothing will ever wake it"
             assert "person" not in steps
         if run["status"] == "RUNNABLE":
             assert not outside and not OUTSIDE & set(steps)
         if run["status"] == "COMPENSATING":
-            assert any(duty["status"] in ("DUE", "CLAIMED") for duty in self.duties)
+            assert any(duty["status"] in ("DUE", "CLAIMED") for duty in self.duties) or run["children_open"]
             assert not any(duty["status"] == "STUCK" for duty in self.duties)
+
+    def purses_fit(self) -> None:
+        """I10: nothing is held back beyond a cap, each purse adds up to what it and its descendants paid and lost, and
+        what is held back is for an ask or an act under way."""
+        family = self.family()
+        told = [
+            (run, entry["kind"], json.loads(entry["body"]))
+            for run in family
+            for entry in _rows(self.connection, "SELECT * FROM entry WHERE run_no = ?", run["no"])
+            if entry["kind"] in ("charge", "budget_lost", "budget_overrun")
+        ]
+        effects = [
+            row
+            for run in family
+            for row in _rows(self.connection, "SELECT * FROM effect WHERE run_no = ?", run["no"])
+            if not row["inherited"]
+        ]
+        charges = [body for _, kind, body in told if kind == "charge"]
+        lost = [body for _, kind, body in told if kind == "budget_lost"]
+        over = [body for _, kind, body in told if kind == "budget_overrun" and body["run"] == self.run["id"]]
+        assert {"tokens", "usd_micro"} <= {row["unit"] for row in self.budgets}
+        for row in self.budgets:
+            unit = row["unit"]
+            held = sum(one["amount"] for one in self.reservations if one["unit"] == unit)
+            assert row["reserved"] == held, f"{unit}: {row['reserved']} reserved, the reservations say {held}"
+            assert min(row["reserved"], row["spent"], row["lost"]) >= 0
+            if unit == "tokens":
+                spent = sum(body["tokens_in"] + body["tokens_out"] for body in charges)
+                gone = sum(body["tokens"] for body in lost)
+            elif unit == "usd_micro":
+                spent, gone = sum(body[unit] for body in charges), sum(body[unit] for body in lost)
+            else:
+                mine = [effect for effect in effects if f"calls:{effect['tool']}" == unit]
+                spent, gone = sum(effect["status"] == "CONFIRMED" for effect in mine), 0
+                assert held <= sum(effect["status"] not in EFFECT_ENDS for effect in mine)
+            assert (row["spent"], row["lost"]) == (spent + gone, gone), unit
+            if row["cap"] is not None:
+                passed = sum(body["by"] for body in over if body["unit"] == unit)
+                assert row["spent"] + row["reserved"] <= row["cap"] + passed, f"{unit}: beyond the cap"
+        by_id = {run["id"]: run for run in family}
+        for one in self.reservations:
+            place = one["place"]
+            assert one["amount"] > 0
+            if "decision " in place:
+                owner = by_id[place.split("/")[0]] if "/" in place else self.run
+                assert int(place.rpartition(" ")[2]) == owner["decisions"] and owner["end_status"] is None
+            else:
+                assert next(effect["status"] for effect in effects if effect["key"] == place) not in EFFECT_ENDS
+
+    def family(self) -> list[Any]:
+        """The run and its descendants."""
+        found = [self.run]
+        for run in found:
+            found += _rows(self.connection, "SELECT * FROM run WHERE parent_no = ?", run["no"])
+        return found
+
+    def children_fit(self) -> None:
+        """Each child was started by a record of this run and ends in one, unless this run ended first; none is open
+        where this run is at its end, and none of its acts is undone before they are."""
+        run, rows = self.run, self.children
+        started = [json.loads(entry["body"]) for entry in self.entries if entry["kind"] == "child_started"]
+        ended = [json.loads(entry["body"]) for entry in self.entries if entry["kind"] == "child_ended"]
+        assert [(body["ordinal"], body["child"]) for body in started] == list(enumerate(row["id"] for row in rows))
+        assert [row["parent_ordinal"] for row in rows] == list(range(run["children"]))
+        over = {row["id"]: row["status"] for row in rows if _over(row)}
+        assert run["children_open"] == len(rows) - len(over)
+        told = {body["child"]: body["status"] for body in ended}
+        assert len(told) == len(ended), "a child ends once"
+        assert told.items() <= over.items()
+        if run["end_status"] is None:
+            assert told == over
+        if _over(run):
+            assert not run["children_open"]
+        for row in rows:
+            assert row["depth"] == run["depth"] + 1
+            if run["end_status"] is not None and not _over(row):
+                assert row["cancel"] or row["end_status"] is not None
+        if run["end_status"] is not None and run["children_open"]:
+            assert not [duty for duty in self.duties if duty["status"] == "CLAIMED"]

@@ -107,6 +107,7 @@ class Effect(Settled):
     status: str = "PENDING"
     clean: bool = True
     failures: int = 0
+    cost: int | None = None
 
     @property
     def open(self) -> bool:
@@ -141,6 +142,52 @@ class Duty(Settled):
 
 
 @dataclass
+class Purse:
+    """What a run may spend, holds back (by place and unit), has spent and lost, by unit."""
+
+    caps: dict[str, int | None] = field(default_factory=lambda: {"tokens": None, "usd_micro": None})
+    held: dict[object, dict[str, int]] = field(default_factory=dict)
+    spent: dict[str, int] = field(default_factory=dict)
+    lost: dict[str, int] = field(default_factory=dict)
+
+    def reserved(self, unit: str) -> int:
+        return sum(held.get(unit, 0) for held in self.held.values())
+
+    def left(self, unit: str) -> int:
+        return (self.caps[unit] or 0) - self.spent.get(unit, 0) - self.reserved(unit)
+
+    def hold(self, place: object, wants: dict[str, int | None]) -> bool:
+        amounts: dict[str, int] = {}
+        for unit, want in wants.items():
+            if self.caps.get(unit) is None:
+                continue
+            asked = max(1, self.left(unit)) if want is None else want
+            if asked > self.left(unit):
+                return False
+            amounts[unit] = asked
+        self.held[place] = amounts
+        return True
+
+    def pay(self, place: object, bill: dict[str, int], *, goes_on: bool = False, lost: bool = False) -> None:
+        kept = self.held.pop(place, {})
+        for unit, amount in bill.items():
+            if unit in self.caps:
+                self.spent[unit] = self.spent.get(unit, 0) + amount
+                self.lost[unit] = self.lost.get(unit, 0) + (amount if lost else 0)
+        if goes_on:
+            self.held[place] = {unit: amount - min(amount, bill.get(unit, 0)) for unit, amount in kept.items()}
+
+    def copy(self) -> Purse:
+        held = {place: dict(amounts) for place, amounts in self.held.items()}
+        return Purse(dict(self.caps), held, dict(self.spent), dict(self.lost))
+
+
+Bill = tuple[int, int] | None
+"""Tokens and millionths of a dollar that were reported."""
+CALLS = "calls:tool"
+
+
+@dataclass
 class Run:
     """One run; `now` (monotonic) and `wall` are set by the caller before each verb."""
 
@@ -160,6 +207,9 @@ class Run:
     duties: list[Duty] = field(default_factory=list)
     timers: list[tuple[int, str]] = field(default_factory=list)
     conflicts: int = 0
+    purse: Purse = field(default_factory=lambda: Purse())
+    asks: int = 0
+    caps_known: bool = False
 
     # --- facts ---
 
@@ -228,6 +278,7 @@ class Run:
             self.settle()
 
     def finish(self, outcome: str) -> None:
+        self.purse.pay("ask", self.purse.held.get("ask", {}), lost=True)
         self.record()
         self.timers = [(at, "DROPPED" if status == "SET" else status) for at, status in self.timers]
         for duty in self.duties:
@@ -273,11 +324,55 @@ class Run:
 
     # --- records ---
 
-    def decide(self, epoch: int, index: int) -> None:
+    def ask(self, epoch: int, index: int, tokens: int | None, usd: int | None) -> None:
+        self.leased(epoch)
+        need(not self.cancelling and index == self.decisions)
+        most = {"tokens": tokens, "usd_micro": usd}
+        if self.asks:
+            held = self.purse.held.get("ask", {})
+            lost = {unit: held.get(unit) or amount or 0 for unit, amount in most.items()}
+            if any(lost.values()):
+                self.purse.pay("ask", lost, lost=True)
+        if self.purse.hold("ask", most):
+            self.asks += 1
+        else:
+            self.record()
+            self.asks = 0
+
+    def charged(self, place: object, bill: Bill, *, goes_on: bool = False) -> None:
+        if bill is not None:
+            self.record()
+            self.purse.pay(place, {"tokens": bill[0], "usd_micro": bill[1]}, goes_on=goes_on)
+
+    def declare(self, epoch: int, caps: dict[str, int]) -> None:
+        self.leased(epoch)
+        if self.caps_known:
+            return
+        for unit, cap in caps.items():
+            self.count_calls(unit)
+            smaller = min(cap, cap if self.purse.caps[unit] is None else self.purse.caps[unit] or 0)
+            self.purse.caps[unit] = max(smaller, self.purse.spent.get(unit, 0) + self.purse.reserved(unit))
+        self.caps_known = True
+
+    def set_cap(self, unit: str, cap: int) -> None:
+        need(self.end is None)
+        self.count_calls(unit)
+        need(cap >= self.purse.spent.get(unit, 0) + self.purse.reserved(unit))
+        self.purse.caps[unit] = cap
+
+    def count_calls(self, unit: str) -> None:
+        if unit not in self.purse.caps:
+            self.purse.caps[unit] = None
+            self.purse.spent[unit] = sum(effect.status == "CONFIRMED" for effect in self.effects)
+            for effect in self.open():
+                self.purse.held.setdefault(effect.ordinal, {})[unit] = 1
+
+    def decide(self, epoch: int, index: int, bill: Bill) -> None:
         self.leased(epoch)
         need(index == self.decisions)
         self.record()
-        self.record()
+        self.charged("ask", bill)
+        self.asks = 0
         self.decisions += 1
 
     def set_timer(self, epoch: int, ordinal: int, seconds: int) -> None:
@@ -296,10 +391,12 @@ class Run:
 
     # --- effects ---
 
-    def begin(self, epoch: int, ordinal: int, policy: ToolPolicy) -> None:
+    def begin(self, epoch: int, ordinal: int, policy: ToolPolicy, cost: int | None) -> None:
         self.leased(epoch)
         need(not self.cancelling and ordinal == len(self.effects))
         self.record()
+        if not self.purse.hold(ordinal, {CALLS: 1} | ({} if cost is None else {"usd_micro": cost})):
+            return
         effect = Effect(
             str(policy.semantics),
             policy.look_up,
@@ -308,6 +405,7 @@ class Run:
             str(policy.on_unknown),
             ordinal=len(self.effects),
             policy=policy,
+            cost=cost,
         )
         if effect.outbox:
             effect.step = "again"
@@ -340,24 +438,28 @@ class Run:
         need(effect.body and number == effect.attempts)
         return effect
 
-    def returned(self, epoch: int, ordinal: int, number: int) -> None:
-        self.close(self.in_body(epoch, ordinal, number), "CONFIRMED")
+    def returned(self, epoch: int, ordinal: int, number: int, bill: Bill) -> None:
+        self.close(self.in_body(epoch, ordinal, number), "CONFIRMED", bill)
 
-    def failed(self, epoch: int, ordinal: int, number: int) -> None:
-        self.raised(self.in_body(epoch, ordinal, number), by_agent=True)
+    def failed(self, epoch: int, ordinal: int, number: int, bill: Bill) -> None:
+        self.raised(self.in_body(epoch, ordinal, number), by_agent=True, bill=bill)
 
-    def rejected(self, epoch: int, ordinal: int, number: int) -> None:
-        self.reject(self.in_body(epoch, ordinal, number), by_agent=True)
+    def rejected(self, epoch: int, ordinal: int, number: int, bill: Bill) -> None:
+        self.reject(self.in_body(epoch, ordinal, number), by_agent=True, bill=bill)
 
-    def reject(self, effect: Effect, by_agent: bool) -> None:
+    def reject(self, effect: Effect, by_agent: bool, bill: Bill = None) -> None:
         if effect.clean or effect.semantics == "read_only":
-            self.close(effect, "FAILED")
+            self.close(effect, "FAILED", bill)
         else:
-            self.raised(effect, by_agent)
+            self.raised(effect, by_agent, bill=bill)
 
-    def close(self, effect: Effect, status: str) -> None:
+    def close(self, effect: Effect, status: str, bill: Bill = None) -> None:
         assert effect.open
         self.record()
+        if bill is None and status == "CONFIRMED" and effect.cost is not None:
+            bill = (0, effect.cost)
+        self.charged(effect.ordinal, bill, goes_on=True)
+        self.purse.pay(effect.ordinal, {CALLS: 1} if status == "CONFIRMED" else {})
         effect.status, effect.step, effect.over = status, "", True
         effect.free()
         if status == "FAILED":
@@ -380,13 +482,14 @@ class Run:
         if effect.step == "compensate":
             self.owe_undo(effect)
 
-    def raised(self, effect: Effect, by_agent: bool, over: bool = True) -> None:
+    def raised(self, effect: Effect, by_agent: bool, over: bool = True, bill: Bill = None) -> None:
         failures = effect.failures + 1
         blind = effect.semantics == "non_idempotent"
         beyond = failures - (0 if blind else effect.policy.retries)
         if effect.semantics == "read_only" and beyond > 0:
-            self.close(effect, "FAILED")
+            self.close(effect, "FAILED", bill)
             return
+        self.charged(effect.ordinal, bill, goes_on=True)
         effect.failures, effect.deaths = failures, max(0, effect.deaths - 1)
         if not blind and beyond <= 0:
             self.doubt(effect, over, "again", pause=0 if by_agent else backoff(failures))
@@ -610,4 +713,5 @@ class Run:
             effects=[replace(effect) for effect in self.effects],
             duties=[replace(duty) for duty in self.duties],
             timers=list(self.timers),
+            purse=self.purse.copy(),
         )

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tape.core.journal import claims, effects, obligations, records, runs, workers
+from tape.core.journal.caps import set_caps
 from tape.core.journal.claims import Claim
 from tape.core.journal.effects import Ending
 from tape.core.kernel.errors import Fenced, Refused
@@ -535,3 +536,49 @@ def test_timer_and_death(tmp_path: Path) -> None:
         return timers, recovery, judge
 
     assert play(tmp_path, make) == 2
+
+
+@pytest.mark.parametrize(("cap", "winners"), [(39, 0), (40, 1), (79, 1), (80, 2)])
+def test_two_spenders_of_one_purse(tmp_path: Path, cap: int, winners: int) -> None:
+    """Two child runs ask at the same time: no order lets them hold back more than their parent has."""
+
+    def make(book: Book) -> tuple[Party, Party, Callable[[], None]]:
+        parent = book.start(caps={"tokens": cap})
+        parties: list[Party] = []
+        for _ in range(2):
+            run_id = book.child(parent)
+            parties.append(spender(book, run_id, book.grant(run_id)))
+
+        def judge() -> None:
+            assert sum(party.won for party in parties) >= winners
+            cap_now, reserved, spent, lost = book.purse(parent)
+            won = sum(party.won for party in parties)
+            assert (cap_now, reserved, spent, lost) == (cap, 0, 40 * won, 0)
+            assert len(book.bodies("budget_refused")) == 2 - won and won == winners
+
+        return parties[0], parties[1], judge
+
+    assert play(tmp_path, make) == 6
+
+
+def spender(book: Book, run_id: str, epoch: int) -> Party:
+    def ask() -> None:
+        if not book.ask(run_id, epoch, tokens=40):
+            raise Refused("nobody is asked")
+
+    return Party(ask, lambda: book.decide(run_id, epoch, usage=records.Usage(tokens_in=40)))
+
+
+def test_a_spender_and_a_person_who_sets_the_cap(tmp_path: Path) -> None:
+    def make(book: Book) -> tuple[Party, Party, Callable[[], None]]:
+        run_id = book.start(caps={"tokens": 100})
+        agent = spender(book, run_id, book.grant(run_id))
+        person = Party(lambda: book.do(set_caps, run_id, {"tokens": 39}, "ann", "less"))
+
+        def judge() -> None:
+            assert agent.won != person.won, "the cap is not below what is used, nothing is asked above it"
+            assert book.purse(run_id) == ((100, 0, 40, 0) if agent.won else (39, 0, 0, 0))
+
+        return agent, person, judge
+
+    assert play(tmp_path, make) == 3

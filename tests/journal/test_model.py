@@ -32,7 +32,9 @@ from hypothesis.stateful import (
 )
 
 from tape.core.journal import claims, effects, obligations, records, runs, workers
+from tape.core.journal.caps import set_caps
 from tape.core.journal.claims import Claim
+from tape.core.journal.purses import Limits
 from tape.core.kernel.errors import Fenced, Refused
 from tape.core.kernel.events import Decision
 from tape.core.kernel.lifecycle import LeaseTrigger
@@ -78,6 +80,8 @@ POLICIES = [
 ]
 HANDFULS = [(), *((one,) for one in POLICIES), *product(POLICIES, POLICIES)]
 ANSWERS = [Answer.PRESENT, Answer.ABSENT, Answer.UNCLEAR, Answer.DUPLICATE, Answer.ABSENT, Answer.UNCLEAR]
+CAPS: list[dict[str, int]] = [{}, {"tokens": 90, "usd_micro": 250}, {"usd_micro": 120, "calls:tool": 2}, {"tokens": 40}]
+COSTS = [None, None, 0, 50, 130]
 MAX_EFFECTS = 3
 MEMORY = Path("/dev/shm")
 """No disk, where there is such a thing: what survives a power cut is not the question here."""
@@ -234,7 +238,10 @@ class Journal(RuleBasedStateMachine):
             self.start()
 
     def start(self) -> None:
-        self.runs[self.book.start()] = Run()
+        caps = CAPS[self.turn % len(CAPS)]
+        run = Run()
+        run.purse.caps |= caps
+        self.runs[self.book.start(caps=caps)] = run
 
     @move(lambda run: run.status == "RUNNABLE", number=NUMBERS)
     def grant(self, number: int) -> None:
@@ -256,7 +263,7 @@ class Journal(RuleBasedStateMachine):
             for effect in self.runs[run_id].open():
                 self.again(run_id, effect.ordinal)
             for policy in policies:
-                self.begun(run_id, policy)
+                self.begun(run_id, policy, cost=COSTS[number % len(COSTS)])
 
     def again(self, run_id: str, ordinal: int) -> None:
         run = self.runs[run_id]
@@ -264,13 +271,13 @@ class Journal(RuleBasedStateMachine):
         attempt = (effects.start_attempt, run_id, epoch, key, count)
         self.apply(run_id, lambda run: run.attempt(epoch, ordinal, count), *attempt)
 
-    def begun(self, run_id: str, policy: Any, off: int = 0) -> None:
+    def begun(self, run_id: str, policy: Any, off: int = 0, cost: int | None = None) -> None:
         run = self.runs[run_id]
         if len(run.effects) < MAX_EFFECTS:
             epoch, ordinal = run.epoch + off, len(run.effects)
-            call = effects.Call(None, ordinal, "tool", {"n": ordinal}, policy)
+            call = effects.Call(None, ordinal, "tool", {"n": ordinal}, policy, cost_micro=cost)
             begin = (effects.begin_effect, run_id, epoch, call, "f")
-            self.apply(run_id, lambda run: run.begin(epoch, ordinal, policy), *begin)
+            self.apply(run_id, lambda run: run.begin(epoch, ordinal, policy, cost), *begin)
 
     @move(running, number=NUMBERS, proven=BOTH)
     def die(self, number: int, proven: bool) -> None:
@@ -334,9 +341,35 @@ class Journal(RuleBasedStateMachine):
         epoch, index = run.epoch + off, run.decisions + index_off
         decision = Decision(index=index, name="ask", fingerprint="f", request=None, reply=number)
         usage = records.Usage(number, 1, number * 7)
+        bill = (number + 1, number * 7)
         self.apply(
-            run_id, lambda run: run.decide(epoch, index), records.record_decision, run_id, epoch, decision, usage
+            run_id, lambda run: run.decide(epoch, index, bill), records.record_decision, run_id, epoch, decision, usage
         )
+
+    @move(running, every=2, number=NUMBERS, off=MOSTLY, tokens=[None, 0, 15, 60], usd=[None, 0, 5, 90])
+    def ask(self, number: int, off: int, tokens: int | None, usd: int | None) -> None:
+        """Before a decision, or again after its reply was lost."""
+        run_id = self.pick(number, running)
+        run = self.runs[run_id]
+        epoch, index = run.epoch + off, run.decisions + (number == 7)
+        asked = (records.ask_model, run_id, epoch, index, "ask", Limits(tokens, usd))
+        self.apply(run_id, lambda run: run.ask(epoch, index, tokens, usd), *asked)
+
+    @move(running, every=7, number=NUMBERS, off=MOSTLY, caps=CAPS)
+    def attach(self, number: int, off: int, caps: dict[str, int]) -> None:
+        run_id = self.pick(number, running)
+        epoch = self.runs[run_id].epoch + off
+        self.apply(run_id, lambda run: run.declare(epoch, caps), records.attach, run_id, epoch, [], caps)
+
+    @move(alive, every=6, number=NUMBERS, unit=["tokens", "usd_micro", "calls:tool"], more=[-1, 0, 1, 40, 200])
+    def set_cap(self, number: int, unit: str, more: int) -> None:
+        """A person's, near what is used up already."""
+        run_id = self.pick(number, alive)
+        row = self.book.row(
+            "SELECT spent + reserved FROM budget WHERE run_no = ? AND unit = ?", self.book.run(run_id)["no"], unit
+        )
+        cap = max(0, (row[0] if row else 0) + more)
+        self.apply(run_id, lambda run: run.set_cap(unit, cap), set_caps, run_id, {unit: cap}, "ann", "looked")
 
     @move(running, every=3, number=NUMBERS, off=MOSTLY, seconds=range(21))
     def set_timer(self, number: int, off: int, seconds: int) -> None:
@@ -380,10 +413,16 @@ class Journal(RuleBasedStateMachine):
 
     # --- rules: effects ---
 
-    @move(lambda run: running(run) and len(run.effects) < MAX_EFFECTS, number=NUMBERS, off=MOSTLY, policy=POLICIES)
-    def begin(self, number: int, off: int, policy: Any) -> None:
+    @move(
+        lambda run: running(run) and len(run.effects) < MAX_EFFECTS,
+        number=NUMBERS,
+        off=MOSTLY,
+        policy=POLICIES,
+        cost=COSTS,
+    )
+    def begin(self, number: int, off: int, policy: Any, cost: int | None) -> None:
         run_id = self.pick(number, lambda run: running(run) and len(run.effects) < MAX_EFFECTS)
-        self.begun(run_id, policy, off)
+        self.begun(run_id, policy, off, cost)
 
     @move(
         to_run_again,
@@ -409,19 +448,21 @@ class Journal(RuleBasedStateMachine):
         off=MOSTLY,
         how=["returned", "failed", "rejected"],
         again_off=MOSTLY,
+        bill=[None, None, (3, 20), (0, 0), (1, 200)],
     )
-    def end_body(self, number: int, off: int, how: str, again_off: int) -> None:
+    def end_body(self, number: int, off: int, how: str, again_off: int, bill: tuple[int, int] | None) -> None:
         run_id = self.pick(number, in_body)
         run = self.runs[run_id]
         ordinal = self.some(number, [e.ordinal for e in run.effects if e.body], len(run.effects))
         count = run.effects[ordinal].attempts + again_off if ordinal < len(run.effects) else 1
         epoch, key, recovery = run.epoch + off, self.key(run_id, ordinal), self.book.recovery
+        usage = None if bill is None else records.Usage(bill[0], 0, bill[1])
         verb: tuple[Any, ...] = {
-            "returned": (effects.end_effect, run_id, epoch, key, count, CONFIRMED, None),
-            "failed": (effects.fail_attempt, run_id, epoch, key, count, "raised", BOOM, recovery),
-            "rejected": (effects.reject_attempt, run_id, epoch, key, count, BOOM, recovery),
+            "returned": (effects.end_effect, run_id, epoch, key, count, CONFIRMED, usage),
+            "failed": (effects.fail_attempt, run_id, epoch, key, count, "raised", BOOM, recovery, usage),
+            "rejected": (effects.reject_attempt, run_id, epoch, key, count, BOOM, recovery, usage),
         }[how]
-        self.apply(run_id, lambda run: getattr(run, how)(epoch, ordinal, count), *verb)
+        self.apply(run_id, lambda run: getattr(run, how)(epoch, ordinal, count, bill), *verb)
 
     @move(lambda run: run.epoch > 1 and bool(run.effects), every=5, number=NUMBERS, confirmed=BOTH)
     def zombie_ends_body(self, number: int, confirmed: bool) -> None:
@@ -636,6 +677,12 @@ class Journal(RuleBasedStateMachine):
                 if duty.owed:
                     agree(mine, ("step", duty.step), ("next_boot_us", duty.due))
                     agree(mine, ("asks", duty.asks), ("hook_crashes", duty.deaths))
+            budget = self.book.rows("SELECT * FROM budget WHERE run_no = ?", row["no"])
+            assert {one["unit"] for one in budget} == set(run.purse.caps)
+            for one in budget:
+                unit = one["unit"]
+                agree(one, ("cap", run.purse.caps[unit]), ("reserved", run.purse.reserved(unit)))
+                agree(one, ("spent", run.purse.spent.get(unit, 0)), ("lost", run.purse.lost.get(unit, 0)))
             conflicts = self.book.rows("SELECT 1 FROM conflict WHERE run_no = ?", row["no"])
             assert len(conflicts) == run.conflicts
             timers = self.book.rows("SELECT status FROM timer WHERE run_no = ? ORDER BY ordinal", row["no"])

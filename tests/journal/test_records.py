@@ -158,6 +158,7 @@ def test_what_an_agent_needs_to_take_a_run_up(book: Book) -> None:
     assert (drive["agent"], drive["input"], drive["cancelled"]) == ("agent", {"task": 1}, False)
     assert [(seq, kind) for seq, kind, _ in drive["records"]] == list(enumerate(book.tape(run_id), 1))
     assert drive["attempts"] == {key: 1}
-    assert drive["budget"]["usd_micro"] == {"cap": None, "spent": 7}
+    caps = {"tokens": None, "usd_micro": None}
+    assert drive["budget"] == {"caps": [(2, caps)], "capped": False, "known": False}
     with pytest.raises(Refused):
         book.do(records.drive_of, "r-none")

@@ -24,6 +24,7 @@ from tape.core.kernel.resolution import RULES, Resolution, Writer
 from tape.core.strict_yaml import MAX_BYTES
 from tape.lab.scenario import (
     UNSET,
+    BudgetExpect,
     Count,
     EffectExpect,
     Expect,
@@ -468,6 +469,13 @@ EXPECT = st.one_of(
         leases=MAYBE | COUNT,
         deaths=MAYBE | COUNT,
         refused=MAYBE | COUNT,
+        budget=st.dictionaries(
+            st.sampled_from(["usd", "tokens", "calls:wire"]),
+            st.builds(
+                BudgetExpect, spent=st.integers(0, 10**9), lost=MAYBE | st.integers(0, 10**6), refused=MAYBE | COUNT
+            ),
+            max_size=2,
+        ),
     ),
 )
 BACKOFF = st.tuples(DURATION, DURATION).map(lambda pair: Backoff(min(pair), max(pair)))
@@ -533,6 +541,7 @@ PATHS = [
     "orders.0", "orders.0.on", "orders.0.do", "orders.0.how", "orders.0.by", "expect", "expect.status",
     "expect.error", "expect.upstream", "expect.upstream.a/b", "expect.effects", "expect.effects.t",
     "expect.effects.t.row", "expect.resolutions", "expect.obligations.t", "expect.leases", "expect.leases.min",
+    "expect.budget", "expect.budget.usd", "expect.budget.usd.spent", "expect.budget.usd.refused", "expect.budget.pens",
 ]  # fmt: skip
 
 
@@ -740,6 +749,11 @@ BAD: list[tuple[str | bytes, int, str]] = [
     (E + "effects: {t: {status: UNKNOWN, writer: agent}}\n", 3,
      "an effect that is UNKNOWN has not ended, so it has no wr"),
     (E + "effects: {t: {status: FAILED, resolution: observed}}\n", 3, "observed ends CONFIRMED, never FAILED"),
+    (E + "budget: {pens: {spent: 1}}\n", 3, "expect.budget.pens: this name cannot be 'pens'; write usd"),
+    (E + "budget: {usd: {spent: -1}}\n", 3, "expect.budget.usd.spent: must be an amount, not negative"),
+    (E + "budget: {tokens: {spent: 0.5}}\n", 3, "tokens: 0.5 is no amount; tokens are whole numbers"),
+    (E + "budget: {usd: {spent: 0.0000001}}\n", 3, "0.000001 dollars is the smallest amount"),
+    (E + "budget: {usd: {}}\n", 3, "usd: nothing is expected of it"),
     (E + "effects: {t: {status: CONFIRMED, resolution: rejected}}\n", 3, "rejected ends FAILED, never CONFIRMED"),
     (E + "effects: {t: {resolution: observed, writer: agent}}\n", 3, "observed is written by reconciler, never agent"),
     (E + "effects: {t: {resolution: redispatched, attempts: 1}}\n", 3, "redispatched means a second attempt at least"),

@@ -7,12 +7,16 @@ from typing import Any
 
 import pytest
 
-from tape.core.journal import obligations, records, runs
+from tape.core.journal import gates, obligations, records, runs
 from tape.core.journal.effects import Ending, ToolPolicy
-from tape.core.kernel.errors import JournalUnavailable
+from tape.core.journal.gates import Gate
+from tape.core.journal.transaction import Tx
+from tape.core.journal.work import DueTimer
+from tape.core.kernel.errors import JournalUnavailable, Refused
 from tape.core.kernel.lifecycle import EffectStatus
 from tape.core.kernel.policy import SECOND_US
 from tape.core.kernel.resolution import Dispatch, Semantics
+from tape.reactors import timers
 from tape.reactors.reactor import BODY_LIMIT_US, CLAIM_MARGIN_US, LOOK_UP_LIMIT_US
 from tests.journal.book import (
     BLIND,
@@ -467,3 +471,79 @@ def test_an_effect_that_is_undone_because_nobody_can_know(book: Book, hosts: Hos
     hosts.tick("compensation")
     assert (book.effect(key)["status"], book.effect(key)["resolution"]) == ("FAILED", "compensated")
     assert book.status(run) == "RUNNABLE"
+
+
+def test_many_that_are_due_at_once_fire_in_a_few_commits(
+    book: Book, hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tick takes its share, in commits that are short enough for the agents' own writes; gates and timers alike."""
+    monkeypatch.setattr(timers, "BATCH", 20)
+    monkeypatch.setattr(timers, "ROUND", 50)
+    worker = book.worker()
+    for number in range(80):
+        run = book.start()
+        epoch = book.grant(run, worker)
+        if number % 2:
+            book.do(records.set_timer, run, epoch, 0, 60.0, "f")
+        else:
+            book.do(gates.open_gate, run, epoch, Gate("pay", 0, "", ("a", "b"), "f", 60.0, "b"))
+        book.do(runs.park, run, epoch, ["gate pay 0", "timer 0"], "waiting")
+    assert hosts.tick("timers") == 0
+    book.clock.advance(61)
+    commits: list[int] = []
+    fire = timers.set_off
+    monkeypatch.setattr(timers, "set_off", lambda tx, due: commits.append(len(due)) or fire(tx, due))
+    assert hosts.tick("timers") == 80 and commits == [20, 20, 20, 20]
+    assert hosts.tick("timers") == 0
+    assert len(book.bodies("timer_fired")) == len(book.bodies("gate_answered")) == 40
+    assert {row["status"] for row in book.rows("SELECT status FROM run")} == {"RUNNABLE"}
+
+
+def test_one_that_cannot_be_fired_holds_up_no_other(book: Book, hosts: Hosts, monkeypatch: pytest.MonkeyPatch) -> None:
+    wakes = [book.driven() for _ in range(3)]
+    for run, epoch in wakes:
+        book.do(records.set_timer, run, epoch, 0, 1.0, "f")
+    book.clock.advance(2)
+    lame = book.run(wakes[1][0])["no"]
+    fire = timers.set_off
+
+    def limping(tx: Tx, due: list[DueTimer]) -> int:
+        if any(one.run_no == lame for one in due):
+            raise Refused("not this one")
+        return fire(tx, due)
+
+    monkeypatch.setattr(timers, "set_off", limping)
+    assert hosts.tick("timers") == 2
+    assert len(book.bodies("timer_fired")) == 2
+
+
+def test_runs_that_wait_cost_the_look_outs_nothing(book: Book, hosts: Hosts) -> None:
+    """However many wait for a person or a timer, an idle round takes the same number of steps in the database."""
+    worker = book.worker()
+
+    def idle_steps() -> int:
+        steps = 0
+
+        def count() -> int:
+            nonlocal steps
+            steps += 1
+            return 0
+
+        connection = hosts.works[0]._connection
+        connection.set_progress_handler(count, 1)
+        assert hosts.idle()
+        connection.set_progress_handler(None, 0)
+        return steps
+
+    def wait(count: int) -> None:
+        for _ in range(count):
+            run = book.start()
+            epoch = book.grant(run, worker)
+            book.do(records.set_timer, run, epoch, 0, 60.0, "f")
+            book.do(gates.open_gate, run, epoch, Gate("pay", 0, "", ("a", "b"), "f", 60.0))
+            book.do(runs.park, run, epoch, ["gate pay 0", "timer 0"], "waiting")
+
+    wait(5)
+    few = idle_steps()
+    wait(100)
+    assert 0 < idle_steps() <= few + 10

@@ -15,6 +15,7 @@ from typing import Any
 from tape.core.agent.driver import drive
 from tape.core.agent.loop import BodyThreads, IdleSelector
 from tape.core.clock import ManualClock
+from tape.core.kernel import identity
 from tape.core.sdk.context import RunContext
 from tape.core.sdk.decorators import Agent
 from tape.core.sdk.replay import Tape
@@ -75,8 +76,11 @@ class FakeServer:
     refuse: Callable[[Frame], Refusal | None] = lambda frame: None
     failing: Callable[[Frame], Frame | None] = lambda frame: None
     held: Callable[[Frame], bool] = lambda frame: False
+    over: Callable[[Frame], dict[str, Any] | None] = lambda frame: None
+    """The numbers of a cap that is in the way of an `ask` or a `begin`."""
     attempts: dict[str, int] = field(default_factory=dict)
     points: list[str] = field(default_factory=list)
+    early: dict[tuple[str, int], str] = field(default_factory=dict)
     _waiting: list[tuple[Frame, Callable[[Frame], None]]] = field(default_factory=list)
 
     # --- the channel of a drive ---
@@ -120,8 +124,17 @@ class FakeServer:
         self.commits.append(len(self.records))
         return entry
 
+    def end_child(self, ordinal: int, result: Any = None, error: Any = None, status: str = "TERMINAL") -> Record:
+        named = {"ordinal": ordinal, "child": f"r-child{ordinal}", "status": status}
+        entry = self.record("child_ended", **named, result=result, error=error)
+        self.commits.append(len(self.records))
+        return entry
+
     def _take(self, frame: Frame) -> Frame:
         kind = frame["t"]
+        numbers = self.over(frame) if kind in ("ask", "begin") and frame["capped"] else None
+        if numbers is not None:
+            return {"refusal": self._refuse(frame, numbers)}
         if kind == "decision":
             self.record("decision", **frame["decision"])
             self.record("charge", pays_for=f"decision {frame['decision']['index']}", **frame["usage"])
@@ -129,6 +142,8 @@ class FakeServer:
             self.record("sample", **frame["sample"])
         elif kind == "timer":
             self.record("timer_set", **{name: frame[name] for name in ("ordinal", "seconds", "fingerprint")})
+        elif kind == "gate":
+            return self._gate(frame["gate"])
         elif kind == "begin":
             call = frame["call"]
             index = "-" if call["decision_index"] is None else call["decision_index"]
@@ -136,15 +151,41 @@ class FakeServer:
             self.attempts[key] = 1
             begun = {name: call[name] for name in ("decision_index", "ordinal", "tool", "args", "business_key")}
             dispatch = call["policy"]["dispatch"]
+            begun |= {"approval": call.get("approval"), "args_hash": identity.hash_json(call["args"])}
             self.record("effect_begun", key=key, fingerprint=frame["fingerprint"], dispatch=dispatch, **begun)
         elif kind == "attempt":
             assert frame["number"] == self.attempts[frame["key"]] + 1, "attempts are counted without a gap"
             self.attempts[frame["key"]] += 1
+        elif kind == "child":
+            child = {name: frame[name] for name in ("ordinal", "agent", "input", "fingerprint")}
+            self.record("child_started", child=f"r-child{frame['ordinal']}", **child)
+            return {"ended": {"child": f"r-child{frame['ordinal']}"}}
         elif kind == "end":
             return self._end(frame)
         elif kind == "finish":
             self.record("run_ended", **frame["ended"])
         return {}
+
+    def _gate(self, gate: dict[str, Any]) -> Frame:
+        self.record("gate_opened", **gate)
+        instance = gate["name"], gate["ordinal"]
+        if instance not in self.early:
+            return {}
+        return {"ended": self.answered(*instance, self.early.pop(instance), timed_out=False)[2]}
+
+    def answered(self, name: str, ordinal: int, answer: str | None, **more: Any) -> Record:
+        return self.record("gate_answered", name=name, ordinal=ordinal, answer=answer, **more)
+
+    def answer(self, name: str, ordinal: int, answer: str | None, **more: Any) -> Record:
+        """Somebody's answer, or a time-out's, in a commit of its own."""
+        entry = self.answered(name, ordinal, answer, **more)
+        self.commits.append(len(self.records))
+        return entry
+
+    def open_gates(self) -> list[tuple[str, int]]:
+        told = {(body["name"], body["ordinal"]) for _, kind, body in self.records if kind == "gate_answered"}
+        opened = [(body["name"], body["ordinal"]) for _, kind, body in self.records if kind == "gate_opened"]
+        return [instance for instance in opened if instance not in told]
 
     def _end(self, frame: Frame) -> Frame:
         ending, key = frame["ending"], frame["key"]
@@ -159,13 +200,29 @@ class FakeServer:
             "result_error": ending.get("result_error"),
         }
         self.record("effect_ended", key=key, tool=key.rpartition("/")[2], **ended)
-        if frame["usage"] is not None:
-            self.record("charge", pays_for=key, **frame["usage"])
-        return {"ended": ended}
+        if frame["usage"] is None:
+            return {"ended": ended}
+        charge = self.record("charge", pays_for=key, **frame["usage"])
+        return {"ended": ended, "charged": [charge[2]]}
+
+    def _refuse(self, frame: Frame, numbers: dict[str, Any]) -> dict[str, Any]:
+        if frame["t"] == "ask":
+            place, fingerprint = f"decision {frame['index']}", frame["fingerprint"]
+        else:
+            call = frame["call"]
+            index = "-" if call["decision_index"] is None else call["decision_index"]
+            place, fingerprint = f"{RUN}/{index}/{call['ordinal']}/{call['tool']}", frame["fingerprint"]
+        ordinal = sum(body["place"] == place for _, kind, body in self.records if kind == "budget_refused")
+        told = {"place": place, "ordinal": ordinal, "run": RUN, "fingerprint": fingerprint, **numbers}
+        return self.record("budget_refused", **told)[2]
 
     def open_timers(self) -> list[int]:
         fired = {body["ordinal"] for _, kind, body in self.records if kind == "timer_fired"}
         return [b["ordinal"] for _, kind, b in self.records if kind == "timer_set" and b["ordinal"] not in fired]
+
+    def open_children(self) -> list[int]:
+        ended = {body["ordinal"] for _, kind, body in self.records if kind == "child_ended"}
+        return [b["ordinal"] for _, kind, b in self.records if kind == "child_started" and b["ordinal"] not in ended]
 
     def sent(self, kind: str) -> list[Frame]:
         return [frame for frame in self.frames if frame["t"] == kind]
@@ -228,6 +285,9 @@ def play(
     stuck_threads: bool = False,
     on_quiet: Callable[[RunContext], bool] | None = None,
     before: Callable[[RunContext], None] | None = None,
+    budget: dict[str, Any] | None = None,
+    agents: dict[str, Agent] | None = None,
+    lineage: list[str] | None = None,
 ) -> Played:
     """One drive over the server's tape. `on_quiet` is asked when nothing moves: it may let something happen."""
     marked = agent if isinstance(agent, Agent) else Agent(agent, agent.__name__, None)
@@ -250,9 +310,12 @@ def play(
             "attempts": {key: server.attempts[key] for key in open_keys},
             "cancelled": cancelled,
             "armed": armed,
+            "budget": budget or {},
+            "lineage": lineage or ["the run's own"],
         }
         context = RunContext(server, frame, tape, ManualClock())
         context.stubborn = stubborn
+        context.agents = agents or {}
         loop.virtual.on_idle = context.idle
         if on_quiet is not None:
             loop.virtual.on_quiet = lambda: on_quiet(context)

@@ -31,7 +31,7 @@ def test_an_undeclared_tool_is_non_idempotent_without_look_up() -> None:
     assert tool_policy(tool) == {
         "semantics": "non_idempotent", "look_up": False, "authoritative": False, "settle_us": 0, "on_unknown": "ask",
         "key_lifetime_us": None, "retries": 0, "dispatch": "inline", "compensable": False, "undo_auto": False,
-        "undo_semantics": "non_idempotent", "undo_look_up": False,
+        "undo_semantics": "non_idempotent", "undo_look_up": False, "needs_approval": False,
     }  # fmt: skip
     assert not tool.options.declared
 
@@ -76,8 +76,13 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"name": ""}, "a tool cannot be called ''"),
     ({"name": 7}, "a tool cannot be called 7"),
     ({"name": "x" * 300}, "a name without slashes, please"),
-    ({"cost": 1}, "cost= is not in this release"),
-    ({"needs_approval": True}, "needs_approval= is not in this release"),
+    ({"needs_approval": "yes"}, "needs_approval is 'yes'"),
+    ({"cost": -1}, "cost in dollars is -1; it is a finite number of dollars"),
+    ({"cost": float("nan")}, "cost in dollars is nan"),
+    ({"cost": float("inf")}, "cost in dollars is inf"),
+    ({"cost": True}, "cost in dollars is True"),
+    ({"cost": "cheap"}, "cost in dollars is 'cheap'"),
+    ({"cost": 2_000_000}, "cost in dollars is 2000000"),
     ({"redact": ("to",)}, "redact= is not in this release"),
     ({"retry": 3, "semantic": "idempotent"}, "tool body has no option retry, semantic"),
 ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,9 +13,13 @@ from hypothesis import strategies as st
 import tape
 from tape.core.kernel.errors import RunInterrupted
 from tape.core.sdk.context import RunContext
-from tests.sdk.player import FakeServer, Played, play
+from tests.sdk.player import FakeServer, Played, Record, play
 
 Step = tuple[Any, ...]
+
+
+@tape.agent
+async def kid(run: tape.Run, given: Any) -> str: ...
 
 
 class World:
@@ -37,15 +40,27 @@ class World:
         return hashlib.sha256(f"{self.salt}/{name}".encode()).digest()
 
     def pick(self) -> str | None:
+        return min([*self.gates, *self.outside()], key=self.rank, default=None)
+
+    def outside(self) -> list[str]:
         timers = [f"timer {ordinal}" for ordinal in self.server.open_timers()]
-        return min([*self.gates, *timers], key=self.rank, default=None)
+        return timers + [f"child {ordinal}" for ordinal in self.server.open_children()]
+
+    def happen(self, name: str) -> Record:
+        """A timer fires, or a child ends: every third one not well."""
+        kind, ordinal = name.split()
+        if kind == "timer":
+            return self.server.fire(int(ordinal))
+        if int(ordinal) % 3 == 2:
+            return self.server.end_child(int(ordinal), status="CANCELLED")
+        return self.server.end_child(int(ordinal), f"child {ordinal} done")
 
     def let_go(self, context: RunContext) -> bool:
         name = self.pick()
         if name is None:
             return False
-        if name.startswith("timer "):
-            context.take_record(*self.server.fire(int(name.split()[1])))
+        if name in self.outside():
+            context.take_record(*self.happen(name))
         else:
             self.gates.pop(name).set_result(None)
         return True
@@ -72,7 +87,7 @@ async def think(name: str, seen: int) -> str:
     return f"{name} after {seen}"
 
 
-async def _do(run: tape.Run, step: Step, log: list[str], pins: dict[str, Callable[..., Any]]) -> None:
+async def _do(run: tape.Run, step: Step, log: list[str], pins: dict[str, list[tape.Child]]) -> None:
     """Every argument holds how much the whole agent has seen so far: any other interleaving is another request."""
     kind, name = step[0], step[1]
     if kind == "seq":
@@ -97,6 +112,16 @@ async def _do(run: tape.Run, step: Step, log: list[str], pins: dict[str, Callabl
         log.append(await run.decide(think, name, len(log)))
     elif kind == "sample":
         log.append(await run.sample(lambda: f"{name} drawn"))
+    elif kind == "child":
+        log.append(await _ended(run.start("kid", [name, len(log)])))
+    elif kind == "spawn":  # awaited twice, by somebody else; or never: the run waits for it at its end
+        child = run.start("kid", [name, len(log)])
+        pins.setdefault("spawned", []).append(child)
+        if len(name) % 2:
+            log.append(await child.started())
+    elif kind == "join":
+        for child in pins.get("spawned", [])[-2:]:
+            log.append(await _ended(child))
     elif kind == "sleep":
         await run.sleep(5)
         log.append(f"slept {name}")
@@ -105,7 +130,14 @@ async def _do(run: tape.Run, step: Step, log: list[str], pins: dict[str, Callabl
             await asyncio.sleep(0)
 
 
-async def _first(run: tape.Run, step: Step, log: list[str], pins: dict[str, Callable[..., Any]]) -> None:
+async def _ended(child: tape.Child) -> str:
+    try:
+        return await child
+    except tape.ChildFailed as error:
+        return str(error)
+
+
+async def _first(run: tape.Run, step: Step, log: list[str], pins: dict[str, list[tape.Child]]) -> None:
     """Goes on with whatever ends first, and cancels the others."""
     tasks = [asyncio.ensure_future(_do(run, each, log, pins)) for each in step[2]]
     done, left = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -116,8 +148,8 @@ async def _first(run: tape.Run, step: Step, log: list[str], pins: dict[str, Call
 
 
 def steps(depth: int, may_decide: bool, cancels: bool) -> st.SearchStrategy[Step]:
-    plain = ["act", "act", "fail", "sample", "sleep", *(["decide"] if may_decide else [])]
-    names = st.uuids().map(lambda found: str(found)[:8])
+    plain = ["act", "act", "fail", "sample", "sleep", "child", "spawn", "join", *(["decide"] if may_decide else [])]
+    names = st.uuids().map(lambda found: str(found)[: 7 + found.int % 2])
     leaf = st.one_of(st.tuples(st.sampled_from(plain), names), st.tuples(st.just("turns"), names, st.integers(1, 4)))
     if not depth:
         return leaf
@@ -149,11 +181,11 @@ def live(program: Step, salt: int, server: FakeServer | None = None) -> Played:
     for _ in range(60):
         world = World(salt, server)
         WORLD[:] = [world]
-        played = play(agent, server, on_quiet=world.let_go)
+        played = play(agent, server, on_quiet=world.let_go, agents={"kid": kid})
         if played.said != "park":
             return played
         if server.sent("park")[-1]["waits"]:
-            server.fire(min(server.open_timers(), key=lambda ordinal: world.rank(f"timer {ordinal}")))
+            world.happen(min(world.outside(), key=world.rank))
     raise AssertionError("the run parks for ever")
 
 

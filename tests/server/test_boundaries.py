@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tape.core import wire
-from tape.core.journal import records, runs, workers
+from tape.core.journal import gates, records, runs, workers
 from tape.core.journal.environment import lock_path
 from tape.core.journal.work import Work
 from tape.core.kernel.errors import JournalUnavailable
@@ -376,3 +376,121 @@ def test_two_workers_do_not_disturb_each_other(house: House) -> None:
     for drive, frame in frames:
         assert drive.answer(frame["n"])["t"] == "ok"
     assert isinstance(first.peer, Peer)
+
+
+GATE = {
+    "name": "pay",
+    "ordinal": 0,
+    "prompt": "Pay?",
+    "options": ["approve", "deny"],
+    "fingerprint": "f",
+    "seconds": None,
+    "on_timeout": None,
+    "approves": None,
+}
+
+
+def test_an_answer_reaches_whoever_drives_the_run(house: House) -> None:
+    drive = house.drive()
+    opened = drive.ask("gate", gate=GATE)
+    assert (opened["t"], opened["seq"], opened["records"]) == ("ok", 2, 1) and "ended" not in opened
+    said = gates.Answer("pay", "deny", actor="ann")
+    house.server.submit(lambda tx: gates.answer_gate(tx, drive.run, said)).result(SECONDS)
+    pushed = drive.peer.until("record")
+    assert (pushed["kind"], pushed["seq"], pushed["body"]["answer"]) == ("gate_answered", 3, "deny")
+
+
+def test_an_early_answer_comes_with_the_gate(house: House) -> None:
+    drive = house.drive()
+    said = gates.Answer("pay", "approve", actor="ann")
+    house.server.submit(lambda tx: gates.answer_gate(tx, drive.run, said)).result(SECONDS)
+    opened = drive.ask("gate", gate=GATE)
+    assert (opened["seq"], opened["records"], opened["ended"]["answer"]) == (3, 2, "approve")
+
+
+def test_a_lie_about_an_approval_is_refused_and_a_refusal_is_told(house: House) -> None:
+    drive = house.drive()
+    begun = drive.begin()
+    begun["call"]["policy"]["needs_approval"] = True
+    drive.peer.send(begun)
+    answer = drive.answer(begun["n"])
+    assert (answer["t"], answer["why"]) == ("refused", "refused") and "names none" in answer["message"]
+    assert drive.ask("unapproved", tool="wire", args_hash="h", why="no approval")["t"] == "ok"
+    assert tape_of(house, drive.run) == ["run_started"]
+    assert house.heard.kinds(drive.run).count("approval_refused") == 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"name": 7}, {"name": ""}, {"options": []}, {"options": ["a", "a"]}, {"options": [7]}, {"seconds": -1.0},
+        {"seconds": "x"}, {"approves": {}}, {"approves": 7}, {"on_timeout": "x"}, {"ordinal": 3}, {"what": 1},
+        {"options": None},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_no_frame_opens_an_impossible_gate(house: House, wrong: dict[str, Any]) -> None:
+    drive = house.drive()
+    assert drive.ask("gate", gate={**GATE, **wrong})["t"] == "refused"
+    assert tape_of(house, drive.run) == ["run_started"]
+
+
+# --- child runs ------------------------------------------------------------------------------------------------
+
+
+def start_child(house: House, drive: Drive, ordinal: int = 0) -> str:
+    answer = drive.ask("child", ordinal=ordinal, agent="agent", input=ordinal, fingerprint="f")
+    assert (answer["t"], answer["records"]) == ("ok", 1), "the child's own first record is not the parent's"
+    return answer["ended"]["child"]
+
+
+def test_a_childs_start_and_end_reach_its_parents_driver(house: House) -> None:
+    drive = house.drive()
+    child = start_child(house, drive)
+    other = house.worker()
+    epoch = house.grant(child, other)
+    other.until("drive", run=child)
+    own = Drive(house, other, child, epoch)
+    ended = own.ask("finish", ended={"outcome": "TERMINAL", "result": 7})
+    assert (ended["seq"], ended["records"]) == (2, 1), "what it wrote on its parent's tape is not its own"
+    pushed = drive.peer.until("record", run=drive.run)
+    assert (pushed["kind"], pushed["seq"], pushed["epoch"]) == ("child_ended", 3, drive.epoch)
+    assert (pushed["body"]["child"], pushed["body"]["result"]) == (child, 7)
+    assert drive.ask("finish", ended={"outcome": "TERMINAL", "result": 1})["seq"] == 4
+
+
+def test_children_that_come_together_are_one_commit(house: House) -> None:
+    drive = house.drive()
+    before = len(house.writer.commits)
+    frames = [
+        drive.frame("child", ordinal=ordinal, agent="agent", input=None, fingerprint="f") for ordinal in range(100)
+    ]
+    drive.peer.send(*frames)
+    children = [drive.answer(frame["n"])["ended"]["child"] for frame in frames]
+    assert len(set(children)) == 100
+    assert len(house.writer.commits) - before <= 6
+
+
+def test_a_parents_end_cancels_the_drivers_of_its_children(house: House) -> None:
+    drive = house.drive()
+    child = start_child(house, drive)
+    other = house.worker()
+    epoch = house.grant(child, other)
+    other.until("drive", run=child)
+    assert drive.ask("finish", ended={"outcome": "FAILED", "error": {"type": "E", "message": "m"}})["t"] == "ok"
+    assert other.until("cancel", run=child)["epoch"] == epoch
+    assert house.row("SELECT status FROM run WHERE id = ?", drive.run)[0] == "COMPENSATING"
+    own = Drive(house, other, child, epoch)
+    assert own.send(own.begin())["why"] == "cancelled"
+    assert own.ask("finish", ended={"outcome": "CANCELLED"})["t"] == "ok"
+    assert house.row("SELECT status FROM run WHERE id = ?", drive.run)[0] == "FAILED"
+
+
+def test_the_same_start_twice_after_a_lost_connection(house: House) -> None:
+    drive = house.drive()
+    child = start_child(house, drive)
+    frame = {"t": "child", "run": drive.run, "epoch": drive.epoch, "n": 1}
+    back = drive.peer.back(house, drives={drive.run: drive.epoch})
+    back.send({**frame, "ordinal": 0, "agent": "agent", "input": 0, "fingerprint": "f"})
+    assert back.until("ok")["ended"]["child"] == child
+    assert house.row("SELECT count(*) FROM run")[0] == 2

@@ -79,6 +79,10 @@ def held(house: House, point: str) -> tuple[Drive, Frame]:
         frame = drive.end()
     elif point == "timer.set":
         frame = drive.frame("timer", ordinal=0, seconds=60.0, fingerprint="f")
+    elif point == "gate.opened":
+        frame = drive.frame("gate", gate=GATE)
+    elif point == "child.started":
+        frame = drive.frame("child", ordinal=0, agent="agent", input=None, fingerprint="f")
     else:
         frame = drive.frame("finish", ended={"outcome": "TERMINAL", "result": 1})
     drive.peer.send(frame)
@@ -89,6 +93,7 @@ def held(house: House, point: str) -> tuple[Drive, Frame]:
         step(house)
 
 
+GATE = {"name": "pay", "ordinal": 0, "prompt": "", "options": ["a", "b"], "fingerprint": "f"}
 BOUNDARY_POINTS = [point for point in POINTS if point.stage is not Stage.HOOK and point.name != "lease.granted"]
 BY_NAME = [pytest.param(point, id=point.name) for point in BOUNDARY_POINTS]
 
@@ -97,7 +102,8 @@ BY_NAME = [pytest.param(point, id=point.name) for point in BOUNDARY_POINTS]
 def test_stopped_at_a_boundary_and_let_go(house: House, point: Any) -> None:
     drive, frame = held(house, point.name)
     kinds = {"ask": "model_asked", "decision": "decision", "begin": "effect_begun", "end": "effect_ended"}
-    kind = kinds.get(point.frame, "timer_set" if point.frame == "timer" else "run_ended")
+    kinds |= {"timer": "timer_set", "gate": "gate_opened", "child": "child_started", "finish": "run_ended"}
+    kind = kinds[point.frame]
     assert (kind in house.heard.kinds(drive.run)) is (point.stage is Stage.COMMITTED)
     assert silent(drive)
     assert [event.death for event in house.heard.of("point_reached")][-1] == "HOLD"

@@ -10,11 +10,13 @@ from typing import Any
 from tape.core.kernel import errors
 from tape.core.kernel.errors import RunInterrupted, UsageError
 from tape.core.sdk.calls import Calls
+from tape.core.sdk.children import Children
 from tape.core.sdk.client import end_own_group
 from tape.core.sdk.context import RunContext
 from tape.core.sdk.decisions import Decisions
 from tape.core.sdk.decorators import Agent
 from tape.core.sdk.effects import CURRENT_RUN, POINT_HANDLER
+from tape.core.sdk.gates import Approvals, Gates
 from tape.core.sdk.replay import Body
 from tape.core.sdk.run import Run
 from tape.core.sdk.samples import Samples
@@ -26,6 +28,7 @@ async def drive(context: RunContext, agent: Agent, given: Any) -> str:
     """Drives the run and sends its last boundary. Returns what it did, for the log. A run whose context is interrupted
     already is not entered."""
     ended: Body = {}
+    context.purse.declare(agent.budget)
     if context.signal is None:
         main = asyncio.get_running_loop().create_task(_main(context, agent, given))
         context.main = main
@@ -41,10 +44,13 @@ async def drive(context: RunContext, agent: Agent, given: Any) -> str:
 
 
 async def _main(context: RunContext, agent: Agent, given: Any) -> Any:
-    calls = Calls(context)
+    approvals = Approvals()
+    calls = Calls(context, approvals)
     CURRENT_RUN.set(calls)
     POINT_HANDLER.set(context.reach)
-    run = Run(context, calls, Decisions(context), Samples(context), Timers(context))
+    gates = Gates(context, approvals)
+    parts = Decisions(context), Samples(context), Timers(context), gates, Children(context)
+    run = Run(context, calls, *parts)
     signature = signature_of(agent.function)
     names = signature.parameters()
     if len(names) < 2:
@@ -91,6 +97,8 @@ async def _last_word(context: RunContext, ended: Body) -> str:
         return await _last(context, "diverge", {"why": str(signal)})
     if isinstance(signal, errors.RunParked) or context.in_doubt() or context.awaits_effects():
         return await _last(context, "park", {"waits": context.waits(), "why": str(signal or "an effect is open")})
+    if signal is None and ended["outcome"] == "TERMINAL" and (children := context.open_children()):
+        return await _last(context, "park", {"waits": children, "why": "a child is open"})
     if context.cancelled or isinstance(signal, errors.RunCancelled):
         ended = {"outcome": "CANCELLED"}
     return await _last(context, "finish", {"ended": ended})

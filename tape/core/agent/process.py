@@ -147,6 +147,7 @@ class Worker:
         tape = self.tapes.pop((run_id, epoch), Tape())
         clock = SkewedClock(frame["skew_us"]) if frame.get("skew_us") else self.clock
         context = RunContext(self.link, {**frame, "armed": frame["armed"] or self.armed}, tape, clock)
+        context.agents = self.agents
         context.stubborn = self.cancelled_calls.get(run_id, (0, 0)) >= (tape.whole_to, CANCELLED_CALLS_LIMIT)
         self.drives[run_id] = context
         agent = self.agents.get(frame["agent"])
@@ -241,9 +242,9 @@ def main(loaded: dict[str, Agent] | None = None) -> int:
 
 async def _serve(agents: dict[str, Agent], hello: Frame, selector: IdleSelector, clock: Clock) -> None:
     loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, lambda: worker.drain())  # before the server knows of a worker to drain
     link = Link(os.environ["TAPE_SOCKET"], {**hello, "agents": sorted(agents)}, clock)
     worker = Worker(link, agents, selector, clock)
-    loop.add_signal_handler(signal.SIGTERM, worker.drain)
     link.attach(loop, worker.push)
     selector.on_idle = worker.idle
     await worker.over.wait()

@@ -31,6 +31,8 @@ def load_agents(root: Path, targets: Mapping[str, str]) -> dict[str, Agent]:
         agents[name] = found
     _check_homes(root)
     _check_tools()
+    for agent in agents.values():
+        _check_budget(agent)
     return agents
 
 
@@ -83,3 +85,13 @@ def _check_tools() -> None:
     for tool in TOOLS.values():
         if tool.options.on_unknown is OnUnknown.COMPENSATE and tool.undo is None:
             raise UsageError(f"tool {tool.name}: on_unknown='compensate' needs a compensation: @{tool.name}.compensate")
+
+
+def _check_budget(agent: Agent) -> None:
+    """A cap on calls of a tool that does not exist would never be in the way of anything."""
+    for tool in agent.budget.calls if agent.budget is not None else ():
+        if tool not in TOOLS:
+            known = ", ".join(sorted(TOOLS)) or "none"
+            raise UsageError(
+                f"agent {agent.name}: its budget caps calls of {tool!r}, and no tool is called so: {known}"
+            )

@@ -32,6 +32,8 @@ SQL: Mapping[str, str] = {
     "(SELECT 1 FROM obligation WHERE obligation.run_no = attempt.run_no AND obligation.key = attempt.key)",
     "lost_obligations": "SELECT run_no, key FROM obligation WHERE NOT EXISTS (SELECT 1 FROM effect "
     "WHERE effect.run_no = obligation.run_no AND effect.key = obligation.effect_key)",
+    "lost_children": "SELECT no, id, parent_no FROM run WHERE parent_no IS NOT NULL "
+    "AND parent_no NOT IN (SELECT no FROM run)",
     "lost_leases": "SELECT run_no, epoch, worker_no FROM lease WHERE worker_no NOT IN (SELECT no FROM worker)",
     "dead_holders": "SELECT lease.run_no, lease.epoch, lease.worker_no FROM lease JOIN worker "
     "ON worker.no = lease.worker_no WHERE lease.status = 'LIVE' AND worker.status = 'DEAD'",
@@ -108,6 +110,8 @@ def _references(reader: Reader, names: Mapping[int, str]) -> Iterator[Finding]:
         yield _error(names, run_no, f"{what} {number} of {key} belongs to no effect and no obligation")
     for run_no, key in reader.fetch(SQL["lost_obligations"])[:MAX_SHOWN]:
         yield _error(names, run_no, f"the obligation {key} belongs to no effect")
+    for run_no, run_id, parent_no in reader.fetch(SQL["lost_children"])[:MAX_SHOWN]:
+        yield _error(names, run_no, f"{run_id} is a child of run number {parent_no}, which is not known")
     for run_no, epoch, worker_no in reader.fetch(SQL["lost_leases"])[:MAX_SHOWN]:
         yield _error(names, run_no, f"the lease under epoch {epoch} belongs to worker {worker_no}, which is not known")
     for run_no, epoch, worker_no in reader.fetch(SQL["dead_holders"])[:MAX_SHOWN]:

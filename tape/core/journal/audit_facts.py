@@ -18,18 +18,35 @@ DAMAGED = (
 
 SQL: Mapping[str, str] = {
     "audit_run": "SELECT no, id, agent, status, epoch, seq, decisions, effects, head, drive, worker_no, waiting_on, "
-    "end_status, error FROM run WHERE no = :run_no",
+    "end_status, error, children, children_open, parent_no, parent_ordinal FROM run WHERE no = :run_no",
     "audit_entries": "SELECT id, seq, kind, epoch, at_us, body, hash FROM entry WHERE run_no = :run_no",
     "audit_effects": "SELECT key, tool, decision_index, ordinal, args_hash, status, attempts, begun_id, ended_id "
     "FROM effect WHERE run_no = :run_no ORDER BY begun_id",
     "audit_attempts": "SELECT key, count(*) FROM attempt WHERE run_no = :run_no AND what = 'body' GROUP BY key",
     "audit_leases": "SELECT epoch, drive, status, worker_no FROM lease WHERE run_no = :run_no ORDER BY epoch",
-    "audit_budget": "SELECT unit, spent FROM budget WHERE run_no = :run_no",
+    "audit_budget": "SELECT * FROM budget WHERE run_no = :run_no",
     "audit_timers": "SELECT ordinal, status FROM timer WHERE run_no = :run_no",
-    "audit_gates": "SELECT name FROM gate WHERE run_no = :run_no AND status = 'OPEN'",
+    "audit_gates": "SELECT name, ordinal, status, answer, used_by FROM gate WHERE run_no = :run_no",
+    "audit_children": "SELECT no, id, agent, status, parent_ordinal, depth FROM run WHERE parent_no = :run_no "
+    "ORDER BY parent_ordinal",
     "audit_obligations": "SELECT key, status FROM obligation WHERE run_no = :run_no",
     "audit_conflicts": "SELECT key, why FROM conflict WHERE run_no = :run_no AND closed_us IS NULL ORDER BY no",
 }
+
+
+_FAMILY = (
+    "WITH RECURSIVE family(no) AS (SELECT no FROM run WHERE parent_no = :run_no "
+    "UNION ALL SELECT run.no FROM run JOIN family ON run.parent_no = family.no) "
+)
+SQL_2: Mapping[str, str] = {
+    "audit_reservations": "SELECT place, unit, amount FROM reservation WHERE run_no = :run_no",
+    "audit_paid_below": f"{_FAMILY}SELECT kind, body FROM entry JOIN family ON entry.run_no = family.no "
+    "WHERE kind IN ('charge', 'budget_lost', 'budget_overrun')",
+    "audit_calls": "WITH RECURSIVE family(no) AS (SELECT :run_no UNION ALL SELECT run.no FROM run "
+    "JOIN family ON run.parent_no = family.no) SELECT tool, count(*) AS calls FROM effect "
+    "JOIN family ON effect.run_no = family.no WHERE status = 'CONFIRMED' AND NOT inherited GROUP BY tool",
+}
+"""What only journals of version 2 have."""
 
 
 class Severity(StrEnum):
@@ -76,11 +93,15 @@ class Facts:
     effects: list[Row]
     attempts: Mapping[str, int]
     leases: list[Row]
-    budget: Mapping[str, int]
+    budget: Mapping[str, Row]
     timers: Mapping[int, str]
     gates: list[Row]
     obligations: list[Row]
     conflicts: list[Row]
+    reservations: list[Row]
+    paid_below: list[Event]
+    calls: Mapping[str, int]
+    children: list[Row]
 
     def told(self, kind: type[EventKind]) -> Iterator[tuple[Raw, EventKind]]:
         for entry in self.entries:
@@ -91,6 +112,9 @@ class Facts:
 def load_facts(reader: Reader, run_no: int) -> Facts:
     """Reads the run; the caller opens the snapshot. Raises JournalUnavailable for what cannot be read."""
     rows = {name.removeprefix("audit_"): reader.records(text, {"run_no": run_no}) for name, text in SQL.items()}
+    version = reader.fetch("PRAGMA user_version", {})[0][0]
+    for name, text in SQL_2.items():
+        rows[name.removeprefix("audit_")] = reader.records(text, {"run_no": run_no}) if version >= 2 else []
     entries = [Raw(**row, event=decode_event(row["kind"], row["body"])) for row in rows["entries"]]
     entries.sort(key=lambda entry: entry.id)
     return Facts(
@@ -100,9 +124,13 @@ def load_facts(reader: Reader, run_no: int) -> Facts:
         effects=rows["effects"],
         attempts={row["key"]: row["count(*)"] for row in rows["attempts"]},
         leases=rows["leases"],
-        budget={row["unit"]: row["spent"] for row in rows["budget"]},
+        budget={row["unit"]: row for row in rows["budget"]},
         timers={row["ordinal"]: row["status"] for row in rows["timers"]},
         gates=rows["gates"],
         obligations=rows["obligations"],
         conflicts=rows["conflicts"],
+        reservations=rows["reservations"],
+        paid_below=[decode_event(row["kind"], row["body"]) for row in rows["paid_below"]],
+        calls={row["tool"]: row["calls"] for row in rows["calls"]},
+        children=rows["children"],
     )

@@ -12,10 +12,16 @@ from tape.core.kernel.errors import UsageError
 from tape.core.kernel.events import (
     BY_KIND,
     TAPE_KINDS,
+    BudgetLost,
+    BudgetOverrun,
     Charge,
+    ChildEnded,
+    ChildStarted,
     Decision,
     EffectBegun,
     EffectEnded,
+    GateAnswered,
+    GateOpened,
     LeaseGranted,
     RunEnded,
     RunMoved,
@@ -24,7 +30,15 @@ from tape.core.kernel.events import (
     TimerSet,
 )
 from tape.core.kernel.identity import chain_hash, chained_text, effect_key, hash_json
-from tape.core.kernel.lifecycle import EFFECT_ENDS, OBLIGATION_OPEN, RUN_ENDS, LeaseStatus, RunStatus, TimerStatus
+from tape.core.kernel.lifecycle import (
+    EFFECT_ENDS,
+    OBLIGATION_OPEN,
+    RUN_ENDS,
+    GateStatus,
+    LeaseStatus,
+    RunStatus,
+    TimerStatus,
+)
 
 UPGRADE = "a newer release wrote it: upgrade tape-agents to read it"
 
@@ -101,14 +115,43 @@ def _decisions(facts: Facts) -> Iterator[str]:
 
 
 def _money(facts: Facts) -> Iterator[str]:
-    charges = [charge for _, charge in facts.told(Charge)]
-    spent = {
-        "tokens": sum(charge.tokens_in + charge.tokens_out for charge in charges),
-        "usd_micro": sum(charge.usd_micro for charge in charges),
+    """Each unit of the purse is what the charges and losses of the run and its descendants sum up to."""
+    events = [*(entry.event for entry in facts.entries), *facts.paid_below]
+    charges = [event for event in events if isinstance(event, Charge)]
+    losses = [event for event in events if isinstance(event, BudgetLost)]
+    summed = {
+        "tokens": (sum(charge.tokens_in + charge.tokens_out for charge in charges), sum(it.tokens for it in losses)),
+        "usd_micro": (sum(charge.usd_micro for charge in charges), sum(loss.usd_micro for loss in losses)),
     }
-    for unit, amount in spent.items():
-        if facts.budget.get(unit) != amount:
-            yield f"the budget says {facts.budget.get(unit)} {unit} spent, the charges sum up to {amount}"
+    for unit, (paid, lost) in summed.items():
+        row = facts.budget.get(unit)
+        spent = None if row is None else row["spent"]
+        if spent != paid + lost:
+            also = f", and {lost} were lost" if lost else ""
+            yield f"the budget says {spent} {unit} spent, the charges sum up to {paid}{also}"
+        elif row is not None and row.get("lost", 0) != lost:
+            yield f"the budget says {row['lost']} {unit} lost, the entries say {lost}"
+    for unit, row in facts.budget.items():
+        tool = unit.removeprefix("calls:")
+        if unit not in summed and row["spent"] != facts.calls.get(tool, 0):
+            yield f"the budget says {row['spent']} calls of {tool}, the effects say {facts.calls.get(tool, 0)}"
+
+
+def _held_back(facts: Facts) -> Iterator[str]:
+    """What is reserved is the sum of its reservations; with what is spent within the cap, if no bill passed it."""
+    events = [*(entry.event for entry in facts.entries), *facts.paid_below]
+    overruns = [event for event in events if isinstance(event, BudgetOverrun) and event.run == facts.run["id"]]
+    for unit, row in facts.budget.items():
+        held = sum(one["amount"] for one in facts.reservations if one["unit"] == unit)
+        if row["reserved"] != held:
+            yield f"the budget says {row['reserved']} {unit} reserved, the reservations sum up to {held}"
+        over = sum(overrun.by for overrun in overruns if overrun.unit == unit)
+        if row["cap"] is not None and row["spent"] + row["reserved"] > row["cap"] + over:
+            used = f"{row['spent']} spent and {row['reserved']} reserved"
+            yield f"{used} of {unit} pass the cap of {row['cap']}, and no bill says so"
+    for one in facts.reservations:
+        if one["place"].startswith("decision ") and facts.run["end_status"] is not None:
+            yield f"{one['amount']} {one['unit']} are reserved for {one['place']}, but the run has ended"
 
 
 def _ends(facts: Facts) -> Iterator[str]:
@@ -235,18 +278,71 @@ def _timers(facts: Facts) -> Iterator[str]:
             yield f"timer {ordinal} is SET, but the run has ended"
 
 
+def _gates(facts: Facts) -> Iterator[str]:
+    ended = facts.run["end_status"] is not None
+    answers = {(event.name, event.ordinal): event.answer for _, event in facts.told(GateAnswered)}
+    told = {(event.name, event.ordinal): GateStatus.OPEN for _, event in facts.told(GateOpened)}
+    told |= dict.fromkeys(answers, GateStatus.ANSWERED)
+    rows = {(row["name"], row["ordinal"]): row for row in facts.gates}
+    for name, ordinal in sorted(rows.keys() | told.keys()):
+        row, expected = rows.get((name, ordinal)), told.get((name, ordinal))
+        status = None if row is None else row["status"]
+        if status == GateStatus.DROPPED and ended and expected in (GateStatus.OPEN, None):
+            continue
+        if status != (expected or GateStatus.EARLY):
+            yield f"gate {name} {ordinal} is {status}, its entries say {expected or 'nothing'}"
+        elif status in (GateStatus.OPEN, GateStatus.EARLY) and ended:
+            yield f"gate {name} {ordinal} is {status}, but the run has ended"
+        elif row is not None and expected is GateStatus.ANSWERED and row["answer"] != answers[name, ordinal]:
+            yield f"gate {name} {ordinal} holds another answer than its entry: {row['answer']}"
+    used = {event.approval: event.key for _, event in facts.told(EffectBegun) if event.approval}
+    for row in facts.gates:
+        key = used.get(f"{row['name']} {row['ordinal']}", "")
+        if row["used_by"] != key:
+            which = f"gate {row['name']} {row['ordinal']}"
+            yield f"{which} was used up by {row['used_by'] or 'nobody'}, its entries say {key or 'nobody'}"
+
+
+def _children(facts: Facts) -> Iterator[str]:
+    """Every child that was started is one run, and each end of one stands here, unless this run ended first."""
+    run = facts.run
+    started = [(child.ordinal, child.child) for _, child in facts.told(ChildStarted)]
+    if started != [(row["parent_ordinal"], row["id"]) for row in facts.children]:
+        yield f"its tape has started the children {started[:3]}, the journal holds {len(facts.children)} runs of them"
+        return
+    ended = {child.child: child.status for _, child in facts.told(ChildEnded)}
+    over = {row["id"]: row["status"] for row in facts.children if row["status"] in RUN_ENDS}
+    for child, status in ended.items():
+        if over.get(child) != status:
+            yield f"child_ended says that {child} is {status}, it is {over.get(child, 'not at its end')}"
+    if run["end_status"] is None:
+        yield from (
+            f"the child {child} is {over[child]}, but has no child_ended" for child in over if child not in ended
+        )
+    open_children = len(facts.children) - len(over)
+    if (run["children"], run["children_open"]) != (len(facts.children), open_children):
+        yield f"the run counts {run['children']} children, {run['children_open']} open; there are {len(started)}, " + (
+            f"{open_children} open"
+        )
+    if run["status"] in RUN_ENDS and open_children:
+        yield f"the run has ended, but {open_children} of its children are open"
+
+
 CHECKS: tuple[Callable[[Facts], Iterator[str]], ...] = (
     _readable,
     _chain,
     _dense,
     _decisions,
     _money,
+    _held_back,
     _ends,
     _leases,
     _epochs,
     _effects,
     _duties,
     _timers,
+    _gates,
+    _children,
 )
 
 
@@ -275,10 +371,13 @@ def _attention(facts: Facts) -> Iterator[Finding]:
 def _forgotten(facts: Facts) -> bool:
     """Nothing would ever wake the run (invariant I12)."""
     if facts.run["status"] == RunStatus.COMPENSATING:
-        return not any(duty["status"] in OBLIGATION_OPEN for duty in facts.obligations)
+        return not facts.run["children_open"] and not any(
+            duty["status"] in OBLIGATION_OPEN for duty in facts.obligations
+        )
     waits = (
-        any(effect["status"] not in EFFECT_ENDS for effect in facts.effects)
+        bool(facts.run["children_open"])
+        or any(effect["status"] not in EFFECT_ENDS for effect in facts.effects)
         or TimerStatus.SET in facts.timers.values()
-        or bool(facts.gates)
+        or any(gate["status"] == GateStatus.OPEN for gate in facts.gates)
     )
     return facts.run["status"] == RunStatus.WAITING and not waits

@@ -22,6 +22,8 @@ SQL: Mapping[str, str] = {
     "FROM run INDEXED BY run_open CROSS JOIN obligation ON obligation.run_no = run.no "
     f"WHERE {OPEN} AND obligation.status IN ('DUE', 'CLAIMED') GROUP BY obligation.status",
     "queued_timers": "SELECT count(*), min(fire_us) FROM timer INDEXED BY timer_due WHERE status = 'SET'",
+    "queued_gates": "SELECT count(*), min(deadline_us) FROM gate INDEXED BY gate_due "
+    "WHERE status = 'OPEN' AND deadline_us IS NOT NULL",
     "live_leases": "SELECT run.id, lease.worker_no, coalesce(worker.pid, 0), coalesce(worker.host, ''), lease.epoch, "
     "lease.drive, lease.granted_us, run.lease_until_boot_us FROM lease INDEXED BY lease_live "
     "CROSS JOIN run ON run.no = lease.run_no LEFT JOIN worker ON worker.no = lease.worker_no "
@@ -34,6 +36,8 @@ def backlog(fetch: Fetch) -> Backlog:
     duties = {status: (count, due) for status, count, due in fetch(SQL["queued_duties"], {})}
     runs, drive_us = fetch(SQL["queued_runs"], {})[0]
     timers, fire_us = fetch(SQL["queued_timers"], {})[0]
+    gates, deadline_us = fetch(SQL["queued_gates"], {})[0]
+    next_us = min((due for due in (fire_us, deadline_us) if due is not None), default=None)
     none = (0, None)
 
     def of_effects(asks: int) -> Queue:
@@ -45,7 +49,7 @@ def backlog(fetch: Fetch) -> Backlog:
         recovery=Queue(runs, next_us=drive_us),
         reconciler=of_effects(1),
         outbox=of_effects(0),
-        timers=Queue(timers, next_us=fire_us),
+        timers=Queue(timers + gates, next_us=next_us),
         compensation=Queue(owed, duties.get("CLAIMED", none)[0], undo_us),
     )
 

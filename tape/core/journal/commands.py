@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from shlex import quote
+
 
 def resolve_commands(key: str) -> tuple[str, ...]:
     """For an effect or an obligation that only a person can settle."""
     return tuple(f"tape resolve {key} {how} --reason TEXT" for how in ("--confirm JSON", "--fail", "--retry"))
+
+
+def answer_commands(run_id: str, gate: str, ordinal: int, options: Iterable[str]) -> tuple[str, ...]:
+    """For a gate: one for each option, of exactly this instance."""
+    return tuple(
+        f"tape answer {run_id} {quote(gate)} {quote(option)} --ordinal {ordinal} --reason TEXT" for option in options
+    )
 
 
 def look_commands(run_id: str) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -83,12 +83,15 @@ class AttemptView:
 
 @dataclass(frozen=True, slots=True)
 class BudgetView:
-    """`unit`: tokens, usd_micro, or `calls:<tool>`."""
+    """`unit`: tokens, usd_micro, or `calls:<tool>`. `lost` is the part of `spent` for replies that nobody saw; `left`
+    is what may still be asked for (None: no cap; below zero after a bill that passed it)."""
 
     unit: str
     cap: int | None
     reserved: int
     spent: int
+    lost: int = 0
+    left: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +134,39 @@ class TimerView:
 
 
 @dataclass(frozen=True, slots=True)
+class GateView:
+    """One instance of a gate. EARLY: answered before the run came to it. `used_by` is the effect that used its approval
+    up; `approves` the call that it is bound to, `{"tool", "args", "args_hash"}`."""
+
+    name: str
+    ordinal: int
+    status: str
+    prompt: str
+    answer: str | None
+    actor: str
+    reason: str
+    on_timeout: str | None
+    opened_us: int | None
+    deadline_us: int | None
+    answered_us: int | None
+    used_by: str
+    options: Json
+    approves: Json
+
+
+@dataclass(frozen=True, slots=True)
+class ChildView:
+    """A run that this one started; `waiting_on` and `error` as in `tape status`."""
+
+    ordinal: int
+    run: str
+    agent: str
+    status: str
+    waiting_on: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConflictView:
     no: int
     key: str
@@ -165,6 +201,8 @@ class RunDump:
     timers: list[TimerView]
     conflicts: list[ConflictView]
     orders: list[OrderView]
+    children: list[ChildView]
+    gates: list[GateView] = field(default_factory=lambda: [])
 
 
 def dump_json(dump: RunDump) -> Json:
@@ -181,13 +219,17 @@ SQL: Mapping[str, str] = {
     "attempt.epoch, attempt.started_us, attempt.ended_us, attempt.how, attempt.evidence "
     "FROM attempt LEFT JOIN worker ON worker.no = attempt.worker_no WHERE attempt.run_no = :run_no "
     "ORDER BY attempt.started_us, attempt.key, attempt.what, attempt.number",
-    "budget": "SELECT unit, cap, reserved, spent FROM budget WHERE run_no = :run_no ORDER BY unit",
+    "budget": "SELECT * FROM budget WHERE run_no = :run_no ORDER BY unit",
     "leases": "SELECT lease.epoch, lease.drive, lease.worker_no, worker.pid, worker.host, lease.status, lease.alone, "
     "lease.first_seq, lease.granted_us, lease.ended_us, lease.why "
     "FROM lease LEFT JOIN worker ON worker.no = lease.worker_no WHERE lease.run_no = :run_no ORDER BY lease.epoch",
     "obligations": "SELECT key, effect_key, position, status, why, step, attempts, claim_by, act "
     "FROM obligation WHERE run_no = :run_no ORDER BY position DESC, key DESC",
     "timers": "SELECT ordinal, fire_us, status FROM timer WHERE run_no = :run_no ORDER BY ordinal",
+    "gates": "SELECT name, ordinal, status, prompt, answer, actor, reason, on_timeout, opened_us, deadline_us, "
+    "answered_us, used_by, options, approves FROM gate WHERE run_no = :run_no ORDER BY name, ordinal",
+    "children": "SELECT parent_ordinal, id, agent, status, waiting_on, error FROM run WHERE parent_no = :run_no "
+    "ORDER BY parent_ordinal",
     "conflicts": "SELECT no, key, why, evidence, opened_us, closed_us FROM conflict WHERE run_no = :run_no ORDER BY no",
     "orders": 'SELECT no, verb, args, actor, reason, placed_us FROM "order" WHERE run_no = :run_no ORDER BY no',
 }
@@ -201,7 +243,7 @@ def assemble(run: RunView, entries: list[Entry], rows: Mapping[str, Rows]) -> Ru
         decisions=_decisions(entries),
         effects=_effects(entries, rows["effects"]),
         attempts=[AttemptView(*row[:10], evidence=_json(row[10])) for row in rows["attempts"]],
-        budget=[BudgetView(*row) for row in rows["budget"]],
+        budget=[budget_of(row) for row in rows["budget"]],
         leases=[_lease(row) for row in rows["leases"]],
         obligations=[ObligationView(*row[:8], act=_json(row[8])) for row in rows["obligations"]],
         timers=[TimerView(*row) for row in rows["timers"]],
@@ -213,7 +255,15 @@ def assemble(run: RunView, entries: list[Entry], rows: Mapping[str, Rows]) -> Ru
             OrderView(*row[:2], args=_json(row[2]), actor=row[3], reason=row[4], placed_us=row[5])
             for row in rows["orders"]
         ],
+        gates=[GateView(*row[:12], options=_json(row[12]), approves=_json(row[13])) for row in rows["gates"]],
+        children=[ChildView(*row) for row in rows["children"]],
     )
+
+
+def budget_of(row: tuple[Any, ...]) -> BudgetView:
+    _, unit, cap, reserved, spent, *newer = row
+    left = None if cap is None else cap - spent - reserved
+    return BudgetView(unit, cap, reserved, spent, *newer[:1], left=left)
 
 
 def _lease(row: tuple[Any, ...]) -> LeaseView:

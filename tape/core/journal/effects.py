@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tape.core.journal import settling
+from tape.core.journal.approvals import use_approval
 from tape.core.journal.course import open_effects, settle, stick
 from tape.core.journal.duties import arm
 from tape.core.journal.outcomes import (
@@ -19,7 +20,7 @@ from tape.core.journal.outcomes import (
     recheck,
     resolution_of,
 )
-from tape.core.journal.records import Usage, charge
+from tape.core.journal.purses import COST_LIMIT, USD_MICRO, Usage, calls_unit, reserve
 from tape.core.journal.runs import end_lease
 from tape.core.journal.tables import EffectRow
 from tape.core.journal.transaction import Row, RunEdit, Tx, edit_leased, edit_run
@@ -47,11 +48,13 @@ class ToolPolicy:
     undo_auto: bool = True
     undo_semantics: Semantics = Semantics.IDEMPOTENT
     undo_look_up: bool = False
+    needs_approval: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One tool call as the agent asks for it."""
+    """One tool call as the agent asks for it. `approval`: the gate, as `name ordinal`, whose answer it uses up;
+    `cost_micro` is what it costs, if its tool declares that."""
 
     decision_index: int | None
     ordinal: int
@@ -59,6 +62,8 @@ class Call:
     args: Any
     policy: ToolPolicy
     business_key: str | None = None
+    approval: str | None = None
+    cost_micro: int | None = None
 
 
 def _columns(tx: Tx, policy: ToolPolicy) -> dict[str, Any]:
@@ -83,8 +88,10 @@ def _undo_columns(tx: Tx, policy: ToolPolicy) -> dict[str, Any]:
     )
 
 
-def begin_effect(tx: Tx, run_id: str, epoch: int, call: Call, fingerprint: str) -> int:
-    """The intent, and with inline dispatch the first attempt, both durable before the body is entered (I4)."""
+def begin_effect(tx: Tx, run_id: str, epoch: int, call: Call, fingerprint: str, *, capped: bool = True) -> int:
+    """The intent, and with inline dispatch the first attempt, both durable before the body is entered (I4). If a cap is
+    in the way `budget_refused` is recorded instead, and there is no such effect. Without `capped` none is in the way:
+    the agent has not heard of it yet."""
     run = edit_leased(tx, run_id, epoch)
     key = identity.effect_key(run_id, call.decision_index, call.ordinal, call.tool)
     args_hash = identity.hash_json(call.args)
@@ -98,6 +105,13 @@ def begin_effect(tx: Tx, run_id: str, epoch: int, call: Call, fingerprint: str) 
     policy = call.policy
     if policy.on_unknown is OnUnknown.COMPENSATE and not policy.compensable:
         raise UsageError(f'{call.tool}: on_unknown="compensate" needs a compensation: add @{call.tool}.compensate')
+    if call.cost_micro is not None and not 0 <= call.cost_micro < COST_LIMIT:
+        raise UsageError(f"{call.tool} cannot cost {call.cost_micro} millionths of a dollar: mend its cost=")
+    wants = {calls_unit(call.tool): 1} | ({} if call.cost_micro is None else {USD_MICRO: call.cost_micro})
+    if capped and reserve(run, key, wants, fingerprint) is None:
+        run.save()
+        return run.seq
+    use_approval(run, key, call.tool, args_hash, call.approval, needed=policy.needs_approval)
     begun_id = run.record(
         EffectBegun(
             key=key,
@@ -112,6 +126,7 @@ def begin_effect(tx: Tx, run_id: str, epoch: int, call: Call, fingerprint: str) 
             look_up=policy.look_up,
             compensable=policy.compensable,
             business_key=call.business_key,
+            approval=call.approval,
         )
     )
     inline = policy.dispatch is Dispatch.INLINE
@@ -138,6 +153,7 @@ def begin_effect(tx: Tx, run_id: str, epoch: int, call: Call, fingerprint: str) 
             "ended_id": None,
             "awaited": 1,
             "inherited": 0,
+            "cost_micro": call.cost_micro,
             **_columns(tx, policy),
             **live,
         },
@@ -175,9 +191,7 @@ def end_effect(tx: Tx, run_id: str, epoch: int, key: str, number: int, ending: E
     effect = _live_attempt(run, key, number)
     if ending.status is EffectStatus.FAILED and not never_acted(effect):
         raise Refused(f"{key}: an earlier attempt may have acted, attempt {number} cannot speak for it")
-    close_effect(run, effect, ending, resolution_of(ending, number), Writer.AGENT, "")
-    if usage is not None:
-        charge(run, key, usage)
+    close_effect(run, effect, ending, resolution_of(ending, number), Writer.AGENT, "", usage)
     run.save()
     return run.seq
 
@@ -190,14 +204,22 @@ def _live_attempt(run: RunEdit, key: str, number: int) -> Row:
 
 
 def fail_attempt(
-    tx: Tx, run_id: str, epoch: int, key: str, number: int, how: str, error: Any, recovery: RecoveryPolicy
+    tx: Tx,
+    run_id: str,
+    epoch: int,
+    key: str,
+    number: int,
+    how: str,
+    error: Any,
+    recovery: RecoveryPolicy,
+    usage: Usage | None = None,
 ) -> tuple[int, Step | None]:
     """A live body raised something ambiguous or timed out (its end is certain). Returns seq and the next step: None
     means that the effect has ended FAILED, AGAIN that the agent may start another attempt now (a retry), anything
     else that it must park."""
     run = edit_leased(tx, run_id, epoch)
     effect = _live_attempt(run, key, number)
-    step = raised(run, effect, Writer.AGENT, how, error, recovery, body_over=True)
+    step = raised(run, effect, Writer.AGENT, how, error, recovery, body_over=True, usage=usage)
     run.save()
     return run.seq, _for_agent(effect, step)
 
@@ -219,11 +241,9 @@ def reject_attempt(
     step = None
     if never_acted(effect):
         ending = Ending(EffectStatus.FAILED, error=error)
-        close_effect(run, effect, ending, Resolution.REJECTED, Writer.AGENT, "")
+        close_effect(run, effect, ending, Resolution.REJECTED, Writer.AGENT, "", usage)
     else:
-        step = raised(run, effect, Writer.AGENT, "rejected", error, recovery, body_over=True)
-    if usage is not None:
-        charge(run, key, usage)
+        step = raised(run, effect, Writer.AGENT, "rejected", error, recovery, body_over=True, usage=usage)
     run.save()
     return run.seq, _for_agent(effect, step)
 

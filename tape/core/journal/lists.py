@@ -24,10 +24,11 @@ _RUN = """
 SELECT run.no, run.id, run.agent, run.status, run.decisions, run.effects, run.epoch, run.seq, run.drive, run.crashes,
        run.waiting_on, run.end_status, run.error, run.cancel, run.created_us, run.updated_us,
        worker.no, worker.host, worker.pid,
-       (SELECT count(*) FROM conflict WHERE conflict.run_no = run.no AND conflict.closed_us IS NULL)
+       (SELECT count(*) FROM conflict WHERE conflict.run_no = run.no AND conflict.closed_us IS NULL),
+       (SELECT parent.id FROM run AS parent WHERE parent.no = run.parent_no), run.children, run.children_open
 FROM run LEFT JOIN worker ON worker.no = run.worker_no
 """
-_RUN_OPEN = _RUN.replace("FROM run", "FROM run INDEXED BY run_open")
+_RUN_OPEN = _RUN.replace("FROM run LEFT", "FROM run INDEXED BY run_open LEFT")
 _TEXT = "lower(run.id || char(31) || run.agent || char(31) || run.waiting_on || char(31) || run.error)"
 _ENDS = ("TERMINAL", "FAILED", "CANCELLED")
 
@@ -60,6 +61,9 @@ def runs_of(rows: Iterable[tuple[Any, ...]]) -> list[RunView]:
             updated_us=row[15],
             worker=None if row[16] is None else WorkerRef(row[16], row[17], row[18]),
             conflicts=row[19],
+            parent=row[20],
+            children=row[21],
+            children_open=row[22],
         )
         for row in rows
     ]

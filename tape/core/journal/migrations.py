@@ -39,10 +39,16 @@ _TO_2 = (
     "ALTER TABLE run ADD COLUMN source_id VARCHAR",
     "ALTER TABLE run ADD COLUMN source_seq INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE run ADD COLUMN quarantine INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE run ADD COLUMN children INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE run ADD COLUMN children_open INTEGER NOT NULL DEFAULT 0",
     "CREATE INDEX run_parent ON run (parent_no) WHERE parent_no IS NOT NULL",
     "ALTER TABLE effect ADD COLUMN awaited INTEGER NOT NULL DEFAULT 1",
     "ALTER TABLE effect ADD COLUMN inherited INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE budget ADD COLUMN lost INTEGER NOT NULL DEFAULT 0",
+    "CREATE INDEX effect_work ON effect (run_no) WHERE step <> ''",
+    "CREATE INDEX obligation_work ON obligation (run_no) WHERE status IN ('DUE', 'CLAIMED')",
+    "ALTER TABLE run ADD COLUMN caps_known INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE effect ADD COLUMN cost_micro INTEGER",
 )
 
 MIGRATIONS: tuple[Migration, ...] = (_create, _from_1_to_2)

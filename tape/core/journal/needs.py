@@ -1,4 +1,4 @@
-"""What only a person can settle: stuck runs, effects and obligations, open conflicts; each once.
+"""What only a person can settle: stuck runs, effects and obligations, open conflicts, open gates; each once.
 
 A run that is STUCK over an effect or an obligation is not listed beside it: settling that takes it on.
 """
@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import orjson
 
-from tape.core.journal.commands import look_commands, resolve_commands
+from tape.core.journal.commands import answer_commands, look_commands, resolve_commands
 from tape.core.journal.lists import OPEN, OPEN_EFFECT, Fetch
 from tape.core.journal.shapes import Need, NeedKind
 from tape.core.kernel.events import Json
@@ -38,6 +38,9 @@ SQL: Mapping[str, str] = {
     "begun.body, conflict.evidence FROM conflict JOIN run ON run.no = conflict.run_no "
     f"LEFT JOIN effect ON effect.run_no = run.no AND effect.key = conflict.key LEFT {_BEGUN} "
     "WHERE conflict.closed_us IS NULL ORDER BY conflict.no DESC LIMIT :limit",
+    "open_gates": "SELECT run.no, run.id, run.agent, gate.opened_us, gate.name, gate.ordinal, gate.prompt, "
+    f"gate.options, gate.approves, gate.deadline_us, gate.on_timeout {_OF_OPEN} gate ON gate.run_no = run.no "
+    f"WHERE {OPEN} AND gate.status = 'OPEN' ORDER BY gate.opened_us DESC, run.no DESC LIMIT :limit",
     "story": "SELECT kind, at_us, body FROM (SELECT id, kind, at_us, body FROM entry "
     "WHERE run_no = :run_no AND seq IS NULL ORDER BY id DESC LIMIT :limit) "
     "WHERE kind IN ('run_moved', 'effect_doubted', 'observed', 'obligation_moved') ORDER BY id DESC",
@@ -74,6 +77,7 @@ def needs(fetch: Fetch, limit: int) -> list[Need]:
         if not any(run_id == row[1] and key in row[3] for run_id, key in listed):
             found.append(_of_run(row, story(row[0])))
     found += [_of_conflict(row) for row in fetch(SQL["open_conflicts"], values)]
+    found += [_of_gate(row) for row in fetch(SQL["open_gates"], values)]
     found.sort(key=lambda need: need.since_us, reverse=True)
     return found[:limit]
 
@@ -135,6 +139,32 @@ def _of_conflict(row: tuple[Any, ...]) -> Need:
         row="",
         commands=look_commands(run_id),
         since_us=opened_us,
+    )
+
+
+def _of_gate(row: tuple[Any, ...]) -> Need:
+    _, run_id, agent, opened_us, name, ordinal, prompt, options, approves, deadline_us, on_timeout = row
+    bound = cast("dict[str, Json]", _json(approves) or {})
+    listed = tuple(cast("list[str]", _json(options)))
+    return Need(
+        kind=NeedKind.GATE,
+        run_id=run_id,
+        agent=agent,
+        key=f"gate {name} {ordinal}",
+        tool=bound.get("tool", ""),
+        args=bound.get("args"),
+        evidence=None,
+        why=prompt or f"gate {name} {ordinal} waits for an answer",
+        row="",
+        commands=answer_commands(run_id, name, ordinal, listed),
+        since_us=opened_us,
+        gate=name,
+        ordinal=ordinal,
+        prompt=prompt,
+        options=listed,
+        args_hash=bound.get("args_hash", ""),
+        deadline_us=deadline_us,
+        on_timeout=on_timeout,
     )
 
 

@@ -9,7 +9,7 @@ from tape.core.journal.claims import Claim, check_answer
 from tape.core.journal.course import end_if_undone, open_effects, resettle, settle
 from tape.core.journal.duties import age, move_obligation
 from tape.core.journal.outcomes import Ending, close_effect
-from tape.core.journal.tables import EffectRow, ObligationRow
+from tape.core.journal.tables import EffectRow, ObligationRow, RunRow
 from tape.core.journal.transaction import Row, RunEdit, Tx, edit_run
 from tape.core.kernel.errors import Fenced, NotFound, Refused, UsageError
 from tape.core.kernel.events import AttemptEnded, AttemptStarted, Claimed, ClaimEnded, Observed
@@ -28,7 +28,11 @@ def _duty(run: RunEdit, key: str) -> Row:
 def next_duty(tx: Tx, run_no: int) -> Row | None:
     """The one duty of a run that may be worked on: the newest that is owed, if none is claimed and no effect is
     open but those that wait for their own undo (those only when the run is not being driven), and those whose body
-    runs again on the next drive: it cannot come before that undo."""
+    runs again on the next drive: it cannot come before that undo. A run that has ended waits for its children first:
+    what they did came after what it did before them."""
+    run = tx.one(RunRow, no=run_no)
+    if run is not None and run["end_status"] is not None and run["children_open"]:
+        return None
     steps = [(row["step"], row["dispatch"]) for row in open_effects(tx, run_no)]
     waits_for_undo = any(step == Step.COMPENSATE for step, _ in steps)
     passed = (Step.AGAIN, Dispatch.INLINE) if waits_for_undo else ()

@@ -8,6 +8,7 @@ from typing import Any
 
 from tape.core.journal import settling
 from tape.core.journal.duties import drop_unowed, owe_undo
+from tape.core.journal.purses import Usage, charge, settle_effect
 from tape.core.journal.tables import EffectRow
 from tape.core.journal.transaction import Row, RunEdit
 from tape.core.kernel import lifecycle
@@ -56,8 +57,16 @@ def never_acted(effect: Row) -> bool:
     return bool(effect["clean"]) or effect["semantics"] == Semantics.READ_ONLY
 
 
-def close_effect(run: RunEdit, effect: Row, ending: Ending, resolution: Resolution, writer: Writer, row: str) -> None:
-    """`effect_ended`, once; what the act owed is dropped if it is certainly not in effect."""
+def close_effect(
+    run: RunEdit,
+    effect: Row,
+    ending: Ending,
+    resolution: Resolution,
+    writer: Writer,
+    row: str,
+    usage: Usage | None = None,
+) -> None:
+    """`effect_ended`, once, and its charge; what the act owed is dropped if it is certainly not in effect."""
     trigger = EffectTrigger.CONFIRM if ending.status is EffectStatus.CONFIRMED else EffectTrigger.FAIL
     was = EffectStatus(effect["status"])
     status = lifecycle.step(lifecycle.EFFECT, was, trigger)
@@ -89,6 +98,7 @@ def close_effect(run: RunEdit, effect: Row, ending: Ending, resolution: Resoluti
     run.tx.update(EffectRow, changes, run_no=run.no, key=effect["key"], status=str(was))
     if status is EffectStatus.FAILED and effect["compensable"]:
         drop_unowed(run, effect["key"])
+    settle_effect(run, effect, confirmed=status is EffectStatus.CONFIRMED, usage=usage)
 
 
 def doubt(
@@ -142,16 +152,27 @@ def unknown_of(was: EffectStatus) -> EffectStatus:
 
 
 def raised(
-    run: RunEdit, effect: Row, writer: Writer, how: str, error: Any, recovery: RecoveryPolicy, *, body_over: bool
+    run: RunEdit,
+    effect: Row,
+    writer: Writer,
+    how: str,
+    error: Any,
+    recovery: RecoveryPolicy,
+    *,
+    body_over: bool,
+    usage: Usage | None = None,
 ) -> Step | None:
-    """A live body raised something ambiguous or timed out. Returns None if the effect has ended FAILED by that (it
-    only reads), AGAIN for a retry, else what the table says; a body that never stops raising is for a person."""
+    """A live body raised something ambiguous or timed out; what it reported is charged all the same. Returns None if
+    the effect has ended FAILED by that (it only reads), AGAIN for a retry, else what the table says; a body that never
+    stops raising is for a person."""
     semantics = settling.semantics_of(run.tx, effect)
     failures: int = effect["live_failures"] + 1
     beyond = failures - (0 if semantics is Semantics.NON_IDEMPOTENT else effect["retries"])
     if semantics is Semantics.READ_ONLY and beyond > 0:
-        close_effect(run, effect, Ending(EffectStatus.FAILED, error=error), Resolution.REJECTED, writer, "")
+        close_effect(run, effect, Ending(EffectStatus.FAILED, error=error), Resolution.REJECTED, writer, "", usage)
         return None
+    if usage is not None:
+        charge(run, effect["key"], usage, goes_on=True)
     changes = {"live_failures": failures, "hook_crashes": max(0, effect["hook_crashes"] - 1)}
     if semantics is not Semantics.NON_IDEMPOTENT and beyond <= 0:
         pause_us = 0 if writer is Writer.AGENT else recovery.backoff.delay_us(failures)

@@ -3,54 +3,57 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
+from tape.core.journal.caps import caps_by_grant, declare_caps
+from tape.core.journal.children import lineage
 from tape.core.journal.course import open_effects, resettle, stick
+from tape.core.journal.purses import COST_LIMIT, MONEY, NO_LIMITS, Limits, charge, is_capped, lose_ask, reserve
+from tape.core.journal.purses import Usage as Usage
 from tape.core.journal.runs import end_lease, refuse_open_body
 from tape.core.journal.tables import BudgetRow, EntryRow, TimerRow
 from tape.core.journal.transaction import RunEdit, Tx, edit_leased, edit_run, edit_run_no, load
 from tape.core.kernel import lifecycle
 from tape.core.kernel.errors import CancelRequested, Refused, UsageError
-from tape.core.kernel.events import Attached, Charge, Decision, ModelAsked, Sample, TimerFired, TimerSet
+from tape.core.kernel.events import Attached, Decision, ModelAsked, Sample, TimerFired, TimerSet
 from tape.core.kernel.lifecycle import LeaseTrigger, TimerStatus, TimerTrigger
 
-COST_LIMIT = 1 << 40
 TIMER_LIMIT_SECONDS = 100 * 366 * 86_400
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What one reply or act cost."""
-
-    tokens_in: int = 0
-    tokens_out: int = 0
-    usd_micro: int = 0
-
-
-def charge(run: RunEdit, pays_for: str, usage: Usage) -> None:
-    """The charge's record and the budget's rows, in the transaction of what it pays for."""
-    amounts = (usage.tokens_in, usage.tokens_out, usage.usd_micro)
-    if not all(0 <= amount < COST_LIMIT for amount in amounts):
-        raise UsageError(f"{run.id}: {pays_for} cannot have cost {amounts}: report what the model's reply says")
-    run.record(
-        Charge(pays_for=pays_for, tokens_in=usage.tokens_in, tokens_out=usage.tokens_out, usd_micro=usage.usd_micro)
-    )
-    for unit, amount in (("tokens", usage.tokens_in + usage.tokens_out), ("usd_micro", usage.usd_micro)):
-        if amount and run.tx.spend(run.no, unit, amount) != 1:
-            raise Refused(f"{run.id} has no budget row {unit}")
-
-
-def ask_model(tx: Tx, run_id: str, epoch: int, index: int, name: str) -> int:
-    """Says that the model is about to be asked for this decision; a second time means the first reply was lost."""
+def ask_model(
+    tx: Tx,
+    run_id: str,
+    epoch: int,
+    index: int,
+    name: str,
+    limits: Limits = NO_LIMITS,
+    *,
+    capped: bool = True,
+    fingerprint: str = "",
+) -> int:
+    """Says that the model is about to be asked for this decision, and holds back what that may cost; a second time
+    means that the first reply was lost. If a cap is in the way `budget_refused` is recorded instead, and the model is
+    not to be asked. Without `capped` none is in the way: the agent does not wait for the answer."""
     run = edit_leased(tx, run_id, epoch)
     if run["cancel"]:
         raise CancelRequested(f"{run_id} is being cancelled")
     if index != run["decisions"]:
         raise Refused(f"{run_id}: decision {index} is recorded already")
-    asks = run["asks"] + 1
-    run.record(ModelAsked(index=index, name=name, asks=asks))
-    run.set(asks=asks)
+    place = f"decision {index}"
+    for unit in MONEY:
+        limit = limits.of(unit)
+        if limit is not None and not 0 <= limit < COST_LIMIT:
+            raise UsageError(f"{name} cannot cost {limit} {unit} at most: mend its mark @tape.model")
+    if run["asks"]:
+        lose_ask(run, place, limits)
+    held = reserve(run, place, {unit: limits.of(unit) for unit in MONEY}, fingerprint) if capped else {}
+    if held is None:
+        run.set(asks=0)
+    else:
+        run.record(ModelAsked(index=index, name=name, asks=run["asks"] + 1, reserved=held or None))
+        run.set(asks=run["asks"] + 1)
     run.save()
     return run.seq
 
@@ -93,19 +96,30 @@ def set_timer(tx: Tx, run_id: str, epoch: int, ordinal: int, seconds: float, fin
 def fire_timer(tx: Tx, run_no: int, ordinal: int) -> None:
     """Fires a timer that is due, once; late if need be, never early."""
     run = edit_run_no(tx, run_no)
-    timer = tx.one(TimerRow, run_no=run_no, ordinal=ordinal)
-    if timer is None or timer["fire_us"] > tx.wall_us:
+    if not fire_set_timer(run, ordinal):
         raise Refused(f"{run.id}: timer {ordinal} is not due")
-    status = lifecycle.step(lifecycle.TIMER, TimerStatus(timer["status"]), TimerTrigger.FIRE)
-    tx.update(TimerRow, {"status": str(status)}, run_no=run_no, ordinal=ordinal, status=timer["status"])
-    run.record(TimerFired(ordinal=ordinal, late_us=tx.wall_us - timer["fire_us"]))
-    resettle(run, f"timer {ordinal} fired")
     run.save()
 
 
-def attach(tx: Tx, run_id: str, epoch: int, replayed: list[str]) -> int:
-    """The agent has replayed its tape and goes on from the first seq without a record."""
+def fire_set_timer(run: RunEdit, ordinal: int) -> bool:
+    """The same from inside a verb that saves the run; False if the timer is not due. Raises IllegalTransition for one
+    that has fired."""
+    tx = run.tx
+    timer = tx.one(TimerRow, run_no=run.no, ordinal=ordinal)
+    if timer is None or timer["fire_us"] > tx.wall_us:
+        return False
+    status = lifecycle.step(lifecycle.TIMER, TimerStatus(timer["status"]), TimerTrigger.FIRE)
+    tx.update(TimerRow, {"status": str(status)}, run_no=run.no, ordinal=ordinal, status=timer["status"])
+    run.record(TimerFired(ordinal=ordinal, late_us=tx.wall_us - timer["fire_us"]))
+    resettle(run, f"timer {ordinal} fired")
+    return True
+
+
+def attach(tx: Tx, run_id: str, epoch: int, replayed: list[str], caps: Mapping[str, int] = {}) -> int:
+    """The agent has replayed its tape and goes on from the first seq without a record. `caps` are those of its own
+    budget: they hold from the run's first attachment on."""
     run = edit_leased(tx, run_id, epoch)
+    declare_caps(run, caps)
     run.record(Attached(decision_index=run["decisions"], next_seq=run.seq + 1, drive=run["drive"], replayed=replayed))
     run.save()
     return run.seq
@@ -122,9 +136,11 @@ def diverge(tx: Tx, run_id: str, epoch: int, why: str) -> None:
 
 
 def drive_of(tx: Tx, run_id: str) -> dict[str, Any]:
-    """What an agent needs to take a run up: its tape, the attempts of its open effects, whether it is cancelled."""
+    """What an agent needs to take a run up: its tape, the attempts of its open effects, whether it is cancelled, and
+    its caps: by unit, from which seq on, whether any may be in the way, whether the agent's own have been set."""
     run = edit_run(tx, run_id)
-    rows = [row for row in tx.rows(EntryRow, run_no=run.no) if row["seq"] is not None]
+    entries = tx.rows(EntryRow, run_no=run.no)
+    rows = [row for row in entries if row["seq"] is not None]
     rows.sort(key=lambda row: row["seq"])
     started = load(rows[0]["body"])
     return {
@@ -134,7 +150,10 @@ def drive_of(tx: Tx, run_id: str) -> dict[str, Any]:
         "records": [[row["seq"], row["kind"], load(row["body"])] for row in rows],
         "attempts": {row["key"]: row["attempts"] for row in open_effects(tx, run.no)},
         "cancelled": bool(run["cancel"]),
+        "lineage": lineage(tx, run.no),
         "budget": {
-            row["unit"]: {"cap": row["cap"], "spent": row["spent"]} for row in tx.rows(BudgetRow, run_no=run.no)
+            "caps": caps_by_grant(entries, tx.rows(BudgetRow, run_no=run.no)),
+            "capped": is_capped(run),
+            "known": bool(run["caps_known"]),
         },
     }

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from tape.core.journal import settling
-from tape.core.journal.course import finish, needs_outside, open_effects, settle
+from tape.core.journal.caps import first_rows
+from tape.core.journal.course import children_wait, finish, needs_outside, open_effects, settle, take_back
 from tape.core.journal.outcomes import live_body
-from tape.core.journal.tables import BudgetRow, LeaseRow, RunRow, TimerRow, WorkerRow
+from tape.core.journal.tables import BudgetRow, GateRow, LeaseRow, RunRow, TimerRow, WorkerRow
 from tape.core.journal.transaction import Row, RunEdit, Tx, edit_leased, edit_run
 from tape.core.kernel import identity, lifecycle
 from tape.core.kernel.errors import KeyConflict, NotFound, Refused
 from tape.core.kernel.events import LeaseEnded, LeaseGranted, RunEnded, RunStarted
 from tape.core.kernel.lifecycle import (
     RUN_ENDS,
+    GateStatus,
     LeaseStatus,
     LeaseTrigger,
     RunStatus,
@@ -26,6 +29,17 @@ from tape.core.kernel.policy import RecoveryPolicy
 from tape.core.kernel.resolution import Step
 
 
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """The run that starts another one, which is its child number `ordinal`."""
+
+    no: int
+    id: str
+    ordinal: int
+    depth: int
+    quarantine: int
+
+
 def start_run(
     tx: Tx,
     agent: str,
@@ -34,8 +48,10 @@ def start_run(
     start_key: str | None = None,
     actor: str = "",
     caps: Mapping[str, int] = {},
+    parent: Parent | None = None,
 ) -> str:
-    """A new run, RUNNABLE, with its first record; returns its id. The same `start_key` gives the same run."""
+    """A new run, RUNNABLE, with its first record; returns its id. The same `start_key` gives the same run. `parent`:
+    `start_child` only."""
     identity.check_json(input)
     if start_key is not None:
         known = tx.one(RunRow, start_key=start_key)
@@ -68,20 +84,22 @@ def start_run(
             "start_key": start_key,
             "created_us": tx.wall_us,
             "updated_us": tx.wall_us,
-            "parent_no": None,
-            "parent_ordinal": 0,
-            "depth": 0,
+            "parent_no": parent.no if parent else None,
+            "parent_ordinal": parent.ordinal if parent else 0,
+            "depth": parent.depth + 1 if parent else 0,
             "source_id": None,
             "source_seq": 0,
-            "quarantine": 0,
+            "quarantine": parent.quarantine if parent else 0,
+            "caps_known": 0,
+            "children": 0,
+            "children_open": 0,
         },
     )
-    for unit in ("tokens", "usd_micro"):
-        tx.insert(
-            BudgetRow, {"run_no": number, "unit": unit, "cap": caps.get(unit), "reserved": 0, "spent": 0, "lost": 0}
-        )
+    for row in first_rows(caps):
+        tx.insert(BudgetRow, {**row, "run_no": number})
     run = edit_run(tx, run_id)
-    run.record(RunStarted(agent=agent, input=input, start_key=start_key, actor=actor))
+    started_by = parent.id if parent else None
+    run.record(RunStarted(agent=agent, input=input, start_key=start_key, actor=actor, parent=started_by))
     run.save()
     return run_id
 
@@ -197,7 +215,8 @@ def park(tx: Tx, run_id: str, epoch: int, waits: list[str], why: str) -> None:
     end_lease(run, LeaseTrigger.RELEASE, why)
     run.set(crashes=max(0, run["crashes"] - 1))
     still = [wait for wait in waits if _still_waits(tx, run, wait)]
-    settle(run, why, still)
+    children = children_wait(run, waits)
+    settle(run, why, () if children is None else [*still, *children])
     run.save()
 
 
@@ -210,6 +229,10 @@ def refuse_open_body(run: RunEdit) -> None:
 
 def _still_waits(tx: Tx, run: RunEdit, wait: str) -> bool:
     what, _, name = wait.partition(" ")
+    if what == "gate":
+        gate, _, ordinal = name.rpartition(" ")
+        row = tx.one(GateRow, run_no=run.no, name=gate, ordinal=int(ordinal)) if ordinal.isdecimal() else None
+        return row is not None and row["status"] == GateStatus.OPEN
     if what != "timer" or not name.isdecimal():
         return False  # open effects are looked at by `settle` itself
     timer = tx.one(TimerRow, run_no=run.no, ordinal=int(name))
@@ -221,6 +244,8 @@ def end_run(tx: Tx, run_id: str, epoch: int, outcome: str, result: Any, error: A
     run = edit_leased(tx, run_id, epoch)
     if open_effects(tx, run.no):
         raise Refused(f"{run_id} cannot end: an effect is open")
+    if outcome == RunStatus.TERMINAL and run["children_open"]:
+        raise Refused(f"{run_id} cannot end well: a child of it is open")
     end_lease(run, LeaseTrigger.RELEASE, "the run ended")
     finish(run, RunEnded(outcome=outcome, result=result, error=error))
     run.save()
@@ -233,11 +258,9 @@ def cancel(tx: Tx, run_id: str) -> str:
     if run.status in RUN_ENDS or run["end_status"] is not None:
         raise Refused(f"{run_id} has ended already ({run['end_status'] or run.status}): nothing to cancel")
     effects = open_effects(tx, run.no)
-    run.set(cancel=1, next_boot_us=0)
     if run.status is RunStatus.STUCK and any(row["step"] == Step.PERSON for row in effects):
         raise Refused(f"{run_id} owns an effect that only a person can settle: `tape resolve` it first, then cancel")
-    if run.status is not RunStatus.RUNNING:
-        settle(run, "cancelled by a person")
+    take_back(run, "cancelled by a person")
     run.save()
     return run.status
 

@@ -26,7 +26,8 @@ class WorkerRef:
 @dataclass(frozen=True, slots=True)
 class RunView:
     """One run as it stands. `no` pages through runs; `worker` is the holder of its live lease; `conflicts` counts
-    the open ones; `cancel` means that a person wants it ended."""
+    the open ones; `cancel` means that a person wants it ended; `parent` is the id of the run that started it, and
+    `children` how many it has started itself, of which `children_open` are not at their end."""
 
     no: int
     id: str
@@ -46,6 +47,9 @@ class RunView:
     updated_us: int
     worker: WorkerRef | None
     conflicts: int
+    parent: str | None = None
+    children: int = 0
+    children_open: int = 0
 
     @property
     def created_at(self) -> str:
@@ -129,6 +133,7 @@ class NeedKind(StrEnum):
     EFFECT = "effect"
     OBLIGATION = "obligation"
     CONFLICT = "conflict"
+    GATE = "gate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +142,9 @@ class Need:
 
     `key` and `tool` are empty for a run. `args` are those of the tool call, exactly; `evidence` is the attempts with
     how they ended (effect, obligation) or the surplus act (conflict); `row` is the row of the resolution table that
-    led here. A run that does not fit its tape has both sides in `recorded` and `asked`.
+    led here. A run that does not fit its tape has both sides in `recorded` and `asked`. A gate that waits for an answer
+    has its name in `gate`, its `prompt` and `options` (the first one approves), one command for each option, and the
+    call that the answer is bound to in `tool`, `args` and `args_hash`; `deadline_us` is when it times out.
     """
 
     kind: NeedKind
@@ -153,6 +160,13 @@ class Need:
     since_us: int
     recorded: str = ""
     asked: str = ""
+    gate: str = ""
+    ordinal: int | None = None
+    prompt: str = ""
+    options: tuple[str, ...] = ()
+    args_hash: str = ""
+    deadline_us: int | None = None
+    on_timeout: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

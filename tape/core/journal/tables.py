@@ -63,7 +63,9 @@ class EntryRow(SQLModel, table=True):
 class RunRow(SQLModel, table=True):
     """`lease_until_boot_us` is 0 without a lease; `next_boot_us` is the end of a back-off. `parent_no` and
     `parent_ordinal`: the run that started this one, and which of its children it is. `source_id` and `source_seq`: the
-    run that it was forked from; `quarantine`: its new effects touch nothing outside."""
+    run that it was forked from; `quarantine`: its new effects touch nothing outside. `caps_known`: the caps that its
+    agent declares have been set. `children` counts the runs that it has started, `children_open` those that are not at
+    their end."""
 
     __tablename__ = "run"
     __table_args__ = (
@@ -105,6 +107,9 @@ class RunRow(SQLModel, table=True):
     source_id: str | None
     source_seq: int
     quarantine: int
+    caps_known: int = 0
+    children: int
+    children_open: int
 
 
 class _Settling(SQLModel):
@@ -145,13 +150,16 @@ def _settling_checks() -> tuple[CheckConstraint, ...]:
 
 class EffectRow(_Settling, table=True):
     """`clean`: every earlier attempt is known not to have acted. `step` is empty while a live body runs. `awaited`: the
-    run waits for its end. `inherited`: it was taken over, settled, with the tape that this run was forked from."""
+    run waits for its end. `inherited`: it was taken over, settled, with the tape that this run was forked from.
+    `cost_micro`: what its tool declares that it costs, in millionths of a dollar."""
 
     __tablename__ = "effect"
     __table_args__ = (
         _enum("status", EffectStatus),
         _enum("dispatch", Dispatch),
         *_settling_checks(),
+        # Those that somebody has to do something about; not those whose body runs, or that have ended.
+        Index("effect_work", "run_no", sqlite_where=text("step <> ''")),
         {"sqlite_with_rowid": False},
     )
     run_no: int = Field(primary_key=True)
@@ -173,6 +181,7 @@ class EffectRow(_Settling, table=True):
     ended_id: int | None
     awaited: int
     inherited: int
+    cost_micro: int | None = None
 
 
 class ObligationRow(_Settling, table=True):
@@ -183,6 +192,7 @@ class ObligationRow(_Settling, table=True):
     __table_args__ = (
         _enum("status", ObligationStatus),
         *_settling_checks(),
+        Index("obligation_work", "run_no", sqlite_where=text("status IN ('DUE', 'CLAIMED')")),
         {"sqlite_with_rowid": False},
     )
     run_no: int = Field(primary_key=True)

@@ -22,7 +22,6 @@ from tape.core.kernel.policy import USUAL_ASKS, AskPolicy
 
 Row = sqlite3.Row
 STATEMENTS = Statements()
-_SPEND = "UPDATE budget SET spent = spent + :amount WHERE run_no = :run_no AND unit = :unit"
 
 
 def dump(value: Any) -> str:
@@ -65,10 +64,6 @@ class Tx:
         for name, value in expected.items():
             values[f"w_{name}"] = value
         return self.connection.execute(sql, values).rowcount
-
-    def spend(self, run_no: int, unit: str, amount: int) -> int:
-        """Adds to what the run has spent; returns how many budget rows there were (one, or none)."""
-        return self.connection.execute(_SPEND, {"run_no": run_no, "unit": unit, "amount": amount}).rowcount
 
     def rows(self, model: type[SQLModel], **where: Any) -> list[Row]:
         return self.connection.execute(STATEMENTS.select(model, tuple(where)), where).fetchall()
@@ -123,6 +118,8 @@ class RunEdit:
         self.seq: int = row["seq"]
         self._head: bytes = row["head"]
         self.changes: dict[str, Any] = {}
+        self.parent: RunEdit | None = None
+        """The edit of its parent, if that is open too: an end of this run is written there."""
 
     def __getitem__(self, column: str) -> Any:
         return self.changes.get(column, self.row[column])

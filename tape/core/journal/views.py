@@ -30,7 +30,7 @@ from tape.core.kernel.errors import JournalUnavailable, NotFound, SchemaTooNew
 from tape.core.kernel.lifecycle import RUN_ENDS, RunStatus
 
 if TYPE_CHECKING:  # loaded where entries are read: a list of runs needs none of it
-    from tape.core.journal.dump import RunDump
+    from tape.core.journal.dump import BudgetView, RunDump
     from tape.core.kernel.events import Entry
     from tape.core.run_filter import RunFilter
 
@@ -238,6 +238,14 @@ class Reader:
             run = self.run(run_id)
             rows = {name: self.fetch(text, {"run_no": run.no}) for name, text in DUMP_SQL.items()}
             return assemble(run, self._entries_of(run_id, run.no), rows)
+
+    def budget(self, run_id: str) -> list[BudgetView]:
+        """A run's purse, by unit. Raises NotFound."""
+        from tape.core.journal.dump import SQL as DUMP_SQL
+        from tape.core.journal.dump import budget_of
+
+        with self.snapshot():
+            return [budget_of(row) for row in self.fetch(DUMP_SQL["budget"], {"run_no": self.run(run_id).no})]
 
 
 def open_reader(path: Path) -> Reader:

@@ -55,13 +55,26 @@ class DueTimer:
     ordinal: int
 
 
-_OPEN_RUNS = "run INDEXED BY run_open CROSS JOIN"
-# Every text walks the index of open runs and says its condition word for word: an idle journal costs the same however
-# many runs have ended.
+@dataclass(frozen=True, slots=True)
+class DueGate:
+    """A gate that nobody has answered in time."""
+
+    run_no: int
+    name: str
+    ordinal: int
+
+
+_WORK = "effect INDEXED BY effect_work CROSS JOIN run ON run.no = effect.run_no AND effect.step <> ''"
+_DUTY = (
+    "obligation INDEXED BY obligation_work CROSS JOIN run ON run.no = obligation.run_no "
+    "AND obligation.status IN ('DUE', 'CLAIMED')"
+)
+# Every text walks a partial index and says its condition word for word: an idle journal costs the same however many
+# runs have ended, and however many wait for a person or a timer.
 _EFFECT = f"""
 SELECT run.id AS run_id, effect.key, effect.tool, effect.step, effect.hook_crashes, effect.business_key,
        effect.decision_index, effect.ordinal, entry.body, entry.at_us
-FROM {_OPEN_RUNS} effect ON effect.run_no = run.no JOIN entry ON entry.id = effect.begun_id
+FROM {_WORK} CROSS JOIN entry ON entry.id = effect.begun_id
 """
 _LOOK_UPS = (
     _EFFECT
@@ -82,21 +95,21 @@ ORDER BY effect.begun_id
 _DUTIES = f"""
 SELECT run.id AS run_id, obligation.key, effect.tool, obligation.step, obligation.hook_crashes, effect.business_key,
        effect.decision_index, effect.ordinal, begun.body, begun.at_us, obligation.act, ended.body AS ended
-FROM {_OPEN_RUNS} obligation ON obligation.run_no = run.no
-JOIN effect ON effect.run_no = run.no AND effect.key = obligation.effect_key
+FROM {_DUTY} JOIN effect ON effect.run_no = run.no AND effect.key = obligation.effect_key
 JOIN entry AS begun ON begun.id = effect.begun_id LEFT JOIN entry AS ended ON ended.id = effect.ended_id
 WHERE {OPEN}
   AND obligation.status = 'DUE' AND obligation.next_boot_us <= :now
+  AND (run.end_status IS NULL OR run.children_open = 0)
 ORDER BY run.no, obligation.position DESC, obligation.key DESC
 """
 _STALE = f"""
 SELECT run.id AS run_id, effect.key, effect.claim_epoch, 0 AS duty
-FROM {_OPEN_RUNS} effect ON effect.run_no = run.no
+FROM {_WORK}
 WHERE {OPEN} AND effect.status IN ('PENDING', 'UNKNOWN')
   AND effect.claim_by <> '' AND effect.claim_until_boot_us <= :now
 UNION ALL
 SELECT run.id, obligation.key, obligation.claim_epoch, 1
-FROM {_OPEN_RUNS} obligation ON obligation.run_no = run.no
+FROM {_DUTY}
 WHERE {OPEN}
   AND obligation.status = 'CLAIMED' AND obligation.claim_until_boot_us <= :now
 """
@@ -111,18 +124,35 @@ WHERE {OPEN} AND status = 'RUNNING' AND lease_until_boot_us <= :now AND worker_n
 _TIMERS = """
 SELECT run_no, ordinal FROM timer WHERE status = 'SET' AND fire_us <= :now ORDER BY fire_us LIMIT :most
 """
+_GATES = """
+SELECT run_no, name, ordinal FROM gate INDEXED BY gate_due
+WHERE status = 'OPEN' AND deadline_us IS NOT NULL AND deadline_us <= :now ORDER BY deadline_us LIMIT :most
+"""
 _UNDONE = f"""
-SELECT run.id FROM run INDEXED BY run_open WHERE {OPEN} AND run.status = 'COMPENSATING' AND NOT EXISTS (
+SELECT run.id FROM run INDEXED BY run_open WHERE {OPEN} AND run.status = 'COMPENSATING' AND run.children_open = 0
+AND NOT EXISTS (
   SELECT 1 FROM obligation WHERE obligation.run_no = run.no AND obligation.status IN ('DUE', 'CLAIMED'))
 """
 _OUTLIVED = f"""
-SELECT DISTINCT run.id FROM {_OPEN_RUNS} effect ON effect.run_no = run.no
+SELECT DISTINCT run.id FROM {_WORK}
 WHERE {OPEN} AND run.status IN ('RUNNABLE', 'WAITING', 'STUCK') AND effect.status IN ('PENDING', 'UNKNOWN')
   AND effect.step = 'again' AND effect.attempts > 0 AND effect.claim_by = '' AND effect.semantics = 'idempotent'
   AND effect.first_us + effect.key_lifetime_us < :now
 """
 _LIVE_WORKERS = "SELECT no, nonce, pid, host FROM worker WHERE status <> 'DEAD'"
-STATEMENTS = (_LOOK_UPS, _DISPATCHES, _DUTIES, _STALE, _RUNNABLE, _LATE, _TIMERS, _UNDONE, _OUTLIVED, _LIVE_WORKERS)
+STATEMENTS = (
+    _LOOK_UPS,
+    _DISPATCHES,
+    _DUTIES,
+    _STALE,
+    _RUNNABLE,
+    _LATE,
+    _TIMERS,
+    _GATES,
+    _UNDONE,
+    _OUTLIVED,
+    _LIVE_WORKERS,
+)
 
 
 class Work:
@@ -159,6 +189,10 @@ class Work:
 
     def timers(self, wall_us: int, most: int) -> list[DueTimer]:
         return [DueTimer(row["run_no"], row["ordinal"]) for row in self._rows(_TIMERS, now=wall_us, most=most)]
+
+    def gates(self, wall_us: int, most: int) -> list[DueGate]:
+        rows = self._rows(_GATES, now=wall_us, most=most)
+        return [DueGate(row["run_no"], row["name"], row["ordinal"]) for row in rows]
 
     def undone(self) -> list[str]:
         """Compensating runs in which nothing is due or claimed any more."""

@@ -195,6 +195,7 @@ class BudgetRefused(Event):
     spent: int
     reserved: int
     run: str
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -454,12 +455,13 @@ class BudgetLost(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetOverrun(Event):
-    """A bill was higher than what was reserved for it, and passed the cap by so much."""
+    """A bill was higher than what was reserved for it, and passed the cap by so much; `run` is whose cap."""
 
     kind: ClassVar[str] = "budget_overrun"
     place: str
     unit: str
     by: int
+    run: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,6 +44,8 @@ POINTS: tuple[Point, ...] = (
     Point("effect.acted", "end", Stage.RECEIVED, "the intent; the body has returned, so the upstream has acted"),
     Point("effect.ended", "end", Stage.COMMITTED, "the outcome; the next model call has not started"),
     Point("timer.set", "timer", Stage.COMMITTED, "the timer; the run has not parked"),
+    Point("gate.opened", "gate", Stage.COMMITTED, "the gate; the run has not parked"),
+    Point("child.started", "child", Stage.COMMITTED, "the child, a run of its own; its parent has not heard of it"),
     Point("run.ending", "finish", Stage.RECEIVED, "all but the end; the agent function has returned"),
     Point("run.ended", "finish", Stage.COMMITTED, "the end of the run"),
     Point("lease.granted", "grant", Stage.COMMITTED, "the lease; the agent has not seen it"),

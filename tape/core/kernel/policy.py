@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 SECOND_US = 1_000_000
 MIN_ALONE_DEATHS = 3
+CHILDREN_LIMIT = 10_000
+"""Most children of one run."""
+DEPTH_LIMIT = 16
+"""Most ancestors of one run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +67,9 @@ class RecoveryPolicy:
 
     def alone(self, crashes: int) -> bool:
         return crashes >= 2
+
+
+def wake_parent_after_us(children_open: int) -> int:
+    """How long a parent that waits is left waiting after a child's end: a run with a thousand open children is not
+    driven again for each of them."""
+    return min(children_open * 1_000, SECOND_US)

@@ -14,7 +14,8 @@ from tape.core.kernel.resolution import Dispatch
 from tape.core.sdk import bodies
 from tape.core.sdk.context import RunContext
 from tape.core.sdk.decorators import Tool
-from tape.core.sdk.effects import Effect, UsageMeter
+from tape.core.sdk.effects import Effect, UsageMeter, micro_usd
+from tape.core.sdk.gates import Approvals
 from tape.core.sdk.replay import Body, Outcome, describe
 from tape.core.sdk.values import check_annotation, signature_of, typed
 from tape.core.wire import Frame
@@ -31,6 +32,7 @@ class _Call:
     ordinal: int
     key: str
     fingerprint: str
+    cost_micro: int | None
 
     @property
     def outcome(self) -> Outcome:
@@ -43,8 +45,9 @@ class _Call:
 class Calls:
     """The tool calls of one drive."""
 
-    def __init__(self, context: RunContext) -> None:
+    def __init__(self, context: RunContext, approvals: Approvals) -> None:
         self._context = context
+        self._approvals = approvals
 
     def call_tool(self, tool: Tool[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Awaitable[Any]:
         """Takes the call's ordinal now (calls are numbered as they are made) and returns what is to be awaited.
@@ -58,20 +61,29 @@ class Calls:
         if tool.options.business_key is not None:
             business_key = _business_key(tool, positional, named)
         check_annotation(signature.returns, f"the result of {tool.name}")  # wrong before the act, not after it
+        cost = None if tool.options.cost is None else _cost(tool, positional, named)
         decision, ordinal = context.next_call()
         key = identity.effect_key(context.run_id, decision, ordinal, tool.name)
         fingerprint = identity.fingerprint("effect", tool.name, arguments)
-        return self._await(_Call(tool, arguments, business_key, decision, ordinal, key, fingerprint))
+        return self._await(_Call(tool, arguments, business_key, decision, ordinal, key, fingerprint, cost))
 
     async def _await(self, call: _Call) -> Any:
         context = self._context
         context.check_open()
-        begun = context.tape.begun.get(call.key)
+        begun, refused = context.tape.begun.get(call.key), context.tape.refusals.get((call.key, 0))
+        if refused is not None:
+            if refused["fingerprint"] != call.fingerprint:
+                context.diverge(context.tape.describe(call.outcome), str(call))
+            self._approvals.take(call.tool, identity.hash_json(call.args))  # used up, as it was then
+            refusal: Outcome = ("refusal", (call.key, 0))
+            context.note_call(refusal)
+            await context.outcome(refusal)
         if begun is None:
             other = context.tape.begun_at(call.decision, call.ordinal)
             if other is not None:
-                context.diverge(describe("effect", other["tool"], other["args"]), str(call))
-            context.perform(call.outcome, call, lambda: self._begin(call))
+                context.diverge(other, str(call))
+            approval = self._approve(call)
+            context.perform(call.outcome, call, lambda: self._begin(call, approval))
         elif begun["fingerprint"] != call.fingerprint:
             context.diverge(describe("effect", begun["tool"], begun["args"]), str(call))
         elif call.key in context.tape.ended:
@@ -79,9 +91,27 @@ class Calls:
             context.replayed.append(call.key)
         else:
             context.perform(call.outcome, call, lambda: self._resume(call, begun), settles=True)
+        if begun is not None:
+            self._approvals.note_begun(call.tool.name, begun)
         return _result(call.tool, await context.outcome(call.outcome))
 
-    def _begin(self, call: _Call) -> None:
+    def _approve(self, call: _Call) -> str | None:
+        """The approval that the call uses up. A refusal is told once: on replay of what came after it, it is known."""
+        context = self._context
+        args_hash = identity.hash_json(call.args)
+        try:
+            return self._approvals.take(call.tool, args_hash)
+        except errors.NotApproved as refused:
+            body = {"tool": call.tool.name, "args_hash": args_hash, "why": str(refused), "waits": False}
+
+            def tell() -> None:
+                context.boundary("unapproved", body)
+
+            if context.used_up():
+                context.later(call.outcome, tell)
+            raise
+
+    def _begin(self, call: _Call, approval: str | None) -> None:
         context = self._context
         asked = {
             "decision_index": call.decision,
@@ -90,12 +120,15 @@ class Calls:
             "args": call.args,
             "policy": tool_policy(call.tool),
             "business_key": call.business_key,
+            "approval": approval,
+            "cost_micro": call.cost_micro,
         }
         outbox = call.tool.options.dispatch is Dispatch.OUTBOX
         if outbox:
             context.external.add(call.outcome)
         begun = {**asked, "key": call.key, "begun_at": format_us(context.clock.wall_us())}
-        sent = context.boundary("begin", {"call": asked, "fingerprint": call.fingerprint})
+        frame = {"call": asked, "fingerprint": call.fingerprint, "capped": context.purse.capped}
+        sent = context.boundary("begin", frame, refusable=call.outcome if context.purse.capped else None)
         if not outbox:
             context.start(self._attempts(call, begun, 1, sent))
 
@@ -114,8 +147,8 @@ class Calls:
         records each attempt's end."""
         context = self._context
         while True:
-            await sent
-            if isinstance(context.signal, errors.LeaseLost):
+            answer = await sent
+            if isinstance(context.signal, errors.LeaseLost) or "refusal" in answer:
                 return
             meter = UsageMeter()
             context.entered += 1
@@ -160,6 +193,17 @@ def _business_key(tool: Tool[..., Any], positional: list[Any], named: dict[str, 
     return found
 
 
+def _cost(tool: Tool[..., Any], positional: list[Any], named: dict[str, Any]) -> int:
+    """What this call costs, in millionths of a dollar."""
+    cost = tool.options.cost
+    if callable(cost):
+        try:
+            cost = cost(*positional, **named)
+        except Exception as error:  # the author's function, whatever it raises
+            raise UsageError(f"cost of {tool.name}: {type(error).__name__}: {error}") from error
+    return micro_usd(cost, f"cost of {tool.name} in dollars")
+
+
 def _result(tool: Tool[..., Any], body: Body) -> Any:
     """What the agent's code gets for an outcome. Raises EffectFailed or ResultUnrecordable."""
     if body["status"] == "FAILED":
@@ -190,4 +234,5 @@ def tool_policy(tool: Tool[..., Any]) -> Body:
         "undo_auto": undo is not None and undo.auto,
         "undo_semantics": undo.semantics if undo is not None else "non_idempotent",
         "undo_look_up": undo is not None and undo.observe is not None,
+        "needs_approval": options.needs_approval,
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextvars import Context, copy_context
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
@@ -18,7 +18,9 @@ from tape.core.clock import Clock
 from tape.core.kernel import errors
 from tape.core.kernel.errors import RunInterrupted, UsageError
 from tape.core.sdk.client import end_own_group
+from tape.core.sdk.decorators import Agent
 from tape.core.sdk.effects import CURRENT_EFFECT, CURRENT_METER
+from tape.core.sdk.purse import Purse, exceeded
 from tape.core.sdk.replay import Body, Outcome, Tape
 from tape.core.wire import Frame
 
@@ -75,6 +77,11 @@ class RunContext:
         self.open_attempts: dict[str, int] = frame.get("attempts", {})
         self.armed: bool = bool(frame.get("armed"))
         self.cancelled: bool = bool(frame.get("cancelled"))
+        self.purse = Purse(frame.get("budget", {}))
+        self.lineage: list[str] = frame.get("lineage", [])
+        """What this run and its ancestors were asked, as fingerprints; the run's own comes first."""
+        self.agents: Mapping[str, Agent] = {}
+        """The project's."""
         self.live = False
         self.stubborn = False
         """The code cancelled the same open call in drives before this one, without progress."""
@@ -89,6 +96,8 @@ class RunContext:
         self._over = False
         self._abandonable: set[asyncio.Task[None]] = set()
         self._waiters: dict[Outcome, asyncio.Future[Body]] = {}
+        self._come: dict[Outcome, Body] = {}
+        self._joining: dict[Outcome, int] = {}
         self._turns: list[_Turn] = []
         self._called: set[Outcome] = set()
         self._asked: dict[Outcome, object] = {}
@@ -97,7 +106,8 @@ class RunContext:
         self._unanswered: dict[asyncio.Future[Frame], int] = {}
         self._unanswered_outcomes = 0
         self._decisions = 0
-        self._ordinal = 0
+        self._ordinals: dict[int, int] = {}
+        self._refused: dict[Outcome, Outcome] = {}
         self._doubtful: set[str] = set()
         self._progress = 0
         self._grace: asyncio.TimerHandle | None = None
@@ -107,13 +117,19 @@ class RunContext:
 
     def next_decision(self) -> int:
         """The index of the decision that is asked for now; calls are numbered from 0 after it."""
-        index, self._decisions, self._ordinal = self._decisions, self._decisions + 1, 0
+        index, self._decisions = self._decisions, self._decisions + 1
         return index
+
+    def take_back_decision(self) -> None:
+        """The decision was refused: the next one has its index, and calls are numbered on after the one before."""
+        self._decisions -= 1
 
     def next_call(self) -> tuple[int | None, int]:
         """The place of the call that is made now: the decision before it, and its ordinal."""
-        ordinal, self._ordinal = self._ordinal, self._ordinal + 1
-        return (self._decisions - 1 if self._decisions else None), ordinal
+        decision = self._decisions - 1
+        ordinal = self._ordinals.get(decision, 0)
+        self._ordinals[decision] = ordinal + 1
+        return (decision if decision >= 0 else None), ordinal
 
     # --- signals --------------------------------------------------------------------------------------------------
 
@@ -196,12 +212,20 @@ class RunContext:
         """Whether an effect is open whose body is not this drive's business: a run ends when it is settled."""
         return any(name[0] == "effect" and name not in self.tape.settled for name in self.external)
 
+    def open_children(self) -> list[str]:
+        """The children that have not ended, as a parked run waits for them: it ends well when all of them have."""
+        return sorted(
+            f"child {name[1]}" for name in self.external if name[0] == "child" and name not in self.tape.settled
+        )
+
     def waits(self) -> list[str]:
-        """What a parked run waits for, besides open effects: `timer 0`. Parked for another reason than waiting, it may
-        have more to do at once."""
+        """What a parked run waits for, besides open effects: `timer 0`, `child 3`, `gate pay 0`. Parked for another
+        reason than waiting, it may have more to do at once."""
         if not isinstance(self.signal, NothingMoves):
             return []
-        return sorted(f"timer {name[1]}" for name in self._awaited_outside if name[0] == "timer")
+        plain = [f"{name[0]} {name[1]}" for name in self._awaited_outside if name[0] in ("timer", "child")]
+        gates = [f"gate {name[1][0]} {name[1][1]}" for name in self._awaited_outside if name[0] == "gate"]
+        return sorted(plain) + sorted(gates)
 
     # --- the end --------------------------------------------------------------------------------------------------
 
@@ -223,26 +247,36 @@ class RunContext:
     # --- frames ---------------------------------------------------------------------------------------------------
 
     def boundary(
-        self, kind: str, body: Body, outcome: tuple[Outcome, Body | None] | None = None
+        self,
+        kind: str,
+        body: Body,
+        outcome: tuple[Outcome, Body | None] | None = None,
+        *,
+        refusable: Outcome | None = None,
     ) -> asyncio.Future[Frame]:
         """Sends one boundary; the future holds the server's answer. A refusal unwinds the run.
 
-        `outcome`: what the agent waits for and its value (None: the answer holds it), queued once it is durable."""
+        `outcome`: what the agent waits for and its value (None: the answer holds it), queued once it is durable.
+        `refusable`: what the agent waits for, and gets a refusal instead if a cap is in the way."""
         self._frame_number += 1
         number = self._frame_number
         had = next(iter(self._unanswered.values()), number) - 1
         frame = {"t": kind, "run": self.run_id, "epoch": self.epoch, "n": number, "had": had, **body}
         future: asyncio.Future[Frame] = self.loop.create_future()
         self._unanswered[future] = number
-        self._unanswered_outcomes += outcome is not None
-        self.link.request(frame, lambda reply: self._answered(future, reply, outcome))
+        self._unanswered_outcomes += outcome is not None or refusable is not None
+        self.link.request(frame, lambda reply: self._answered(future, reply, outcome, refusable))
         return future
 
     def _answered(
-        self, future: asyncio.Future[Frame], reply: Frame, outcome: tuple[Outcome, Body | None] | None
+        self,
+        future: asyncio.Future[Frame],
+        reply: Frame,
+        outcome: tuple[Outcome, Body | None] | None,
+        refusable: Outcome | None,
     ) -> None:
         self._unanswered.pop(future, None)
-        self._unanswered_outcomes -= outcome is not None
+        self._unanswered_outcomes -= outcome is not None or refusable is not None
         if reply["t"] == "refused":
             signal = _SIGNALS.get(reply["why"], errors.RunDiverged)(reply["message"])
             self.interrupt(signal)
@@ -252,13 +286,27 @@ class RunContext:
             return
         if "seq" in reply:
             self.tape.cover(reply["seq"], reply.get("records", 0))
+        self.purse.capped = self.purse.capped or bool(reply.get("capped"))
+        if refusable is not None and "refusal" in reply:
+            self._refuse(refusable, self.tape.refuse(reply["seq"], reply["refusal"]))
         if outcome is not None:
             name, known = outcome
+            for charge in reply.get("charged", ()):
+                self.tape.charge(charge["pays_for"], charge)
             body = known if known is not None else reply.get("ended")
-            if body is not None:
+            if body is not None and name not in self.tape.settled:
                 self.tape.put(reply["seq"], name, body)
         if not future.done():
             future.set_result(reply)
+
+    def _refuse(self, name: Outcome, refusal: Outcome) -> None:
+        """Who waits for this outcome gets the refusal instead, in its turn."""
+        self.external.discard(name)
+        self._called.add(refusal)
+        self._refused[name] = refusal
+        future = self._waiters.pop(name, None)
+        if future is not None:
+            self._waiters[refusal] = future
 
     def may_pipeline(self) -> bool:
         """Whether an outcome sent now is certainly the next on the tape: it may be handed over before it is durable."""
@@ -278,9 +326,15 @@ class RunContext:
             self.check_signal()
 
     def take_record(self, seq: int, kind: str, body: Body) -> None:
-        """A record that a reactor wrote while the run is driven (a timer fired, an outbox effect ended). After a lost
-        connection it may come twice."""
-        name: Outcome = ("timer", body["ordinal"]) if kind == "timer_fired" else ("effect", body["key"])
+        """A record that somebody else wrote while the run is driven (a timer fired, a gate was answered, an outbox
+        effect ended). After a lost connection it may come twice."""
+        if kind == "charge":
+            self.tape.add(seq, kind, body)
+            return
+        by_ordinal = {"timer_fired": "timer", "child_ended": "child"}.get(kind)
+        name: Outcome = ("effect", body.get("key")) if by_ordinal is None else (by_ordinal, body["ordinal"])
+        if kind == "gate_answered":
+            name = ("gate", (body["name"], body["ordinal"]))
         if name not in self.tape.settled:
             self.tape.add(seq, kind, body)
 
@@ -306,6 +360,17 @@ class RunContext:
         else:
             self._turns.append(_Turn(name, work, settles, copy_context()))
 
+    def used_up(self) -> bool:
+        """Whether the tape holds nothing more that the code could be about to do again."""
+        return self.live or not (self.tape.outcomes or self.tape.uncalled(self._called))
+
+    def later(self, name: Outcome, work: Callable[[], None]) -> None:
+        """Something to be told to the server, in its place among what the code asks for; nobody waits for it."""
+        if self.live:
+            work()
+        else:
+            self._turns.append(_Turn(name, work, False, copy_context()))
+
     def start(self, work: Coroutine[Any, Any, None], *, abandonable: bool = False) -> None:
         """Runs work that must reach its record before the drive ends. `abandonable`: not if the run is not driven
         on (it is cancelled, its lease is lost)."""
@@ -322,24 +387,49 @@ class RunContext:
         if error is not None and not isinstance(error, RunInterrupted):
             self.interrupt(errors.RunDiverged(f"a defect in Tape, inside a tape call: {error!r}; please report it"))
 
+    def come(self, name: Outcome) -> Body | None:
+        """An outcome that was handed over when nobody waited for it; None before that."""
+        return self._come.get(name)
+
+    async def joined(self, name: Outcome) -> Body:
+        """The outcome, for as many waiters as there are, as often as they ask. Not to wait for it any more changes
+        nothing about it."""
+        self.check_open()
+        known = self._come.get(name)
+        if known is not None:
+            return known
+        future = self._waiters.get(name)
+        if future is None:
+            future = self._waiters[name] = self.loop.create_future()
+            self._joining[name] = 0
+        self._joining[name] += 1
+        try:
+            return await asyncio.shield(future)
+        finally:
+            self._joining[name] -= 1
+            if not self._joining[name] and self._waiters.get(name) is future:
+                del self._waiters[name]
+
     async def outcome(self, name: Outcome) -> Body:
-        """Waits until this outcome is handed over."""
+        """Waits until this outcome is handed over. Raises BudgetExceeded if it is a refusal."""
         self.check_open()
         future: asyncio.Future[Body] = self.loop.create_future()
         self._waiters[name] = future
+        self._refused.pop(name, None)
         try:
             return await future
         except asyncio.CancelledError:
+            name = self._refused.get(name, name)
             self._waiters.pop(name, None)
             self._wait_cancelled(name)
             raise
 
     def _wait_cancelled(self, name: Outcome) -> None:
-        """The agent's code cancelled a tape call. A timer, or a call whose outcome is recorded, is let go: it is the
-        same on replay. Otherwise the run parks until the call's outcome is recorded (contract.md section 5)."""
+        """The agent's code cancelled a tape call. A timer, a gate, a call whose outcome is recorded: these are let go,
+        it is the same on replay. Otherwise the run parks until the outcome is recorded (contract.md section 5)."""
         if self.signal is not None or self._over or name in self.tape.settled:
             return
-        if name[0] == "timer":
+        if name[0] in ("timer", "gate"):
             self.external.discard(name)
             return
         why = f"the agent's code cancelled {self._describe(name)} while it was open: time limits belong to tools"
@@ -371,9 +461,15 @@ class RunContext:
             self.external.discard(due.name)
             self._asked.pop(due.name, None)
             self._moved()
+            if due.name[0] in ("child", "started"):  # it may be asked for later, or again
+                self._come[due.name] = due.body
             future = self._waiters.pop(due.name, None)
+            self.purse.hand_over(due.seq, due.name, due.body, tape.paid(due.name))
             if future is not None and not future.done():
-                future.set_result(due.body)
+                if due.name[0] == "refusal":
+                    future.set_exception(exceeded(due.body, self.run_id))
+                else:
+                    future.set_result(due.body)
                 return True
         if self.live:
             return self._park_if_nothing_moves(quiet)
@@ -392,7 +488,8 @@ class RunContext:
         if self.live:
             return
         self.live = True
-        self.boundary("attach", {"replayed": self.replayed, "waits": False})
+        caps = {"caps": self.purse.declared} if self.purse.declared else {}
+        self.boundary("attach", {"replayed": self.replayed, "waits": False, **caps})
         turns, self._turns = self._turns, []
         for turn in turns:
             if turn.settles or not self.cancelled:

@@ -12,7 +12,7 @@ from tape.core.kernel.errors import UsageError
 from tape.core.sdk import rehearsal
 from tape.core.sdk.bodies import call_function
 from tape.core.sdk.context import RunContext
-from tape.core.sdk.decorators import check_result_function, name_of
+from tape.core.sdk.decorators import check_result_function, limits_of, name_of
 from tape.core.sdk.effects import CURRENT_METER, UsageMeter
 from tape.core.sdk.replay import Outcome, describe
 from tape.core.sdk.values import check_annotation, error_json, returns_of, to_json, typed
@@ -37,6 +37,10 @@ class _Question:
     def outcome(self) -> Outcome:
         return ("decision", self.index)
 
+    @property
+    def place(self) -> str:
+        return f"decision {self.index}"
+
     def __str__(self) -> str:
         return describe("decision", self.name, self.request)
 
@@ -47,6 +51,8 @@ class Decisions:
     def __init__(self, context: RunContext) -> None:
         self._context = context
         self._deciding = False
+        self._refusals = 0
+        """Of the decision that is to be asked for next."""
 
     async def decide(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         context = self._context
@@ -58,11 +64,18 @@ class Decisions:
         check_annotation(returns, f"the reply of {name_of(function)}")
         question = self._question(function, args, kwargs)
         self._deciding = True
+        refusal: Outcome = ("refusal", (question.place, self._refusals))
         try:
-            self._ask_or_replay(question)
-            body = await context.outcome(question.outcome)
+            name = self._ask_or_replay(question, refusal)
+            body = await context.outcome(name)
+        except BaseException:
+            if refusal in context.tape.settled:
+                context.take_back_decision()
+                self._refusals += 1
+            raise
         finally:
             self._deciding = False
+        self._refusals = 0
         if body.get("error") is not None:
             error = body["error"]
             raise errors.ModelFailed(f"{question.name}: {error['type']}: {error['message']}")
@@ -77,28 +90,46 @@ class Decisions:
         fingerprint = identity.fingerprint("decision", name, request)
         return _Question(self._context.next_decision(), name, function, args, kwargs, request, fingerprint)
 
-    def _ask_or_replay(self, question: _Question) -> None:
+    def _ask_or_replay(self, question: _Question, refusal: Outcome) -> Outcome:
+        """Returns what is to be waited for."""
         context = self._context
-        recorded = context.tape.decisions.get(question.index)
+        recorded, refused = context.tape.decisions.get(question.index), context.tape.refusals.get(refusal[1])
+        if refused is not None:
+            if refused["fingerprint"] != question.fingerprint:
+                context.diverge(context.tape.describe(refusal), str(question))
+            context.note_call(refusal)
+            return refusal
         if recorded is None:
             context.perform(question.outcome, question, lambda: self._begin(question))
         elif recorded["fingerprint"] != question.fingerprint:
             context.diverge(context.tape.describe(question.outcome), str(question))
         else:
             context.note_call(question.outcome)
+        return question.outcome
 
     def _begin(self, question: _Question) -> None:
         context = self._context
         earlier = context.unanswered()
-        ask = {"index": question.index, "name": question.name, "waits": context.armed}
-        asked = context.boundary("ask", ask)
-        waits_for = [*earlier, asked] if context.armed else earlier
+        capped = context.purse.capped
+        ask = {
+            "index": question.index,
+            "name": question.name,
+            "waits": context.armed,
+            "limits": limits_of(question.function).as_json(),
+            "capped": capped,
+            "fingerprint": question.fingerprint,
+        }
+        asked = context.boundary("ask", ask, refusable=question.outcome if capped else None)
+        waits_for = [*earlier, asked] if context.armed or capped else earlier
         context.start(self._ask(question, waits_for), abandonable=True)
 
     async def _ask(self, question: _Question, earlier: list[asyncio.Future[Frame]]) -> None:
-        """Asks the model once everything before it is durable, and sends its reply on its way to the journal."""
+        """Asks the model once everything before it is durable, and what it may cost is held back; then sends its reply
+        on its way to the journal."""
         context = self._context
         await context.durable(earlier)
+        if any("refusal" in sent.result() for sent in earlier[-1:] if not sent.exception()):
+            return
         meter = UsageMeter()
         CURRENT_METER.set(meter)
         reply: Any = None
@@ -125,6 +156,7 @@ class Decisions:
             "error": error,
         }
         frame = {"decision": body, "usage": meter.as_json()}
+        context.tape.charge(question.place, frame["usage"])
         if context.may_pipeline():
             context.boundary("decision", {**frame, "waits": False})
             context.tape.put_next(question.outcome, body)

@@ -13,7 +13,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
 from tape.core.kernel.errors import UsageError
 from tape.core.kernel.resolution import Dispatch, OnUnknown, Semantics
-from tape.core.sdk.effects import CURRENT_EFFECT, CURRENT_METER, CURRENT_RUN, Budget
+from tape.core.sdk.effects import COST_LIMIT, CURRENT_EFFECT, CURRENT_METER, CURRENT_RUN, Budget, micro_usd
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -21,7 +21,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 LONGEST_SECONDS = 1e9
 MOST_RETRIES = 1000
-_PLANNED = {"cost": "costs of tools", "needs_approval": "approvals", "redact": "redaction"}
+_PLANNED = {"redact": "redaction"}
 
 
 def is_async(function: Callable[..., Any]) -> bool:
@@ -78,6 +78,8 @@ class ToolOptions:
     retries: int
     timeout: float | None
     key_lifetime: float | None
+    needs_approval: bool = False
+    cost: float | Callable[..., float] | None = None
 
 
 TOOLS: dict[str, Tool[..., Any]] = {}
@@ -231,6 +233,12 @@ def _function_or_none(value: Any, what: str) -> Any:
     return value
 
 
+def _cost(value: Any, what: str) -> Any:
+    if value is not None and not callable(value):
+        micro_usd(value, f"{what} in dollars")
+    return value
+
+
 @overload
 def tool(function: Callable[P, Awaitable[T]], /) -> Tool[P, T]: ...
 @overload
@@ -248,6 +256,8 @@ def tool(
     retries: int = 0,
     timeout: float | None = None,
     key_lifetime: float | None = None,
+    needs_approval: bool = False,
+    cost: float | Callable[..., float] | None = None,
 ) -> _ToolMark: ...
 def tool(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Marks a tool. `semantics` is read_only, idempotent or non_idempotent; undeclared is non_idempotent without
@@ -300,6 +310,8 @@ def _options(name: str, given: dict[str, Any]) -> ToolOptions:
         retries=_count(given.pop("retries", 0), f"tool {name}: retries"),
         timeout=_positive(given.pop("timeout", None), f"tool {name}: timeout"),
         key_lifetime=_positive(given.pop("key_lifetime", None), f"tool {name}: key_lifetime"),
+        needs_approval=_yes_or_no(given.pop("needs_approval", False), f"tool {name}: needs_approval"),
+        cost=_cost(given.pop("cost", None), f"tool {name}: cost"),
     )
     if given:
         raise UsageError(f"tool {name} has no option {', '.join(sorted(given))}: see the reference of @tape.tool")
@@ -318,9 +330,28 @@ class ModelLimits:
     max_tokens: int | None = None
     max_usd: float | None = None
 
+    def as_json(self) -> dict[str, int | None]:
+        """As the wire carries it: tokens, and millionths of a dollar."""
+        usd = None if self.max_usd is None else micro_usd(self.max_usd, "max_usd")
+        return {"tokens": self.max_tokens, "usd_micro": usd}
+
+
+def limits_of(function: Callable[..., Any]) -> ModelLimits:
+    """What the function's mark says; of a partial the mark of what it calls."""
+    marked: Any = function
+    while isinstance(marked, partial) and not hasattr(cast(Any, marked), "tape_model"):
+        marked = cast(Any, marked).func
+    found = getattr(cast(Any, marked), "tape_model", None)
+    return found if isinstance(found, ModelLimits) else ModelLimits()
+
 
 def model(*, max_tokens: int | None = None, max_usd: float | None = None) -> Callable[[F], F]:
-    """Marks a model function with what one ask may cost. The function stays as it is."""
+    """Marks a model function with what one ask may cost. The function stays as it is. Raises UsageError for what is no
+    amount."""
+    if max_tokens is not None and (type(max_tokens) is not int or not 0 <= max_tokens < COST_LIMIT):
+        raise UsageError(f"max_tokens is {max_tokens!r}; it is a whole number, not negative and below {COST_LIMIT}")
+    if max_usd is not None:
+        micro_usd(max_usd, "max_usd")
 
     def mark(function: F) -> F:
         cast(Any, function).tape_model = ModelLimits(max_tokens, max_usd)
@@ -365,6 +396,8 @@ def agent(
         code = getattr(found, "__code__", None)
         if code is not None and getattr(found, "__self__", None) is None:
             needed = code.co_argcount - len(getattr(found, "__defaults__", None) or ())
+            if budget is not None and not isinstance(cast(Any, budget), Budget):
+                raise UsageError(f"agent {called}: budget is {budget!r}; it is a tape.Budget(usd=, tokens=, calls=)")
             if needed > 2 or (code.co_argcount == 0 and not code.co_flags & 0x04):  # CO_VARARGS
                 raise UsageError(f"agent {called} takes `(run, input)`, or `(run)` alone")
         return Agent(found, called, budget)

@@ -11,6 +11,8 @@ from tape.core.kernel.errors import UsageError
 
 COST_LIMIT = 1 << 40
 """Tokens, and millionths of a dollar: what one reply or act can have cost at most."""
+CAP_LIMIT = 10**15
+"""The largest cap: tokens, calls, and millionths of a dollar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +70,49 @@ def unclear(why: str = "") -> Observation:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Caps of one run: dollars, tokens, calls per tool. None is no cap."""
+    """Caps of one run: dollars, tokens, calls per tool. None is no cap. Raises UsageError for what is no cap."""
 
     usd: float | None = None
     tokens: int | None = None
     calls: Mapping[str, int] = field(default_factory=lambda: {})
+
+    def __post_init__(self) -> None:
+        if self.usd is not None:
+            micro_usd(self.usd, "the budget's usd", CAP_LIMIT)
+        if self.tokens is not None:
+            _whole(self.tokens, "the budget's tokens")
+        calls: Any = self.calls
+        if not isinstance(calls, Mapping):
+            raise UsageError(f'the budget\'s calls are {calls!r}; they are a mapping such as {{"wire_money": 3}}')
+        for tool, cap in self.calls.items():
+            name: Any = tool
+            if not isinstance(name, str) or not name:
+                raise UsageError(f"the budget's calls are by the names of tools, not by {name!r}")
+            _whole(cap, f"the budget's calls of {name}")
+        object.__setattr__(self, "calls", dict(self.calls))
+
+    def caps(self) -> dict[str, int]:
+        """By unit: tokens, usd_micro, `calls:<tool>`."""
+        found = {f"calls:{tool}": cap for tool, cap in self.calls.items()}
+        if self.tokens is not None:
+            found["tokens"] = self.tokens
+        if self.usd is not None:
+            found["usd_micro"] = micro_usd(self.usd, "usd", CAP_LIMIT)
+        return found
+
+
+def _whole(value: Any, what: str) -> None:
+    if type(value) is not int or not 0 <= value <= CAP_LIMIT:
+        raise UsageError(f"{what} is {value!r}; it is a whole number, not negative and at most {CAP_LIMIT}")
+
+
+def micro_usd(value: Any, what: str, limit: int = COST_LIMIT - 1) -> int:
+    """Millionths of a dollar. Raises UsageError for what is no amount: negative, not finite, a bool, absurdly large."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= limit / 1_000_000:
+        raise UsageError(
+            f"{what} is {value!r}; it is a finite number of dollars, not negative, at most {limit // 10**6}"
+        )
+    return round(value * 1_000_000)
 
 
 @dataclass(slots=True)

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 Outcome = tuple[str, Any]
-"""What an operation waits for: ("decision", index), ("effect", key), ("sample", index), ("timer", ordinal)."""
+"""What an operation waits for: ("decision", index), ("effect", key), ("sample", index), ("timer", ordinal),
+("gate", (name, ordinal)), ("child", ordinal) and, for its id, ("started", ordinal); where a cap was in the way, what it
+gets instead: ("refusal", (place, ordinal))."""
 
 Body = dict[str, Any]
 PIPELINED = 0
@@ -37,6 +39,10 @@ class Tape:
     ended: dict[str, Body] = field(default_factory=lambda: {})
     samples: dict[int, Body] = field(default_factory=lambda: {})
     timers_set: dict[int, Body] = field(default_factory=lambda: {})
+    gates: dict[tuple[str, int], Body] = field(default_factory=lambda: {})
+    refusals: dict[tuple[str, int], Body] = field(default_factory=lambda: {})
+    charges: dict[str, list[Body]] = field(default_factory=lambda: {})
+    children: dict[int, Body] = field(default_factory=lambda: {})
     outcomes: deque[Handover] = field(default_factory=lambda: deque())
     settled: set[Outcome] = field(default_factory=lambda: set())
     whole_to: int = 0
@@ -69,6 +75,40 @@ class Tape:
             self._starts.append((seq, ("timer", body["ordinal"])))
         elif kind == "timer_fired":
             self.put(seq, ("timer", body["ordinal"]), body)
+        elif kind == "gate_opened":
+            instance = body["name"], body["ordinal"]
+            self.gates[instance] = body
+            self._starts.append((seq, ("gate", instance)))
+        elif kind == "gate_answered":
+            self.put(seq, ("gate", (body["name"], body["ordinal"])), body)
+        elif kind == "child_started":
+            self.children[body["ordinal"]] = body
+            self._starts.append((seq, ("child", body["ordinal"])))
+            self.put(seq, ("started", body["ordinal"]), body)
+        elif kind == "child_ended":
+            self.put(seq, ("child", body["ordinal"]), body)
+        elif kind == "charge":
+            self.charge(body["pays_for"], body)
+        elif kind == "budget_refused":
+            self.refuse(seq, body)
+
+    def charge(self, pays_for: str, body: Body) -> None:
+        self.charges.setdefault(pays_for, []).append(body)
+
+    def refuse(self, seq: int, body: Body) -> Outcome:
+        """A cap was in the way of an ask or a call: its outcome is the refusal."""
+        place: str = body["place"]
+        self.refusals[place, body["ordinal"]] = body
+        if "/" in place:
+            _, decision, ordinal, _ = place.split("/", 3)
+            self._places[None if decision == "-" else int(decision), int(ordinal)] = place
+        name: Outcome = ("refusal", (place, body["ordinal"]))
+        self.put(seq, name, body)
+        return name
+
+    def paid(self, name: Outcome) -> list[Body]:
+        """The charges of what this outcome is of."""
+        return self.charges.get(f"decision {name[1]}" if name[0] == "decision" else str(name[1]), [])
 
     def cover(self, seq: int, count: int) -> None:
         """The `count` records up to `seq` are known now: they came, or this drive wrote them."""
@@ -91,10 +131,10 @@ class Tape:
         self.outcomes.append(Handover(PIPELINED, name, body))
         self.settled.add(name)
 
-    def begun_at(self, decision: int | None, ordinal: int) -> Body | None:
-        """The effect that was begun at this place of the run, whatever its tool."""
+    def begun_at(self, decision: int | None, ordinal: int) -> str | None:
+        """The effect that was begun, or refused, at this place of the run, whatever its tool: as `describe` says it."""
         key = self._places.get((decision, ordinal))
-        return None if key is None else self.begun[key]
+        return None if key is None else self.describe(("effect", key))
 
     def uncalled(self, called: Collection[Outcome], before: int = END) -> Outcome | None:
         """The first call or timer that was begun before this seq and has not been asked for by the code."""
@@ -116,9 +156,28 @@ class Tape:
             return describe("effect", self.begun[which]["tool"], self.begun[which]["args"])
         if kind == "sample" and which in self.samples:
             return f"sample {self.samples[which]['name']}"
+        if kind == "refusal":
+            return f"a refusal of {which[0]} by the budget"
+        if kind == "effect" and (which, 0) in self.refusals:
+            return self.describe(("refusal", (which, 0)))
         if kind == "timer" and which in self.timers_set:
             return f"timer {self.timers_set[which]['seconds']} s"
+        if kind == "gate":
+            gate, ordinal = cast("tuple[str, int]", which)
+            return describe_gate(gate, ordinal, self.gates.get((gate, ordinal)))
+        if kind in ("child", "started") and which in self.children:
+            return describe("child", self.children[which]["agent"], self.children[which]["input"])
         return f"{kind} {which}"
+
+
+def describe_gate(name: str, ordinal: int, body: Body | None) -> str:
+    """A gate on one line: what it is bound to, and among what is chosen."""
+    text = f"gate {name} {ordinal}"
+    if body:
+        text += f" ({' | '.join(body['options'])})"
+        approves = body.get("approves")
+        text += "" if approves is None else f" for {approves['tool']}({_short(approves['args'])})"
+    return text if len(text) <= 300 else text[:299] + "…"
 
 
 def describe(kind: str, name: str, request: Any) -> str:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from tape.core.kernel.errors import UsageError
-from tape.core.sdk.decorators import Tool, find_tool, name_of
+from tape.core.sdk.decorators import Agent, Tool, find_tool, name_of
 
 if TYPE_CHECKING:  # an author's `run: tape.Run` is looked at when the file is imported: it must cost nothing
     from tape.core.sdk.calls import Calls
+    from tape.core.sdk.children import Child, Children
     from tape.core.sdk.context import RunContext
     from tape.core.sdk.decisions import Decisions
+    from tape.core.sdk.gates import BoundCall, Gates
+    from tape.core.sdk.purse import RunBudget
     from tape.core.sdk.samples import Samples
     from tape.core.sdk.timers import Timers
 
@@ -24,13 +27,22 @@ class Run:
     """One run. `epoch`, `drive` and `replaying` are for logs only, never for branching."""
 
     def __init__(
-        self, context: RunContext, calls: Calls, decisions: Decisions, samples: Samples, timers: Timers
+        self,
+        context: RunContext,
+        calls: Calls,
+        decisions: Decisions,
+        samples: Samples,
+        timers: Timers,
+        gates: Gates,
+        children: Children,
     ) -> None:
         self._context = context
         self._calls = calls
         self._decisions = decisions
         self._samples = samples
         self._timers = timers
+        self._gates = gates
+        self._children = children
 
     @property
     def id(self) -> str:
@@ -47,6 +59,11 @@ class Run:
     @property
     def replaying(self) -> bool:
         return not self._context.live
+
+    @property
+    def budget(self) -> RunBudget:
+        """What the run may spend and has spent, as of the current record: the same on replay."""
+        return self._context.purse.view()
 
     @overload
     async def decide(self, function: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs) -> T: ...
@@ -96,3 +113,26 @@ class Run:
     async def sleep(self, seconds: float) -> None:
         """A durable timer: the worker is free meanwhile, and a crash does not restart it."""
         await self._timers.sleep(seconds)
+
+    async def gate(
+        self,
+        name: str,
+        prompt: str = "",
+        options: Sequence[str] = ("approve", "deny"),
+        timeout: float | None = None,
+        on_timeout: str | None = None,
+        approves: BoundCall | None = None,
+    ) -> str:
+        """Waits for a person or a program, and returns the answer: one of `options`. The worker is free meanwhile.
+
+        `timeout` in seconds: if nobody has answered by then, `on_timeout` is the answer; without it GateTimeout is
+        raised. `approves=tool.bind(...)` shows that exact call and binds the answer to it: the first option approves.
+        From then on calls of that tool are made only with an unused approval of exactly their arguments; without one
+        they raise NotApproved."""
+        return await self._gates.gate(name, prompt, options, timeout, on_timeout, approves)
+
+    def start(self, agent: Agent | str, input: Any = None, /) -> Child:
+        """Starts a child run of an agent of this project and returns its handle at once; `await child` gives its
+        result, typed by its return annotation. Raises UsageError for an agent that the project does not have, an input
+        that does not fit, and for a child that an ancestor is already."""
+        return self._children.start(agent, input)

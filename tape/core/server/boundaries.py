@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
-from tape.core.journal import effects, records, runs
+from tape.core.journal import children, effects, gates, purses, records, runs
 from tape.core.journal.effects import Call, Ending, ToolPolicy
-from tape.core.journal.records import Usage
-from tape.core.journal.transaction import Tx
+from tape.core.journal.purses import Limits, Usage
+from tape.core.journal.transaction import Tx, edit_run
 from tape.core.kernel import identity
 from tape.core.kernel.errors import CancelRequested, Fenced, KeyConflict, TapeError, UsageError
 from tape.core.kernel.events import Decision, Sample
@@ -30,7 +31,21 @@ def verb_of(frame: Frame, recovery: RecoveryPolicy) -> Verb:
 
 
 def _ask(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb:
-    return lambda tx: {"seq": records.ask_model(tx, run, epoch, frame["index"], frame["name"])}
+    limits = Limits(**frame.get("limits", {}))
+    capped, fingerprint = bool(frame.get("capped")), frame.get("fingerprint", "")
+
+    def ask(tx: Tx) -> Frame:
+        seq = records.ask_model(
+            tx, run, epoch, frame["index"], frame["name"], limits, capped=capped, fingerprint=fingerprint
+        )
+        return {"seq": seq, **_news(tx, run, capped)}
+
+    return ask
+
+
+def _news(tx: Tx, run: str, capped: bool) -> Body:
+    """A cap that came while the run was driven, for an agent that has not heard of it."""
+    return {"capped": True} if not capped and purses.is_capped(edit_run(tx, run)) else {}
 
 
 def _decision(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb:
@@ -49,8 +64,33 @@ def _timer(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb
     }
 
 
+def _gate(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb:
+    gate = gates.Gate(**frame["gate"])
+
+    def open_gate(tx: Tx) -> Frame:
+        seq, answered = gates.open_gate(tx, run, epoch, gate)
+        return {"seq": seq} if answered is None else {"seq": seq, "ended": asdict(answered)}
+
+    return open_gate
+
+
+def _unapproved(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb:
+    refused = frame["tool"], frame["args_hash"], frame["why"]
+    return lambda tx: {"seq": gates.tell_unapproved(tx, run, epoch, *refused)}
+
+
+def _child(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb:
+    ordinal, agent, given, fingerprint = frame["ordinal"], frame["agent"], frame["input"], frame["fingerprint"]
+
+    def start(tx: Tx) -> Frame:
+        seq, child = children.start_child(tx, run, epoch, ordinal, agent, given, fingerprint)
+        return {"seq": seq, "ended": {"child": child}}
+
+    return start
+
+
 def _attach(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb:
-    return lambda tx: {"seq": records.attach(tx, run, epoch, frame["replayed"])}
+    return lambda tx: {"seq": records.attach(tx, run, epoch, frame["replayed"], frame.get("caps", {}))}
 
 
 def _begin(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb:
@@ -62,8 +102,16 @@ def _begin(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb
         args=asked["args"],
         policy=policy_of(asked["policy"]),
         business_key=asked["business_key"],
+        approval=asked.get("approval"),
+        cost_micro=asked.get("cost_micro"),
     )
-    return lambda tx: {"seq": effects.begin_effect(tx, run, epoch, call, frame["fingerprint"])}
+    capped = bool(frame.get("capped"))
+
+    def begin(tx: Tx) -> Frame:
+        seq = effects.begin_effect(tx, run, epoch, call, frame["fingerprint"], capped=capped)
+        return {"seq": seq, **_news(tx, run, capped)}
+
+    return begin
 
 
 def policy_of(declared: Body) -> ToolPolicy:
@@ -81,6 +129,7 @@ def policy_of(declared: Body) -> ToolPolicy:
         undo_auto=bool(declared["undo_auto"]),
         undo_semantics=Semantics(declared["undo_semantics"]),
         undo_look_up=bool(declared["undo_look_up"]),
+        needs_approval=bool(declared.get("needs_approval")),
     )
 
 
@@ -118,7 +167,7 @@ def _end(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb:
         if how == "rejected":
             seq, step = effects.reject_attempt(tx, run, epoch, key, number, error, recovery, usage)
         else:
-            seq, step = effects.fail_attempt(tx, run, epoch, key, number, how, error, recovery)
+            seq, step = effects.fail_attempt(tx, run, epoch, key, number, how, error, recovery, usage)
         if step is None:
             return {"seq": seq, "ended": _outcome(Ending(EffectStatus.FAILED, error=error))}
         return {"seq": seq, "step": str(step)}
@@ -152,6 +201,9 @@ _VERBS: dict[str, Callable[[Frame, str, int, RecoveryPolicy], Verb]] = {
     "decision": _decision,
     "sample": _sample,
     "timer": _timer,
+    "gate": _gate,
+    "unapproved": _unapproved,
+    "child": _child,
     "attach": _attach,
     "begin": _begin,
     "attempt": _attempt,
@@ -192,13 +244,16 @@ def body_key(frame: Frame) -> tuple[str, str] | None:
 
 
 def subject_of(frame: Frame) -> tuple[str | None, int | None]:
-    """The tool and the decision index that a frame is about: what narrows a crash point."""
+    """The tool (of a child's start its agent) and the decision index that a frame is about: what narrows a crash
+    point."""
     kind = frame["t"]
     if kind == "begin":
         return frame["call"]["tool"], frame["call"]["decision_index"]
     if kind == "end":
         _, index, _, tool = frame["key"].split("/", 3)
         return tool, None if index == "-" else int(index)
+    if kind == "child":
+        return frame["agent"], None
     if kind == "ask":
         return None, frame["index"]
     if kind == "decision":

@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING, Any
 from tape.core.journal import records, runs
 from tape.core.journal.writer import Writer
 from tape.core.kernel.errors import JournalUnavailable, UsageError
-from tape.core.kernel.events import EffectEnded, Entry, LeaseEnded, LeaseGranted, RunEnded, RunMoved, TimerFired
+from tape.core.kernel.events import (
+    Charge,
+    ChildEnded,
+    EffectEnded,
+    Entry,
+    GateAnswered,
+    LeaseEnded,
+    LeaseGranted,
+    OrderPlaced,
+    RunEnded,
+    RunMoved,
+    TimerFired,
+)
 from tape.core.kernel.lifecycle import RUN_ENDS
 from tape.core.kernel.resolution import Writer as By
 from tape.core.server.peers import WorkerPeer
@@ -69,6 +81,7 @@ class Drives:
 
     def push(self, entries: list[Entry]) -> None:
         """Sends drives to whom they were granted, and reactors' records to whoever drives the run."""
+        charges = _charges(entries)
         for entry in entries:
             event = entry.event
             if entry.run_id is None:
@@ -77,9 +90,19 @@ class Drives:
                 peer = self._server.peers.get(event.worker)
                 if peer is not None and not self._server.points.granted(peer, entry.run_id, event.epoch):
                     self.send(peer, entry.run_id, event.epoch)
-            elif isinstance(event, TimerFired) or (isinstance(event, EffectEnded) and event.writer != By.AGENT):
-                record = {"t": "record", "seq": entry.seq, "kind": event.kind, "body": asdict(event)}
-                self._send_to_driver(entry.run_id, record)
+            elif isinstance(event, OrderPlaced):
+                if event.verb == "cancel" and "parent" in (event.args or {}):
+                    self._cancel_child(entry.run_id)
+            elif isinstance(event, TimerFired | GateAnswered | ChildEnded) or (
+                isinstance(event, EffectEnded) and event.writer != By.AGENT
+            ):
+                for charge in charges.pop((entry.run_id, entry.seq), []):  # before it: it is counted with the outcome
+                    self._send_record(charge)
+                self._send_record(entry)
+
+    def _send_record(self, entry: Entry) -> None:
+        record = {"t": "record", "seq": entry.seq, "kind": entry.event.kind, "body": asdict(entry.event)}
+        self._send_to_driver(entry.run_id or "", record)
 
     # --- to workers -------------------------------------------------------------------------------------------
 
@@ -90,6 +113,15 @@ class Drives:
             pushed = {**frame, "run": run_id, "epoch": driver[1]}
             peer.pushed.setdefault(run_id, []).append(pushed)
             peer.send(pushed)
+
+    def _cancel_child(self, run_id: str) -> None:
+        """An order of its parent's; what is withheld goes on after what is being committed now."""
+        self._send_to_driver(run_id, {"t": "cancel"})
+
+        def go_on() -> None:
+            self._server.points.go(run_id)
+
+        self._server.soon(go_on)
 
     def push_cancel(self, run_id: str) -> None:
         """Tells the driver of a run that it is being cancelled; if the run is stopped, it goes on."""
@@ -151,6 +183,15 @@ class Drives:
         peer.replies.pop((run_id, epoch), None)
         peer.open_bodies = {body for body in peer.open_bodies if body[0] != run_id}
         self._server.notify([])
+
+
+def _charges(entries: list[Entry]) -> dict[tuple[str | None, int | None], list[Entry]]:
+    """The charges by the run and seq of the outcome that they stand behind."""
+    found: dict[tuple[str | None, int | None], list[Entry]] = {}
+    for entry in entries:
+        if isinstance(entry.event, Charge) and entry.seq is not None:
+            found.setdefault((entry.run_id, entry.seq - 1), []).append(entry)
+    return found
 
 
 def _send_tape(peer: WorkerPeer, head: Frame, records: list[Any]) -> None:

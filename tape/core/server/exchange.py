@@ -7,13 +7,13 @@ server's thread.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from tape.core.journal import claims, workers
 from tape.core.journal.writer import Outcome
 from tape.core.kernel.errors import Fenced, JournalUnavailable, TapeError, UsageError
-from tape.core.kernel.events import Entry
+from tape.core.kernel.events import BudgetRefused, Charge, Entry
 from tape.core.server.boundaries import Verb, answer_to, body_key, ending_of, refusal, verb_of
 from tape.core.server.peers import WorkerPeer
 from tape.core.wire import Frame
@@ -105,9 +105,10 @@ class Exchange:
             peer.send(answer_to(frame, "busy", {}))
             return
         if error is None:
-            reply = answer_to(frame, "ok", {**(outcome.result or {}), "records": _records(outcome.entries)})
+            told = {"records": _records(frame["run"], outcome.entries), **_money(frame, outcome.entries)}
+            reply = answer_to(frame, "ok", {**(outcome.result or {}), **told})
             body = body_key(frame)
-            if body is not None:
+            if body is not None and "refusal" not in reply:
                 peer.open_bodies.add(body)
         else:
             reply = answer_to(frame, "refused", refusal(error))
@@ -118,7 +119,7 @@ class Exchange:
         points = self._server.points
         if points.steps.defer(frame["run"], frame["epoch"], lambda: points.give(peer, frame, reply)):
             return
-        waits = points.waits() and error is None and frame.get("waits") is not False
+        waits = points.waits() and error is None and frame.get("waits") is not False and "refusal" not in reply
         if not (waits and points.committed(peer, frame, reply)):
             peer.reply(reply)
 
@@ -141,6 +142,15 @@ class Exchange:
             self._server.submit(lambda tx: workers.refuse_write(tx, run_id, worker, epoch, kind, why, None))
 
 
-def _records(entries: Iterable[Entry]) -> int:
-    """How many of these stand on the tape: the agent must have seen every record before it hands over a later one."""
-    return sum(entry.seq is not None for entry in entries)
+def _money(frame: Frame, entries: Iterable[Entry]) -> Frame:
+    """What the agent must know beside its own boundary's fields: that a cap was in the way of it, what its act cost."""
+    events = [entry.event for entry in entries]
+    refused = [asdict(event) for event in events if isinstance(event, BudgetRefused)]
+    charged = [asdict(event) for event in events if isinstance(event, Charge) and frame["t"] == "end"]
+    return ({"refusal": refused[0]} if refused else {}) | ({"charged": charged} if charged else {})
+
+
+def _records(run_id: str, entries: Iterable[Entry]) -> int:
+    """How many of these stand on the run's tape: the agent must have seen every record before it hands over a later
+    one. A child's start and end write to the other's tape too."""
+    return sum(entry.seq is not None and entry.run_id == run_id for entry in entries)

@@ -33,8 +33,9 @@ NEEDS_SERVER = frozenset({"kill", "thaw", "step", "disarm"})
 @dataclass(frozen=True, slots=True)
 class Order:
     """A wish, with who and why. Verbs and their args: start {agent, input, key}; cancel, redrive {}; resolve {key,
-    how, result}; kill {at, tool, decision_index, nth, signal, each_run, pid}; disarm {at}; thaw {}; step {to, tool,
-    decision_index, nth, go}."""
+    how, result}; answer {gate, value, ordinal}: without an ordinal the open instance, or the next one; budget {caps:
+    {tokens, usd_micro, calls:<tool>}}; kill {at, tool, decision_index, nth, signal, each_run, pid}; disarm {at}; thaw
+    {}; step {to, tool, decision_index, nth, go}."""
 
     verb: str
     run_id: str | None = None
@@ -203,13 +204,13 @@ def journal_verb(config: Config, order: Order) -> Callable[[Tx], dict[str, Any]]
 
 
 def _work_of(config: Config, order: Order) -> Callable[[Tx], dict[str, Any]]:
-    from tape.core.journal import claims, obligations, runs
+    from tape.core.journal import caps, claims, gates, obligations, runs
 
     args, run_id = order.args, order.run_id
     if order.verb == "start":
         agent = agent_name(config, args.get("agent"))
-        caps = {"tokens": config.budget.tokens, "usd_micro": config.budget.usd_micros}
-        known = {unit: cap for unit, cap in caps.items() if cap is not None}
+        configured = {"tokens": config.budget.tokens, "usd_micro": config.budget.usd_micros}
+        known = {unit: cap for unit, cap in configured.items() if cap is not None}
         actor = order.actor or operator_name()
         return lambda tx: {
             "run": runs.start_run(tx, agent, args.get("input"), start_key=args.get("key"), actor=actor, caps=known)
@@ -220,6 +221,14 @@ def _work_of(config: Config, order: Order) -> Callable[[Tx], dict[str, Any]]:
         return lambda tx: {"status": runs.cancel(tx, run_id)}
     if order.verb == "redrive":
         return lambda tx: {"status": runs.redrive(tx, run_id)}
+    if order.verb == "answer":
+        said = gates.Answer(
+            args["gate"], args["value"], args.get("ordinal"), order.actor or operator_name(), order.reason
+        )
+        return lambda tx: gates.answer_gate(tx, run_id, said)
+    if order.verb == "budget":
+        told, actor = dict(args["caps"]), order.actor or operator_name()
+        return lambda tx: {"caps": caps.set_caps(tx, run_id, told, actor, order.reason)}
     if order.verb == "resolve":
         key, how = args["key"], args["how"]
         if "/undo/" in key:

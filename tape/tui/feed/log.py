@@ -27,6 +27,7 @@ _WHO: dict[type[Event], str] = {
     events.EffectDoubted: "reconciler",
     events.ConflictOpened: "reconciler",
     events.TimerFired: "timers",
+    events.ChildEnded: "run",
     events.ObligationMoved: "compensation",
     events.ServerStarted: "server",
     events.WorkerStarted: "server",

@@ -90,7 +90,11 @@ def need_row(need: Need, *, here: bool, now_us: int, width: int) -> Row:
 def _kind(need: Need) -> tuple[str, str, Ink]:
     if need.recorded or need.asked:
         return "diverged", "≠", Ink.ERROR
-    kinds = {"effect": ("effect", "?", Ink.ALARM), "obligation": ("undo", "!", Ink.ALARM)}
+    kinds = {
+        "effect": ("effect", "?", Ink.ALARM),
+        "obligation": ("undo", "!", Ink.ALARM),
+        "gate": ("gate", "◇", Ink.WARNING),
+    }
     return kinds.get(str(need.kind)) or (
         ("stuck", "!", Ink.ALARM) if need.kind == "run" else ("conflict", "≠", Ink.ERROR)
     )
@@ -98,7 +102,7 @@ def _kind(need: Need) -> tuple[str, str, Ink]:
 
 def ways_of(need: Need) -> tuple[Way, ...]:
     """The ways out, the likeliest first."""
-    if need.kind == "conflict":
+    if need.kind in ("conflict", "gate"):
         return (Way.LOOK,)
     return (Way.REDRIVE, Way.CANCEL, Way.LOOK) if need.kind == "run" else (Way.SETTLE, Way.LOOK)
 

@@ -23,6 +23,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import tape
+from tape.core.sdk.decorators import find_tool
 
 SETTLE = float(os.environ.get("CRASH_SETTLE", "0.05"))
 BANK = "TAPE_UPSTREAM_BANK"  # ignores keys
@@ -189,6 +190,7 @@ gamble = make("gamble", "non_idempotent", undo="idempotent", on_unknown="compens
 book = make("book", "non_idempotent", look_up="ledger", undo="idempotent", **AUTHORITATIVE)
 book_put = make("book_put", "idempotent", upstream=MINT, undo="idempotent", sync=False)
 book_once = make("book_once", "non_idempotent", look_up="ledger", undo="non_idempotent", **AUTHORITATIVE)
+priced = make("priced", "non_idempotent", look_up="ledger", cost=0.02, **AUTHORITATIVE)
 twice = make("twice", "non_idempotent", look_up="ledger", times=2, **AUTHORITATIVE)
 twice_undone = make("twice_undone", "non_idempotent", look_up="ledger", times=2, undo="idempotent", **AUTHORITATIVE)
 mail_peek = make("mail_peek", "read_only", dispatch="outbox")
@@ -281,8 +283,19 @@ async def script(run: tape.Run, steps: list[list[Any]]) -> list[Any]:
             told.append(await called(run, rest[0], rest[1], **(rest[2] if len(rest) > 2 else {})))
         elif what == "batch":
             told.append(await asyncio.gather(*[called(run, *call) for call in rest[0]]))
+        elif what == "child":
+            told.append(await run.start(script, rest[0]))
+        elif what == "children":
+            found = await asyncio.gather(*[run.start("script", each) for each in rest[0]], return_exceptions=True)
+            told.append([str(each) if isinstance(each, tape.ChildFailed) else each for each in found])
+        elif what == "spawn":
+            run.start(script, rest[0])
         elif what == "sleep":
             await run.sleep(rest[0])
+        elif what == "gate":
+            told.append(await gated(run, *rest[:2], **(rest[2] if len(rest) > 2 else {})))
+        elif what == "gates":
+            told.append(await asyncio.gather(*[gated_call(run, *one) for one in rest[0]]))
         elif what == "now":
             told.append((await run.now() - BEGIN) // timedelta(microseconds=1))
         elif what == "uuid":
@@ -314,6 +327,21 @@ async def called(run: tape.Run, tool: str, n: int, **more: Any) -> Any:
         return await run.call(tool, n=n, **more)
     except tape.EffectFailed:
         return {"tool": tool, "n": n, "failed": True}
+    except (tape.NotApproved, tape.BudgetExceeded):
+        return {"tool": tool, "n": n, "refused": True}
+
+
+async def gated_call(run: tape.Run, name: str, call: list[Any]) -> Any:
+    return await gated(run, name, call), await called(run, *call)
+
+
+async def gated(run: tape.Run, name: str, call: list[Any] | None = None, **more: Any) -> str:
+    """`call`: tool and n of the call that the answer is bound to."""
+    bound = None if call is None else find_tool(call[0]).bind(n=call[1])
+    try:
+        return await run.gate(name, approves=bound, **more)
+    except tape.GateTimeout:
+        return "nobody answered"
 
 
 def constant() -> int:
