@@ -12,7 +12,7 @@ import pytest
 from tape.core.kernel.lifecycle import EffectStatus, ObligationStatus, RunStatus
 from tape.core.kernel.points import POINTS
 from tape.core.kernel.resolution import RULES, Resolution, Writer
-from tape.lab.scenario import UNSET, Count, EffectExpect, Expect
+from tape.lab.scenario import UNSET, Count, Expect
 from tape.lab.scenario_file import find_scenarios, read_scenario
 from tape.lab.scenario_run import judged
 from tests.scenarios.conftest import ROOT, STORIES, Played
@@ -101,8 +101,8 @@ def wrong_ways(expect: Expect) -> Iterator[Turned]:
         default = field.default_factory() if callable(field.default_factory) else field.default
         if field.name != "status" and (value is UNSET or value == default):
             continue
-        if field.name == "effects":
-            yield from _wrong_effects(expect)
+        if field.name in ("effects", "budget"):
+            yield from _wrong_parts(expect, field.name)
         elif isinstance(value, dict):
             for place, wanted in value.items():
                 mapping = {**value, place: other(wanted)}
@@ -111,13 +111,15 @@ def wrong_ways(expect: Expect) -> Iterator[Turned]:
             yield (field.name,), replace(expect, **{field.name: other(value)})
 
 
-def _wrong_effects(expect: Expect) -> Iterator[Turned]:
-    for place, effect in expect.effects.items():
-        for field in fields(EffectExpect):
-            wanted = getattr(effect, field.name)
+def _wrong_parts(expect: Expect, name: str) -> Iterator[Turned]:
+    """Of each effect or unit of the budget one word after the other."""
+    listed: dict[str, Any] = getattr(expect, name)
+    for place, parts in listed.items():
+        for field in fields(parts):
+            wanted = getattr(parts, field.name)
             if wanted is not None:
-                wrong = replace(effect, **{field.name: other(wanted)})
-                yield ("effects", place, field.name), replace(expect, effects={**expect.effects, place: wrong})
+                wrong = replace(parts, **{field.name: other(wanted)})
+                yield (name, place, field.name), replace(expect, **{name: {**listed, place: wrong}})
 
 
 def other(value: Any) -> Any:
@@ -131,6 +133,8 @@ def other(value: Any) -> Any:
         return (*value, Resolution.REJECTED)
     if isinstance(value, str):
         return f"not {value}"
+    if type(value) is int:
+        return value + 1
     return [value]
 
 
