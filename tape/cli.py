@@ -153,19 +153,27 @@ def init(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="Name of the project and its folder.", show_default=False)
     ],
+    template: Annotated[
+        str,
+        typer.Option(
+            "--template", metavar="TEMPLATE", help="plain: a tool with a look-up; approvals: gate, budget, undo."
+        ),
+    ] = "plain",
 ) -> None:
     """Make a project that installs and runs offline.
 
     \b
     Example:
       tape init treasury
+      tape init shop --template approvals
     """
     from tape.core.scaffold.scaffold import create_project
 
-    create_project(name, Path("."))
+    create_project(name, Path("."), template)
     paper = output()
     paper.say(f"made {name}; now:")
-    for command in (f"cd {name}", "pip install -e .", "tape dev --kill-resume-demo"):
+    then = "tape dev --kill-resume-demo" if template == "plain" else "tape dev"
+    for command in (f"cd {name}", "pip install -e .", then):
         paper.say(f"  {command}")
 
 

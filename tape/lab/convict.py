@@ -14,6 +14,7 @@ from tape.core.kernel.events import AttemptEnded, ModelAsked, Observed, PointRea
 from tape.core.kernel.lifecycle import EffectStatus, ObligationStatus, RunStatus
 from tape.core.kernel.resolution import Answer, Resolution, Semantics
 from tape.core.text import show
+from tape.lab.convict_budget import overruns
 from tape.lab.good import (
     Good,
     Line,
@@ -65,6 +66,7 @@ def _of_good(outcome: Outcome) -> Iterator[Cause]:
         yield from _two_acts(effect, outcome)
         yield from _reads_and_acts(effect, outcome)
     yield from _outside(outcome)
+    yield from overruns(outcome)
     yield from _of_journal(outcome)
 
 

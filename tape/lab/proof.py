@@ -58,6 +58,7 @@ class Mistake(StrEnum):
     OTHER_RESULT = "other-result"
     OTHER_TAPE = "other-tape"
     ASKED_AGAIN = "asked-again"
+    OVERRUN = "budget-overrun"
     NEVER_ENDS = "never-ends"
     ORPHAN = "orphan-process"
     JOURNAL = "journal-damaged"

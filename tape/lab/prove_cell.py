@@ -20,7 +20,7 @@ from tape.lab.outcome import Outcome
 from tape.lab.person import Person
 from tape.lab.proof import Cause, Cell, Mark, Mistake, Place, Result
 from tape.lab.prove_plan import RECOVERY_PASSES
-from tape.lab.scenario import Scenario
+from tape.lab.scenario import Scenario, ScriptedOrder, Verb
 from tape.lab.scenario_file import write_scenario
 from tape.lab.trial import Trial
 
@@ -116,9 +116,20 @@ def _keep(task: Task, result: Result) -> Result:
     why = "; ".join(cause.sentence for cause in result.causes)
     result = replace(result, journal=journal)
     with contextlib.suppress(UsageError):  # an input that no file can hold
-        file.write_text(write_scenario(replace(task.scenario, about=why)))
+        orders = (*task.scenario.orders, *answers_of(task.good))
+        file.write_text(write_scenario(replace(task.scenario, about=why, orders=orders)))
         result = replace(result, scenario=file)
     return result
+
+
+def answers_of(good: Good | None) -> tuple[ScriptedOrder, ...]:
+    """The answers that a proof gives to the gates of a good run, as orders of a scenario that is played without one."""
+    gates = [] if good is None else sorted(good.dump.gates, key=lambda gate: gate.opened_us or 0)
+    return tuple(
+        ScriptedOrder("gate_opened", Verb.ANSWER, nth, gate=gate.name, ordinal=gate.ordinal, value=gate.options[0])
+        for nth, gate in enumerate(gates, 1)
+        if gate.opened_us is not None
+    )
 
 
 def _after(cell: Cell, outcome: Outcome) -> tuple[Place, ...]:

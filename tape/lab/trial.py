@@ -20,7 +20,7 @@ from tape.core.journal.audit_facts import Severity
 from tape.core.journal.dump import RunDump
 from tape.core.journal.shapes import Need, NeedKind
 from tape.core.journal.views import JournalMissing, Reader, open_reader
-from tape.core.kernel.errors import NotFound, UsageError
+from tape.core.kernel.errors import NotFound, Refused, UsageError
 from tape.core.kernel.events import PointReached
 from tape.core.kernel.lifecycle import RUN_ENDS, GateStatus, RunStatus, TimerStatus
 from tape.core.kernel.points import Arm, Pass
@@ -205,8 +205,11 @@ class Trial:
             return
         if self._person and self._heard.status is RunStatus.STUCK and not (self._waiting and self._strict):
             self._decide(host)
-        if self._scenario.timers is Timers.SKIPPED and self._heard.status is RunStatus.WAITING:
-            self._skip_timer(host)
+        if self._heard.status is RunStatus.WAITING:
+            if self._prover is not None and self._answer_gates(host):
+                return
+            if self._scenario.timers is Timers.SKIPPED:
+                self._skip_timer(host)
 
     def _is_due(self, order: ScriptedOrder) -> bool:
         if order.moment is Moment.POINT:
@@ -280,6 +283,16 @@ class Trial:
         for order in decided:
             self._as_person.append(order)
             self._place(host, order)
+
+    def _answer_gates(self, host: Host) -> bool:
+        """In a proof somebody answers each gate, with its first option. False if none is open."""
+        with open_reader(self._config.journal) as reader:
+            gates = [need for need in reader.needs() if need.kind is NeedKind.GATE]
+        for gate in gates:
+            said = {"gate": gate.gate, "ordinal": gate.ordinal, "value": gate.options[0]}
+            with contextlib.suppress(Refused):  # the run has ended meanwhile
+                host.order(Order("answer", gate.run_id, said, ACTOR, "the proof takes the first option"))
+        return bool(gates)
 
     def _skip_timer(self, host: Host) -> None:
         """Nothing but a timer is waited for: it is time."""

@@ -110,6 +110,11 @@ def redrive(run_id: str, reason: str) -> Act:
     return Act(Order("redrive", run_id, reason=reason), f"{run_id} is taken up again")
 
 
+def answer(run_id: str, gate: str, ordinal: int | None, value: str, reason: str) -> Act:
+    args = {"gate": gate, "ordinal": ordinal, "value": value}
+    return Act(Order("answer", run_id, args, reason=reason or CONSOLE), f"{run_id}: {gate} is answered, {value}")
+
+
 def resolve(key: str, how: str, result: Any, reason: str) -> Act:
     run_id = key.partition("/")[0]
     args = {"key": key, "how": how, "result": result}

@@ -15,7 +15,7 @@ import pytest
 from tape.core.config import load_config
 from tape.core.kernel.errors import EnvironmentTrouble, UsageError
 from tape.core.scaffold import scaffold
-from tape.core.scaffold.scaffold import FILES, PLACEHOLDER, TEMPLATE, create_project
+from tape.core.scaffold.scaffold import PLACEHOLDER, TEMPLATE, TEMPLATES, create_project
 
 ROOT = Path(__file__).parents[2]
 
@@ -55,6 +55,25 @@ def test_the_project_is_complete_and_nothing_else_appears(tmp_path: Path) -> Non
     ]
 
 
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_each_template_is_complete(tmp_path: Path, template: str) -> None:
+    written = files_below(create_project("shop", tmp_path, template))
+    assert set(written) == set(TEMPLATES[template].values())
+    assert {"app/agent.py", "tape.yaml", "README.md", "tests/test_agent.py"} <= set(written)
+    assert not [
+        path for path, text in written.items() if PLACEHOLDER in text or "\r" in text or not text.endswith("\n")
+    ]
+    assert load_config(tmp_path / "shop", {}).name == "shop"
+
+
+@pytest.mark.parametrize("template", ["", "plan", "approval", "no such", "../plain", "x" * 10_000])
+def test_a_template_that_does_not_exist(tmp_path: Path, template: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        create_project("shop", tmp_path, template)
+    assert str(caught.value).isprintable() and "template" in str(caught.value) and len(str(caught.value)) < 200
+    assert os.listdir(tmp_path) == []
+
+
 def test_its_configuration_is_accepted_and_names_the_agent(tmp_path: Path) -> None:
     config = load_config(create_project("my-bank_2", tmp_path) / "app", {})
     assert config.name == "my-bank_2"
@@ -70,8 +89,9 @@ def test_it_installs_without_putting_its_packages_on_the_path(tmp_path: Path) ->
     assert project["tool"]["setuptools"]["packages"] == [], "two projects in one environment both have an `app`"
 
 
-def test_its_own_tests_pass(tmp_path: Path) -> None:
-    project = create_project("treasury", tmp_path)
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_its_own_tests_pass(tmp_path: Path, template: str) -> None:
+    project = create_project("treasury", tmp_path, template)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "TAPE_"))}
     done = subprocess.run(command, cwd=project, env=clean, capture_output=True, text=True, check=False)
@@ -79,8 +99,9 @@ def test_its_own_tests_pass(tmp_path: Path) -> None:
     assert "3 passed" in done.stdout
 
 
-def test_its_code_meets_the_house_rules_of_a_fresh_linter(tmp_path: Path) -> None:
-    project = create_project("treasury", tmp_path)
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_its_code_meets_the_house_rules_of_a_fresh_linter(tmp_path: Path, template: str) -> None:
+    project = create_project("treasury", tmp_path, template)
     for verb in (["check", "--select=E,F,I,UP,B,SIM", "--line-length=120"], ["format", "--check", "--line-length=120"]):
         command = [sys.executable, "-m", "ruff", *verb, "--isolated", "--no-cache", "."]
         done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
@@ -88,7 +109,7 @@ def test_its_code_meets_the_house_rules_of_a_fresh_linter(tmp_path: Path) -> Non
 
 
 def test_the_template_folder_holds_what_is_listed_and_is_packaged() -> None:
-    assert {path.name for path in TEMPLATE.iterdir()} == set(FILES)
+    assert {path.name for path in TEMPLATE.iterdir()} == {file for files in TEMPLATES.values() for file in files}
     globs = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
     (pattern,) = globs["tape.core.scaffold"]
     assert {path for path in TEMPLATE.iterdir()} == set(TEMPLATE.parent.glob(pattern))
@@ -193,7 +214,7 @@ def test_the_parent_must_be_a_folder(tmp_path: Path) -> None:
 
 def test_a_full_disk_at_any_file_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = scaffold._write
-    for nth in range(len(FILES)):
+    for nth in range(len(TEMPLATES["plain"])):
         left = nth
 
         def failing(path: Path, text: str) -> None:
@@ -252,7 +273,7 @@ def test_of_many_at_once_one_wins_and_is_whole(tmp_path: Path) -> None:
         thread.join()
     assert sorted(outcomes) == ["lost"] * 7 + ["won"]
     assert os.listdir(tmp_path) == ["treasury"]
-    assert len(files_below(tmp_path / "treasury")) == len(FILES)
+    assert len(files_below(tmp_path / "treasury")) == len(TEMPLATES["plain"])
 
 
 def test_the_folder_belongs_to_its_owner_as_usual(tmp_path: Path) -> None:

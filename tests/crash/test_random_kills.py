@@ -84,7 +84,6 @@ class Storm:
         self.chance = random.Random(seed)
         self.deaths: Counter[str] = Counter()
         self.runs: list[str] = []
-        self.expected: dict[str, str] = {}
         self.helped: Counter[str] = Counter()
 
     def rage(self, kills: int, seconds: float) -> None:

@@ -84,8 +84,14 @@ def processes_of(folder: Path) -> dict[int, str]:
 class Project:
     """A scaffolded project on its own, and the commands run in it."""
 
-    def __init__(self, parent: Path, name: str = "treasury", environment: Mapping[str, str] | None = None) -> None:
-        self.folder = create_project(name, parent).resolve()
+    def __init__(
+        self,
+        parent: Path,
+        name: str = "treasury",
+        environment: Mapping[str, str] | None = None,
+        template: str = "plain",
+    ) -> None:
+        self.folder = create_project(name, parent, template).resolve()
         self.environment = clean_environment(**(environment or {}))
         self.servers: list[Server] = []
 

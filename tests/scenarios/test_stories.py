@@ -112,14 +112,14 @@ def wrong_ways(expect: Expect) -> Iterator[Turned]:
 
 
 def _wrong_parts(expect: Expect, name: str) -> Iterator[Turned]:
-    """Of what is expected of one effect, or of one unit of the budget."""
-    wanted: dict[str, Any] = getattr(expect, name)
-    for place, parts in wanted.items():
+    """Of each effect or unit of the budget one word after the other."""
+    listed: dict[str, Any] = getattr(expect, name)
+    for place, parts in listed.items():
         for field in fields(parts):
-            value = getattr(parts, field.name)
-            if value is not None:
-                wrong = replace(parts, **{field.name: other(value)})
-                yield (name, place, field.name), replace(expect, **{name: {**wanted, place: wrong}})
+            wanted = getattr(parts, field.name)
+            if wanted is not None:
+                wrong = replace(parts, **{field.name: other(wanted)})
+                yield (name, place, field.name), replace(expect, **{name: {**listed, place: wrong}})
 
 
 def other(value: Any) -> Any:

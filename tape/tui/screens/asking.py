@@ -14,6 +14,7 @@ from tape.tui.scene import Scene
 if TYPE_CHECKING:
     from tape.core.journal.shapes import EffectRef, Need, RunView
     from tape.core.story import EffectFact
+    from tape.tui.screens.answer import Answered
     from tape.tui.screens.dialog import Dialog
     from tape.tui.screens.inbox import Way
     from tape.tui.screens.main import MainScreen
@@ -129,7 +130,19 @@ class Asking:
         else:
             self._settle(found)
 
+    def _answer(self, need: Need) -> None:
+        from tape.tui.screens.answer import AnswerScreen
+
+        def answered(said: Answered) -> None:
+            gate = said.need
+            self._main.do(acts.answer(gate.run_id, gate.gate, gate.ordinal, said.value, said.reason))
+
+        self.ask(AnswerScreen(need, self._main.scene), answered)
+
     def _settle(self, need: Need) -> None:
+        if need.kind == "gate":
+            self._answer(need)
+            return
         from tape.tui.screens.settle import SettleScreen
 
         def settled(answer: Settled) -> None:
@@ -145,7 +158,7 @@ class Asking:
     def _take_way(self, need: Need, way: Way) -> None:
         from tape.tui.screens.inbox import Way
 
-        if way is Way.SETTLE:
+        if way in (Way.SETTLE, Way.ANSWER):
             self._settle(need)
         elif way is Way.REDRIVE:
             self._redrive(need.run_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, cast
 
+from tape.core.clock import format_us
 from tape.core.kernel.resolution import RULES, Step
 from tape.core.text import age, short_json, short_key, show
 from tape.tui.ink import Ink, Row, clip
@@ -66,16 +67,23 @@ def facts_rows(need: Need, width: int) -> list[Row]:
     """What it is, why only a person can settle it, what was asked and answered, and what helps."""
     rows: list[Row] = []
     if need.key:
-        rows += text_rows(f"key {show(need.key, 200)}", width, Ink.STRONG)
+        what = show(need.key, 200) if need.gate else f"key {show(need.key, 200)}"
+        rows += text_rows(what, width, Ink.STRONG)
     rows += text_rows(f"run {show(need.run_id, 60)} of {show(need.agent, 60)}", width, Ink.MUTED)
     if need.recorded or need.asked:
         rows += [(("the code does not fit the tape", Ink.ERROR),), (), *side_by_side(need.recorded, need.asked, width)]
     else:
         rows += text_rows(show(need.why, WHY_LIMIT), width, Ink.WARNING)
+    if need.deadline_us is not None:
+        then = (
+            f"then the answer is {show(need.on_timeout, 60)}" if need.on_timeout else "then the agent gets GateTimeout"
+        )
+        rows += text_rows(f"waits until {format_us(need.deadline_us)[:19]}Z, {then}", width, Ink.MUTED)
     if need.row:
         rows += text_rows(f"{show(need.row, 40)}: {row_says(need.row)}", width)
     if need.key and need.tool:
-        rows += [(), ((f"arguments of {show(need.tool, 60)}", Ink.HEAD),), *json_rows(need.args, width)]
+        bound = f"  #{show(need.args_hash, 32)}" if need.args_hash else ""
+        rows += [(), ((f"arguments of {show(need.tool, 60)}{bound}", Ink.HEAD),), *json_rows(need.args, width)]
     if need.evidence:
         rows += [(), (("evidence", Ink.HEAD),), *_evidence(need.evidence, width)]
     if need.commands:

@@ -27,6 +27,7 @@ KIND_WIDTH, ID_WIDTH, AGE_WIDTH = 9, 14, 4
 class Way(StrEnum):
     """A way out of a need."""
 
+    ANSWER = "answer"
     SETTLE = "settle"
     REDRIVE = "redrive"
     CANCEL = "cancel"
@@ -68,7 +69,7 @@ class NeedList(Pane):
     def empty(self) -> list[Row]:
         return [
             ((" nothing needs you", Ink.SUCCESS),),
-            ((" effects that nobody can settle, stuck runs and undos, and conflicts come here", Ink.MUTED),),
+            ((" gates, effects that nobody can settle, stuck runs and undos, and conflicts come here", Ink.MUTED),),
         ]
 
 
@@ -102,18 +103,27 @@ def _kind(need: Need) -> tuple[str, str, Ink]:
 
 def ways_of(need: Need) -> tuple[Way, ...]:
     """The ways out, the likeliest first."""
-    if need.kind in ("conflict", "gate"):
+    if need.kind == "conflict":
         return (Way.LOOK,)
+    if need.kind == "gate":
+        return (Way.ANSWER, Way.LOOK)
     return (Way.REDRIVE, Way.CANCEL, Way.LOOK) if need.kind == "run" else (Way.SETTLE, Way.LOOK)
 
 
-KEYS = {Way.SETTLE: "s settle", Way.REDRIVE: "D redrive", Way.CANCEL: "C cancel", Way.LOOK: "o open its run"}
+KEYS = {
+    Way.ANSWER: "a answer",
+    Way.SETTLE: "s settle",
+    Way.REDRIVE: "D redrive",
+    Way.CANCEL: "C cancel",
+    Way.LOOK: "o open its run",
+}
 
 
 class InboxScreen(Dialog[None]):
     """Stays open while its needs are settled one by one; `choose` is told which way out of which need is wanted."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("a", "way('answer')", "answer", show=False, id="inbox-answer"),
         Binding("s", "way('settle')", "settle", show=False, id="inbox-settle"),
         Binding("D", "way('redrive')", "redrive", show=False, id="inbox-redrive"),
         Binding("C", "way('cancel')", "cancel", show=False, id="inbox-cancel"),

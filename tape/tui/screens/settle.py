@@ -143,6 +143,10 @@ class SettleScreen(Dialog[Settled]):
             self.dismiss(Settled(self.need.key, how, result, reason))
 
 
+def _same(need: Need) -> tuple[object, ...]:
+    return need.kind, need.run_id, need.key
+
+
 def listed(need: Need, scene: Scene) -> Need | None:
     """The same need as the scene has it now."""
-    return next((one for one in scene.needs if (one.kind, one.key) == (need.kind, need.key)), None)
+    return next((one for one in scene.needs if _same(one) == _same(need)), None)

@@ -1,0 +1,51 @@
+"""The guide on gates and budgets shows the code of its template, and its commands are real ones."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+from tape.core.scaffold.scaffold import create_project
+from tests.dev.harness import Project
+from tests.docs.pages import ROOT
+
+GUIDE = ROOT / "docs" / "guide" / "gates-and-budgets.md"
+BLOCK = re.compile(r"```(\w*)\n(.*?)```", re.DOTALL)
+
+
+def blocks(language: str) -> list[str]:
+    return [text for found, text in BLOCK.findall(GUIDE.read_text("utf-8")) if found == language]
+
+
+def test_its_code_is_the_template_s(tmp_path: Path) -> None:
+    code = (create_project("shop", tmp_path, "approvals") / "app" / "agent.py").read_text("utf-8")
+    shown = blocks("py")
+    assert len(shown) >= 6
+    assert [block for block in shown if block not in code] == []
+
+
+def test_what_it_says_of_answers_and_budgets(tmp_path: Path) -> None:
+    shop = Project(tmp_path, "shop", template="approvals")
+    try:
+        shop.server()
+        run_id = shop.start_run("we are out of paper")
+        shop.await_status(run_id, "WAITING")
+        lines = [line for block in blocks("") for line in block.splitlines() if run_of(line)]
+        assert len(lines) == 3
+        for line in sorted(lines, key=lambda line: " answer " in line):  # it ends the run: a purse is raised before
+            done = shop.tape(*shlex.split(line.replace("r-0123456789ab", run_id))[1:])
+            assert done.returncode == 0, (line, done.stderr)
+        shop.await_status(run_id)
+        told = json.loads(shop.tape("budget", run_id, "--json").stdout)["budget"]
+        caps = {row["unit"]: row["cap"] for row in told}
+        assert (caps["usd_micro"], caps["tokens"], caps["calls:wire_money"]) == (100_000, 5_000, 1)
+        assert {row["unit"]: row["spent"] for row in told}["calls:wire_money"] == 1
+        assert all(row["reserved"] == 0 for row in told)
+    finally:
+        shop.close()
+
+
+def run_of(line: str) -> bool:
+    return line.startswith("tape ") and "r-0123456789ab" in line

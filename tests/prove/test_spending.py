@@ -1,0 +1,22 @@
+"""A cap holds only if what is held back is what an ask costs at most: `tape prove` says where it is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.prove.conftest import Prove, assert_acquitted, sentences
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_mark_that_says_too_little(prove: Prove) -> None:
+    proofs = prove("spending", "honest", "boastful")
+    assert_acquitted(proofs["honest"])
+    assert not proofs["boastful"]["holds"]
+    assert sentences(proofs["boastful"]) == {
+        (
+            "budget-overrun",
+            "chatty",
+        ): "chatty cost 210 tokens where its mark @tape.model holds back 100 tokens: a run passes its cap that way; "
+        "set max_tokens= to what one ask costs at most"
+    }
