@@ -23,13 +23,16 @@ def workers_killed(seen: Witnesses) -> int:
 
 def acts_of(seen: Witnesses, untrue: Iterable[str] = ()) -> Counter[str]:
     """Acts of the journal's runs, and how many are doubled (more than one stands, and nobody says so) or lost
-    (CONFIRMED, and none was ever there). Tools named `untrue` only count as acts."""
+    (CONFIRMED, and none was ever there). Tools named `untrue` only count as acts. What a fork took over or calls in
+    quarantine owes none."""
     found = Counter({"acts": 0, "doubled": 0, "lost": 0})
     for story in seen.stories:
         for key, effect in story.effects.items():
             acts = seen.acts.get(key, [])
             found["acts"] += len(acts)
-            if effect["tool"] not in untrue and not _said(story, key):
+            if effect["inherited"] or story.row["quarantine"]:  # not this run's to do: any act is one too many
+                found["doubled"] += len(acts)
+            elif effect["tool"] not in untrue and not _said(story, key):
                 found["doubled"] += max(0, sum(not act["undone"] for act in acts) - 1)
                 found["lost"] += _owes_an_act(effect) and not acts
     return found
