@@ -123,7 +123,8 @@ def _print_order(verb: str, run_id: str, placed: Placed, as_json: bool) -> None:
     if as_json:
         output().json({"run": run_id, "order": verb, "status": status, "served": placed.served})
     else:
-        output().say(f"{run_id} {status}")
+        later = verb == "cancel" and status not in ("CANCELLED", "COMPENSATING")
+        output().say(f"{run_id} {status}{': CANCELLED when what is open is settled' if later else ''}")
 
 
 @app.callback(invoke_without_command=True)

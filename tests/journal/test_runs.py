@@ -427,9 +427,20 @@ def test_cancel_of_a_stuck_run_waits_for_the_person(book: Book) -> None:
     run_id, epoch = book.driven()
     key = book.begin(run_id, epoch)
     book.die(run_id)
-    book.refused(runs.cancel, run_id, says="resolve")
-    book.do(claims.resolve_effect, run_id, key, "fail", None, "not there")
-    assert book.do(runs.cancel, run_id) == "CANCELLED"
+    assert book.do(runs.cancel, run_id) == "STUCK"
+    assert book.do(claims.resolve_effect, run_id, key, "fail", None, "not there") == "CANCELLED"
+
+
+def test_cancel_of_a_stuck_run_lets_a_body_run_again_if_a_person_says_so(book: Book) -> None:
+    run_id, epoch = book.driven()
+    key = book.begin(run_id, epoch)
+    book.die(run_id)
+    book.do(runs.cancel, run_id)
+    assert book.do(claims.resolve_effect, run_id, key, "retry", None, "not there") == "RUNNABLE"
+    epoch = book.again(run_id)
+    book.end(run_id, epoch, key, number=book.retry(run_id, epoch, key))
+    book.do(runs.park, run_id, epoch, [], "cancelled")
+    assert book.status(run_id) == "CANCELLED"
 
 
 def test_cancel_of_a_poisoned_run_with_an_open_body_can_be_brought_to_an_end(book: Book) -> None:

@@ -265,13 +265,11 @@ def end_run(tx: Tx, run_id: str, epoch: int, outcome: str, result: Any, error: A
 
 
 def cancel(tx: Tx, run_id: str) -> str:
-    """A person's wish. No new work begins; what is open is settled first. Returns the run's status after it."""
+    """A person's wish. No new work begins; what is open is settled first, by a person too: a STUCK run stays so until
+    then. Returns the run's status after it."""
     run = edit_run(tx, run_id)
     if run.status in RUN_ENDS or run["end_status"] is not None:
         raise Refused(f"{run_id} has ended already ({run['end_status'] or run.status}): nothing to cancel")
-    effects = open_effects(tx, run.no)
-    if run.status is RunStatus.STUCK and any(row["step"] == Step.PERSON for row in effects):
-        raise Refused(f"{run_id} owns an effect that only a person can settle: `tape resolve` it first, then cancel")
     take_back(run, "cancelled by a person")
     run.save()
     return run.status

@@ -286,7 +286,8 @@ def _result(tool: Tool[..., Any], body: Body) -> Any:
     """What the agent's code gets for an outcome. Raises EffectFailed or ResultUnrecordable."""
     if body["status"] == "FAILED":
         error = body.get("error") or {"type": "EffectFailed", "message": "no reason was given"}
-        raise errors.EffectFailed(f"{tool.name}: {error['type']}: {error['message']}")
+        said = error["message"] if error["type"] == "EffectFailed" else f"{error['type']}: {error['message']}"
+        raise errors.EffectFailed(f"{tool.name}: {said}")
     if body.get("result_error"):
         raise errors.ResultUnrecordable(f"{tool.name} has acted, but {body['result_error']}")
     try:
