@@ -114,12 +114,15 @@ class Crew(Generic[Task, Answer]):
 @contextmanager
 def crew(work: Callable[[Task], Answer], jobs: int) -> Generator[Crew[Task, Answer]]:
     """A crew for a while; an error or Ctrl-C in between ends it at once."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    before = {number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
     made = Crew(work, jobs)
     try:
         yield made
     except BaseException:
         made.kill()
         raise
-    made.close()
+    else:
+        made.close()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
