@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from enum import StrEnum
+from collections.abc import Sequence
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -24,23 +23,25 @@ from tape.cli_common import (
     TROUBLE,
     USAGE,
     AsJson,
+    await_end,
     hint,
     output,
     parse_json,
+    place_order,
     project,
 )
 from tape.cli_history import export, gc, import_
+from tape.cli_persons import answer, budget, cancel, redrive, resolve
 from tape.cli_proving import prove, scenario_app
+from tape.cli_strikes import disarm, kill, step, thaw
 from tape.cli_tapes import diff, fork, replay
 from tape.core.kernel.errors import EnvironmentTrouble, RunInterrupted, ServerUnavailable, TapeError, UsageError
 
 if TYPE_CHECKING:
     from tape.core.config import Config
     from tape.core.journal.views import Reader
-    from tape.core.server.orders import Placed
 
 TABLE_RUNS = 50
-RECORDED = "recorded; start `tape dev` to drive it"
 
 # Typer carries its own copy of click in some releases and uses the installed one in others.
 _CommandLineError = cast(type[Exception], typer.BadParameter.__mro__[2])
@@ -51,23 +52,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-
-Run = Annotated[str, typer.Argument(metavar="RUN", help="The run's id, as `tape status` lists it.", show_default=False)]
-Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is recorded with your name.")]
-
-OfTool = Annotated[str | None, typer.Option("--tool", metavar="T", help="Only at effects of this tool.")]
-OfDecision = Annotated[
-    int | None, typer.Option("--decision", min=0, metavar="N", help="Only in the turn of this decision.")
-]
-Nth = Annotated[int | None, typer.Option("--nth", min=1, metavar="N", help="Only at the n-th time it is passed.")]
-
-
-class Signal(StrEnum):
-    KILL = "KILL"
-    TERM = "TERM"
-    STOP = "STOP"
-    LOST = "LOST"
-
 
 # --- what all commands share ------------------------------------------------------------------------------------
 
@@ -105,26 +89,6 @@ def _with_help(error: Any) -> str:
 def _say_error(text: str, code: int) -> int:
     hint(f"tape: {' '.join(text.split())}")
     return code
-
-
-def _order(
-    config: Config, verb: str, run_id: str | None = None, args: Mapping[str, Any] | None = None, reason: str = ""
-) -> Placed:
-    from tape.core.server.orders import Order, operator_name, place
-
-    placed = place(config, Order(verb=verb, run_id=run_id, args=args or {}, actor=operator_name(), reason=reason))
-    if not placed.served:
-        hint(RECORDED)
-    return placed
-
-
-def _print_order(verb: str, run_id: str, placed: Placed, as_json: bool) -> None:
-    status = placed.result.get("status", "")
-    if as_json:
-        output().json({"run": run_id, "order": verb, "status": status, "served": placed.served})
-    else:
-        later = verb == "cancel" and status not in ("CANCELLED", "COMPENSATING")
-        output().say(f"{run_id} {status}{': CANCELLED when what is open is settled' if later else ''}")
 
 
 @app.callback(invoke_without_command=True)
@@ -403,7 +367,7 @@ def run(
     """
     value = parse_json(input, "--input")
     config = project()
-    placed = _order(config, "start", args={"agent": agent, "input": value, "key": key})
+    placed = place_order(config, "start", args={"agent": agent, "input": value, "key": key})
     run_id: str = placed.result["run"]
     paper = output()
     if not as_json:
@@ -414,301 +378,20 @@ def run(
     if wait:
         if not placed.served:
             raise ServerUnavailable(f"{run_id} is recorded, but no server runs to drive it: start `tape dev`")
-        _wait(config, run_id, as_json)
+        await_end(config, run_id, as_json)
 
 
-def _wait(config: Config, run_id: str, as_json: bool) -> NoReturn:
-    from tape.core import report
-    from tape.core.clock import SystemClock
-    from tape.core.journal.environment import is_served
-    from tape.core.journal.views import open_reader
+# --- striking, and a person's decisions --------------------------------------------------------------------------
 
-    with open_reader(config.journal) as reader:
-        ended = report.await_end(reader, SystemClock(), run_id, lambda: is_served(config.journal), hint)
-        if as_json:
-            facts = {"run": run_id, "status": ended.status, "error": ended.error}
-            output().json(facts | {"result": report.result_of(reader, run_id)})
-    hint(report.status_line(ended))
-    raise typer.Exit(0 if ended.status == "TERMINAL" else FAILED)
-
-
-@app.command()
-def kill(
-    run_id: Annotated[str | None, typer.Option("--run", metavar="RUN", help="The agent that drives this run.")] = None,
-    at: Annotated[
-        str | None, typer.Option("--at", metavar="POINT", help="Not now, but at a crash point, such as effect.acted.")
-    ] = None,
-    tool: OfTool = None,
-    decision: OfDecision = None,
-    nth: Nth = None,
-    signal: Annotated[
-        Signal,
-        typer.Option("--signal", case_sensitive=False, help="How to die; LOST is a reply that does not arrive."),
-    ] = Signal.KILL,
-    each_run: Annotated[
-        bool, typer.Option("--each-run", help="Stays armed, and strikes once in every run that passes it.")
-    ] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Kill the agent, now or at a crash point. Needs a server.
-
-    \b
-    Examples:
-      tape kill
-      tape kill --at effect.acted --tool wire_money
-      tape kill --at decision.recorded --decision 1 --signal STOP
-      tape kill --at effect.acted --each-run
-    """
-    from tape.core.kernel.points import find_point
-
-    if at is not None:
-        find_point(at)
-    elif tool is not None or decision is not None or nth is not None or each_run:
-        raise UsageError("--tool, --decision, --nth and --each-run belong to a crash point: add --at POINT")
-    elif signal is Signal.LOST:
-        raise UsageError("a reply can only be lost at a crash point: add --at POINT")
-    if each_run and run_id is not None:
-        raise UsageError("--each-run is for every run: leave --run out")
-    args = {"at": at, **_narrowed(tool, decision, nth), "signal": str(signal), "each_run": each_run or None}
-    placed = _order(project(), "kill", run_id, args)
-    if as_json:
-        output().json(placed.result)
-    elif at is not None:
-        output().say(f"armed {at}: {signal}")
-    else:
-        _print_pids(placed, "killed", "no agent to kill", _DONE[signal])
-
-
-def _narrowed(tool: str | None, decision: int | None, nth: int | None) -> dict[str, Any]:
-    return {"tool": tool, "decision_index": decision, "nth": 1 if nth is None else nth}
-
-
-@app.command()
-def disarm(
-    point: Annotated[
-        str | None, typer.Argument(metavar="[POINT]", help="Only this crash point.", show_default=False)
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Disarm crash points, all of them or one. Needs a server.
-
-    \b
-    Examples:
-      tape disarm
-      tape disarm effect.acted
-    """
-    from tape.core.kernel.points import find_point
-
-    if point is not None:
-        find_point(point)
-    placed = _order(project(), "disarm", args={"at": point})
-    if as_json:
-        output().json(placed.result)
-        return
-    gone = cast(list[dict[str, Any]], placed.result["disarmed"])
-    for arm in gone:
-        output().say(f"disarmed {arm['at']}: {arm['signal']}")
-    if not gone:
-        hint("nothing is armed" if point is None else f"{point} is not armed")
-        raise typer.Exit(FAILED)
-
-
-@app.command()
-def step(
-    run_id: Annotated[
-        str | None, typer.Option("--run", metavar="RUN", help="Only this run; else all that are being driven.")
-    ] = None,
-    to: Annotated[
-        str | None, typer.Option("--to", metavar="POINT", help="Not to the next place, but to this crash point.")
-    ] = None,
-    tool: OfTool = None,
-    decision: OfDecision = None,
-    nth: Nth = None,
-    go: Annotated[bool, typer.Option("--go", help="No more stops: let it run.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Let a run go to its next boundary and stop there. Needs a server.
-
-    \b
-    Examples:
-      tape step
-      tape step --to effect.acted --tool wire_money
-      tape step --go
-    """
-    from tape.core.kernel.points import find_point
-
-    if to is not None:
-        find_point(to)
-    elif tool is not None or decision is not None or nth is not None:
-        raise UsageError("--tool, --decision and --nth narrow a crash point: add --to POINT")
-    if to is not None and go:
-        raise UsageError("a run cannot go on and stop at a point: leave one of --go and --to out")
-    args = {"to": to, **_narrowed(tool, decision, nth)} if to is not None else {"go": True} if go else {}
-    placed = _order(project(), "step", run_id, args)
-    if as_json:
-        output().json(placed.result)
-        return
-    stepped = cast(list[dict[str, Any]], placed.result["stepped"])
-    for one in stepped:
-        output().say(_step_line(one))
-    if not stepped:
-        hint("no run is in step mode" if run_id is None else f"{run_id} is not in step mode")
-        raise typer.Exit(FAILED)
-
-
-def _step_line(done: Mapping[str, Any]) -> str:
-    """What became of one run."""
-    run, stopped, target = done["run"] or "the next run", done["from"], done["to"] or "the next place"
-    on = f"{run} goes on from {stopped}" if stopped else ""
-    if done["go"]:
-        return on or f"{run} does not stop"
-    return f"{on} and stops at {target}" if on else f"{run} stops at {target}"
-
-
-@app.command()
-def thaw(reason: Reason = "", as_json: AsJson = False) -> None:
-    """Continue frozen agents (`tape kill --signal STOP`). Needs a server.
-
-    \b
-    Examples:
-      tape thaw
-      tape thaw --reason "the drill is over"
-    """
-    placed = _order(project(), "thaw", reason=reason)
-    if as_json:
-        output().json(placed.result)
-    else:
-        _print_pids(placed, "thawed", "no agent is stopped")
-
-
-_DONE = {Signal.KILL: "killed", Signal.TERM: "told to end", Signal.STOP: "stopped"}
-
-
-def _print_pids(placed: Placed, what: str, none: str, done: str = "") -> None:
-    pids = cast(list[int], placed.result.get(what) or [])
-    for pid in pids:
-        output().say(f"{done or what} pid {pid}")
-    if not pids:
-        hint(none)
-        raise typer.Exit(FAILED)
-
-
-@app.command()
-def cancel(run_id: Run, reason: Reason = "", as_json: AsJson = False) -> None:
-    """Cancel a run. No new work begins; what is open is settled, what can be undone is undone.
-
-    \b
-    Example:
-      tape cancel r-0123456789ab --reason "wrong invoice"
-    """
-    _print_order("cancel", run_id, _order(project(), "cancel", run_id, reason=reason), as_json)
-
-
-@app.command()
-def redrive(run_id: Run, reason: Reason = "", as_json: AsJson = False) -> None:
-    """Take a STUCK run up again. Its crash count is cleared.
-
-    \b
-    Example:
-      tape redrive r-0123456789ab --reason "the bug is fixed"
-    """
-    _print_order("redrive", run_id, _order(project(), "redrive", run_id, reason=reason), as_json)
-
-
-@app.command()
-def answer(
-    run_id: Run,
-    gate: Annotated[str, typer.Argument(metavar="GATE", help="The gate's name.", show_default=False)],
-    value: Annotated[str, typer.Argument(metavar="VALUE", help="One of the gate's options.", show_default=False)],
-    ordinal: Annotated[
-        int | None,
-        typer.Option("--ordinal", metavar="N", min=0, help="Which instance; else the open one, or the next."),
-    ] = None,
-    reason: Reason = "",
-    as_json: AsJson = False,
-) -> None:
-    """Answer a gate that a run waits at. The first answer counts; exit 1 if there was one already.
-
-    \b
-    Examples:
-      tape answer r-0123456789ab pay approve --reason "seen the invoice"
-      tape answer r-0123456789ab pay deny --ordinal 1
-    """
-    placed = _order(project(), "answer", run_id, {"gate": gate, "value": value, "ordinal": ordinal}, reason)
-    done = placed.result
-    if as_json:
-        output().json({"run": run_id, "order": "answer", **done, "served": placed.served})
-    elif done["status"] != "refused":
-        early = ", used when the run comes to it" if done["status"] == "early" else ""
-        output().say(f"{run_id} gate {done['gate']} {done['ordinal']}: {done['answer']}{early}")
-    if done["status"] == "refused":
-        hint(f"tape: {run_id}: {done['why']}; your answer is recorded, and changes nothing")
-        raise typer.Exit(FAILED)
-
-
-@app.command()
-def budget(
-    run_id: Run,
-    usd: Annotated[float | None, typer.Option("--usd", metavar="N", help="Its cap in dollars from now on.")] = None,
-    tokens: Annotated[int | None, typer.Option("--tokens", metavar="N", help="Its cap in tokens from now on.")] = None,
-    calls: Annotated[
-        list[str] | None, typer.Option("--calls", metavar="TOOL=N", help="Its cap on calls of a tool; may be repeated.")
-    ] = None,
-    reason: Reason = "",
-    as_json: AsJson = False,
-) -> None:
-    """Show what a run may spend, holds back, has spent and lost; with a cap, set that first.
-
-    \b
-    Examples:
-      tape budget r-0123456789ab
-      tape budget r-0123456789ab --usd 2.50 --reason "worth it"
-    """
-    from tape.cli_budget import asked_caps, print_run_budget
-
-    config = project()
-    caps = asked_caps(usd, tokens, calls or [])
-    if caps:
-        _order(config, "budget", run_id, {"caps": caps}, reason)
-    elif reason:
-        raise UsageError("--reason goes with a cap: --usd N, --tokens N or --calls TOOL=N")
-    print_run_budget(config, run_id, as_json)
-
-
-@app.command()
-def resolve(
-    key: Annotated[str, typer.Argument(metavar="KEY", help="The effect's or obligation's key.", show_default=False)],
-    confirm: Annotated[
-        str | None, typer.Option("--confirm", metavar="JSON", help="It happened, and this is what it returned.")
-    ] = None,
-    fail: Annotated[bool, typer.Option("--fail", help="It certainly did not happen.")] = False,
-    retry: Annotated[bool, typer.Option("--retry", help="Let the body run again, with the same key.")] = False,
-    undo: Annotated[bool, typer.Option("--undo", help="It happened, and is to be undone; its run goes on.")] = False,
-    close: Annotated[bool, typer.Option("--close", help="Close the open conflicts of this key.")] = False,
-    reason: Reason = "",
-    as_json: AsJson = False,
-) -> None:
-    """Decide what only a person can: whether an effect happened, that it is undone, that a conflict is settled.
-
-    \b
-    Examples:
-      tape resolve r-0123456789ab/1/0/wire_money --confirm '{"wire_id": "w-1"}' --reason "seen in the bank"
-      tape resolve r-0123456789ab/1/0/wire_money --fail --reason "the bank has no such wire"
-      tape resolve r-0123456789ab/1/0/wire_money --undo --reason "wrong account"
-      tape resolve r-0123456789ab/1/0/wire_money --close --reason "the bank sent it back"
-    """
-    ways = {"confirm": confirm is not None, "fail": fail, "retry": retry, "undo": undo, "close": close}
-    chosen = [how for how, given in ways.items() if given]
-    if len(chosen) != 1:
-        raise UsageError("say what is decided with exactly one of --confirm JSON, --fail, --retry, --undo, --close")
-    if not reason.strip():
-        raise UsageError("say why with --reason TEXT; it is recorded with your name")
-    run_id, slash, _ = key.partition("/")
-    if not slash:
-        raise UsageError(f"{key} is no key; keys look like r-0123456789ab/1/0/wire_money, `tape status RUN` shows them")
-    result = None if confirm is None else parse_json(confirm, "--confirm")
-    args = {"key": key, "how": chosen[0], "result": result}
-    _print_order("resolve", run_id, _order(project(), "resolve", run_id, args, reason), as_json)
+app.command()(kill)
+app.command()(disarm)
+app.command()(step)
+app.command()(thaw)
+app.command()(cancel)
+app.command()(redrive)
+app.command()(answer)
+app.command()(budget)
+app.command()(resolve)
 
 
 # --- tapes ------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What all commands share: exit codes, hints, the project, JSON options."""
+"""What all commands share: exit codes, options, hints, the project, orders."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -16,9 +17,14 @@ from tape.core.kernel.errors import UsageError
 if TYPE_CHECKING:
     from tape.core.config import Config
     from tape.core.report import Paper
+    from tape.core.server.orders import Placed
 
 FAILED, USAGE, TROUBLE, INTERRUPTED, PIPE_CLOSED = 1, 2, 3, 130, 141
 
+RECORDED = "recorded; start `tape dev` to drive it"
+
+Run = Annotated[str, typer.Argument(metavar="RUN", help="The run's id, as `tape status` lists it.", show_default=False)]
+Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is recorded with your name.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -58,3 +64,31 @@ def parse_json(text: str, option: str) -> Any:
         raise UsageError(f"{option} is not JSON ({error}); a text needs quotes of its own: {option} {quoted}") from None
     check_json(value, option)
     return value
+
+
+def place_order(
+    config: Config, verb: str, run_id: str | None = None, args: Mapping[str, Any] | None = None, reason: str = ""
+) -> Placed:
+    """Over the server's socket, or into the journal if none runs; says so."""
+    from tape.core.server.orders import Order, operator_name, place
+
+    placed = place(config, Order(verb=verb, run_id=run_id, args=args or {}, actor=operator_name(), reason=reason))
+    if not placed.served:
+        hint(RECORDED)
+    return placed
+
+
+def await_end(config: Config, run_id: str, as_json: bool = False) -> NoReturn:
+    """Exits 0 if the run ends TERMINAL, else 1."""
+    from tape.core import report
+    from tape.core.clock import SystemClock
+    from tape.core.journal.environment import is_served
+    from tape.core.journal.views import open_reader
+
+    with open_reader(config.journal) as reader:
+        ended = report.await_end(reader, SystemClock(), run_id, lambda: is_served(config.journal), hint)
+        if as_json:
+            facts = {"run": run_id, "status": ended.status, "error": ended.error}
+            output().json(facts | {"result": report.result_of(reader, run_id)})
+    hint(report.status_line(ended))
+    raise typer.Exit(0 if ended.status == "TERMINAL" else FAILED)

@@ -5,27 +5,23 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tape.cli_common import FAILED, AsJson, hint, output, parse_json, project
+from tape.cli_common import FAILED, AsJson, Reason, Run, await_end, hint, output, parse_json, place_order, project
 from tape.core.kernel.errors import UsageError
 
 if TYPE_CHECKING:
     from tape.core.compare import Compared, Pair, Record
-    from tape.core.config import Config
     from tape.core.report import Paper
     from tape.lab.replay import Replayed
 
-RunId = Annotated[
-    str, typer.Argument(metavar="RUN", help="The run's id, as `tape status` lists it.", show_default=False)
-]
 NARROW, WIDE = 80, 120
 
 
 def replay(
-    run_id: RunId,
+    run_id: Run,
     within: Annotated[
         float, typer.Option("--within", min=0.1, max=3600, metavar="SECONDS", help="How long the agent may take.")
     ] = 30.0,
@@ -73,7 +69,7 @@ def _print_replay(paper: Paper, found: Replayed) -> None:
 
 
 def fork(
-    run_id: RunId,
+    run_id: Run,
     at: Annotated[
         int | None,
         typer.Option("--at", metavar="SEQ", help="The last record to take over; `tape doctor --dump-run` lists them."),
@@ -84,7 +80,7 @@ def fork(
     promote: Annotated[
         bool, typer.Option("--promote", help="RUN is a fork: make a run of it that acts for real.")
     ] = False,
-    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is recorded with your name.")] = "",
+    reason: Reason = "",
     wait: Annotated[bool, typer.Option("--wait", help="Until it ends: exit 0 if TERMINAL, else 1.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -96,8 +92,6 @@ def fork(
       tape fork r-0123456789ab --at 1 --input '"pay invoice 8"'
       tape fork r-0123456789ab --promote --reason "this is right"
     """
-    from tape.core.server.orders import Order, operator_name, place
-
     if promote and (at is not None or input is not None):
         raise UsageError("--promote makes a run of a fork as it is: leave --at and --input out")
     if not promote and at is None:
@@ -107,17 +101,15 @@ def fork(
         args["input"] = parse_json(input, "--input")
     verb = "promote" if promote else "fork"
     config = project()
-    placed = place(config, Order(verb, run_id, args, operator_name(), reason))
+    placed = place_order(config, verb, run_id, args, reason)
     made = placed.result
     if as_json:
         output().json({**made, "quarantine": not promote, "served": placed.served})
     else:
         _print_fork(made, promoted=promote)
     sys.stdout.flush()
-    if not placed.served:
-        hint("recorded; start `tape dev` to drive it")
-    elif wait:
-        _await(config, made["run"])
+    if wait and placed.served:
+        await_end(config, made["run"])
 
 
 def _print_fork(made: Mapping[str, Any], *, promoted: bool) -> None:
@@ -127,18 +119,6 @@ def _print_fork(made: Mapping[str, Any], *, promoted: bool) -> None:
         hint(made["note"])
     how = "and acts for real" if promoted else "in quarantine: its tools are not called"
     hint(f"goes on from seq {made['seq']} of {made['source']} {how}")
-
-
-def _await(config: Config, run_id: str) -> NoReturn:
-    from tape.core import report
-    from tape.core.clock import SystemClock
-    from tape.core.journal.environment import is_served
-    from tape.core.journal.views import open_reader
-
-    with open_reader(config.journal) as reader:
-        ended = report.await_end(reader, SystemClock(), run_id, lambda: is_served(config.journal), hint)
-    hint(report.status_line(ended))
-    raise typer.Exit(0 if ended.status == "TERMINAL" else FAILED)
 
 
 def diff(

@@ -41,8 +41,8 @@ def test_promote(tape: Tape, desk: Desk) -> None:  # noqa: F811
     desk.result, desk.served = MADE, False
     said = tape("fork", "r-0123456789ab", "--promote", "--reason", "yes")
     assert said.err.splitlines() == [
-        "goes on from seq 6 of r-0123456789ab and acts for real",
         "recorded; start `tape dev` to drive it",
+        "goes on from seq 6 of r-0123456789ab and acts for real",
     ]
     assert (desk.placed[0].verb, desk.placed[0].args, desk.placed[0].reason) == ("promote", {}, "yes")
     told = json.loads(tape("fork", "r-0123456789ab", "--promote", "--json").out)

@@ -26,7 +26,6 @@ from tape.core.kernel.lifecycle import (
     WorkerStatus,
 )
 from tape.core.kernel.policy import RecoveryPolicy
-from tape.core.kernel.resolution import Step
 
 
 @dataclass(frozen=True, slots=True)
