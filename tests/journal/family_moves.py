@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from tape.core.journal import children, forks, gates, persons, runs
+from tape.core.journal import children, effects, forks, gates, persons, runs
 from tape.core.journal.alarms import set_off
 from tape.core.journal.transaction import Tx
 from tape.core.journal.work import DueGate
 from tape.core.kernel.errors import Refused
 from tape.core.kernel.identity import hash_args
 from tests.journal import model_forks
-from tests.journal.book import BLIND, UNDOABLE
+from tests.journal.book import BLIND, CONFIRMED, TTL_US, UNDOABLE
 from tests.journal.machine import CAPS, MAX_EFFECTS, MOSTLY, NUMBERS, Machine, alive, move, running
 from tests.journal.model import Asked, Run
 from tests.journal.model_gates import Gate
@@ -52,6 +52,10 @@ def settled(run: Run) -> bool:
 
 def tried(run: Run) -> bool:
     return run.source is not None and run.quarantine and not run.promoted and run.status != "RUNNING"
+
+
+def may_fail_above(run: Run) -> bool:
+    return running(run) and len(run.kids) < MOST_KIDS and len(run.effects) - run.inherited < MAX_EFFECTS
 
 
 class FamilyMoves(Machine):
@@ -162,6 +166,26 @@ class FamilyMoves(Machine):
         run_id = self.pick(number, lambda run: run.end is None and run.open_kids > 0)
         self.apply(run_id, Run.cancel, runs.cancel, run_id)
 
+    @move(may_fail_above, every=7, number=NUMBERS)
+    def fail_above(self, number: int) -> None:
+        """It acts, starts a child that is driven, and fails: the child is taken back, then its own act is undone."""
+        run_id = self.pick(number, may_fail_above)
+        run = self.runs[run_id]
+        if len(self.runs) >= MOST_RUNS or not may_fail_above(run):
+            return
+        epoch, ordinal = run.epoch, len(run.effects)
+        self.begun(run_id, Asked(UNDOABLE, args=ordinal, quarantined=run.quarantine))
+        if len(self.runs[run_id].open()) > len(run.open()):
+            ended = (effects.end_effect, run_id, epoch, self.key(run_id, ordinal), 1, CONFIRMED, None)
+            self.apply(run_id, lambda run: run.returned(epoch, ordinal, 1, None), *ended)
+        start = (children.start_child, run_id, epoch, run.children, "agent", "task", "f")
+        kid, _ = self.apply(run_id, lambda now: now.start_child(epoch, run.children), *start, born=lambda done: done[1])
+        if kid is not None:
+            named = {"ttl_us": TTL_US, "concurrency": 1, "recovery": self.book.recovery}
+            self.apply(kid.id, Run.grant, runs.grant, kid.id, self.book.worker(), **named)
+        end = (runs.end_run, run_id, epoch, "FAILED", None, {"message": "no"})
+        self.apply(run_id, lambda run: run.end_run(epoch, "FAILED"), *end)
+
     # --- forks ---
 
     @move(settled, every=8, number=NUMBERS, place=[*range(1, 12), 99], caps=CAPS)
@@ -195,6 +219,43 @@ class FamilyMoves(Machine):
         ordinal = self.some(number, sorted(run.disputed), len(run.effects))
         close = (persons.close_conflicts, run_id, self.key(run_id, ordinal), "ann", "looked")
         self.apply(run_id, lambda run: run.close_conflict(ordinal), *close)
+
+
+SITUATIONS = {
+    "an approval is used up": "SELECT 1 FROM gate JOIN run ON run.no = run_no WHERE used_by <> '' AND NOT quarantine",
+    "an approval is used up in quarantine": "SELECT 1 FROM gate JOIN run ON run.no = run_no "
+    "WHERE used_by <> '' AND quarantine",
+    "an approval is void": "SELECT 1 FROM entry WHERE kind = 'gate_answered' AND json_extract(body, '$.void')",
+    "a gate times out": "SELECT 1 FROM entry WHERE kind = 'gate_answered' AND json_extract(body, '$.timed_out')",
+    "an early answer counts": "SELECT 1 FROM entry AS early JOIN gate ON gate.run_no = early.run_no "
+    "AND gate.name = json_extract(early.body, '$.name') AND gate.ordinal = json_extract(early.body, '$.ordinal') "
+    "WHERE early.kind = 'early_answer' AND gate.status = 'ANSWERED' "
+    "AND gate.answered_us = early.at_us AND gate.opened_us IS NOT NULL",
+    "a second answer is refused": "SELECT 1 FROM entry WHERE kind = 'answer_refused'",
+    "a gate is dropped": "SELECT 1 FROM gate WHERE status = 'DROPPED' AND opened_us IS NOT NULL",
+    "a fork waits at a gate of its source": "SELECT 1 FROM gate JOIN run ON run.no = run_no "
+    "WHERE source_id IS NOT NULL AND gate.status = 'OPEN'",
+    "a fork of a fork": "SELECT 1 FROM run JOIN run AS source ON source.id = run.source_id "
+    "WHERE source.source_id IS NOT NULL AND run.quarantine",
+    "a promoted fork acts": "SELECT 1 FROM run JOIN effect ON effect.run_no = run.no "
+    "WHERE source_id IS NOT NULL AND NOT quarantine AND NOT inherited",
+    "a fork starts a child": "SELECT 1 FROM run JOIN run AS parent ON parent.no = run.parent_no "
+    "WHERE parent.source_id IS NOT NULL",
+    "a child of a child": "SELECT 1 FROM run WHERE depth = 2",
+    "a parent takes its child back": "SELECT 1 FROM run JOIN run AS parent ON parent.no = run.parent_no "
+    "WHERE run.status = 'CANCELLED' AND parent.status IN ('FAILED', 'CANCELLED')",
+    "a parent owes an undo and has a child": "SELECT 1 FROM run WHERE status = 'COMPENSATING' AND children_open "
+    "AND EXISTS (SELECT 1 FROM obligation WHERE run_no = run.no AND obligation.status = 'DUE')",
+    "a child's cost is in its parent's purse": "SELECT 1 FROM reservation WHERE place LIKE '%/%' "
+    "AND NOT EXISTS (SELECT 1 FROM run WHERE run.no = run_no AND place LIKE run.id || '/%')",
+    "a dead letter outlives its run": "SELECT 1 FROM effect JOIN run ON run.no = run_no "
+    "WHERE NOT awaited AND step = 'person' AND run.status = 'TERMINAL'",
+    "an ordered undo is done": "SELECT 1 FROM obligation WHERE ordered AND status = 'DONE'",
+    "a cap is raised for a run that goes on": "SELECT 1 FROM entry AS raised JOIN entry AS refused "
+    "ON refused.run_no = raised.run_no AND refused.id < raised.id AND refused.kind = 'budget_refused' "
+    "WHERE raised.kind = 'budget_raised'",
+}
+"""What is worth getting to: queries that find something where it has been."""
 
 
 def once_due(tx: Tx, due: DueGate) -> None:

@@ -252,7 +252,14 @@ class _Checked:
             inline = [attempt for attempt in self.attempts if attempt["key"].split("/undo/")[0] not in self.left]
             assert all(attempt["ended_us"] is not None for attempt in inline)
             if self.run["status"] != "TERMINAL":
-                assert not [duty for duty in self.duties if duty["auto"] and duty["status"] in {"ARMED", *OWED}]
+                open_ = [duty for duty in self.duties if duty["auto"] and duty["status"] in {"ARMED", *OWED}]
+                assert not [duty for duty in open_ if not self.sent_again(duty)]
+
+    def sent_again(self, duty: Any) -> bool:
+        """A person let an act that was left to itself stand, which ended its run, and had it sent once more: it may have
+        to be undone after all."""
+        mine = [other for other in self.duties if other["effect_key"] == duty["effect_key"]]
+        return duty["effect_key"] in self.left and any(other["status"] == "DROPPED" for other in mine)
 
     def status_says_why(self) -> None:
         """I12: what is not driven says what it waits for."""

@@ -800,6 +800,7 @@ class Run(Gated):
         need(all(effect.step == "compensate" or (waiting and self.runs_again(effect)) for effect in siblings))
         owed = [other for other in self.duties if other.owed]
         need(owed and max(owed, key=lambda other: (other.position, other.number)) is duty)
+        need(all(other.status != "CLAIMED" for other in owed))
         need(duty.status == "DUE" and duty.due <= self.now)
         duty.hold(self.now)
         duty.status = "CLAIMED"
