@@ -256,8 +256,8 @@ class _Checked:
                 assert not [duty for duty in open_ if not self.sent_again(duty)]
 
     def sent_again(self, duty: Any) -> bool:
-        """A person let an act that was left to itself stand, which ended its run, and had it sent once more: it may have
-        to be undone after all."""
+        """A person let an act that was left to itself stand, which ended its run, and had it sent once more: it may
+        have to be undone after all."""
         mine = [other for other in self.duties if other["effect_key"] == duty["effect_key"]]
         return duty["effect_key"] in self.left and any(other["status"] == "DROPPED" for other in mine)
 
