@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -244,12 +245,25 @@ def test_sleep(stage: Stage, point: str, nth: int, seconds: float) -> None:
     assert len(stage.watch.of("timer_fired", run)) == 2
 
 
+ELSEWHERE = {
+    "gate.opened": "test_gates.py",
+    "child.started": "test_children.py",
+    "lease.granted": "test_recovery.py",
+    "observe.answered": "test_recovery.py",
+    "dispatch.started": "test_left.py",
+    "dispatch.acted": "test_left.py",
+    "compensate.acted": "test_cancel.py",
+}
+"""Points that are not of the agent's own way through an effect, and where they are killed at."""
+KILLED_AT = frozenset({case.values[0] for case in cases()} | {*ELSEWHERE, "timer.set"})
+"""What this suite kills at (that each is really hit, `tests/conftest.py` says after a whole run of it)."""
+
+
+@pytest.mark.parametrize("point", ELSEWHERE)
+def test_what_is_killed_at_elsewhere_is(point: str) -> None:
+    assert f'"{point}"' in Path(__file__).with_name(ELSEWHERE[point]).read_text("utf-8")
+
+
 def test_every_point_has_its_test() -> None:
-    """The registry and these tests name the same points (that each is hit, the tests themselves say)."""
-    agents = {case.values[0] for case in cases()} - {"at:before-act", "at:after-act"}
-    elsewhere = {
-        "timer.set", "gate.opened", "lease.granted", "observe.answered", "dispatch.started", "dispatch.acted",
-        "compensate.acted",
-        "child.started",
-    }  # fmt: skip
-    assert agents | elsewhere == {point.name for point in POINTS}
+    """The registry and these tests name the same points."""
+    assert KILLED_AT - {"at:before-act", "at:after-act"} == {point.name for point in POINTS}

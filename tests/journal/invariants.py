@@ -49,6 +49,10 @@ def _over(run: Any) -> bool:
     return run["status"] in RUN_ENDS
 
 
+def _says_end(moved: Any) -> bool:
+    return json.loads(moved["body"])["status"] in RUN_ENDS
+
+
 def _rows(connection: sqlite3.Connection, sql: str, *values: Any) -> list[Any]:
     return connection.execute(sql, values).fetchall()
 
@@ -83,6 +87,7 @@ class _Checked:
         self.status_says_why()
         self.purses_fit()
         self.children_fit()
+        self.forks_fit()
 
     def density(self) -> None:
         """I3, and one charge after each decision (section 2)."""
@@ -247,7 +252,14 @@ class _Checked:
             inline = [attempt for attempt in self.attempts if attempt["key"].split("/undo/")[0] not in self.left]
             assert all(attempt["ended_us"] is not None for attempt in inline)
             if self.run["status"] != "TERMINAL":
-                assert not [duty for duty in self.duties if duty["auto"] and duty["status"] in {"ARMED", *OWED}]
+                open_ = [duty for duty in self.duties if duty["auto"] and duty["status"] in {"ARMED", *OWED}]
+                assert not [duty for duty in open_ if not self.sent_again(duty)]
+
+    def sent_again(self, duty: Any) -> bool:
+        """A person let an act that was left to itself stand, which ended its run, and had it sent once more: it may
+        have to be undone after all."""
+        mine = [other for other in self.duties if other["effect_key"] == duty["effect_key"]]
+        return duty["effect_key"] in self.left and any(other["status"] == "DROPPED" for other in mine)
 
     def status_says_why(self) -> None:
         """I12: what is not driven says what it waits for."""
@@ -352,5 +364,38 @@ class _Checked:
             assert row["depth"] == run["depth"] + 1
             if run["end_status"] is not None and not _over(row):
                 assert row["cancel"] or row["end_status"] is not None
-        if run["end_status"] is not None and run["children_open"]:
-            assert not [duty for duty in self.duties if duty["status"] == "CLAIMED"]
+        if run["end_status"] is not None and rows:
+            self.undone_after_children(rows)
+
+    def undone_after_children(self, children: list[Any]) -> None:
+        """From the story: once the run has ended, the work on its duties begins when every child is at its end. (What a
+        person ordered undone before may be under way.)"""
+        ended = next(entry["id"] for entry in self.entries if entry["kind"] == "run_ended")
+        moved = [entry for entry in self.entries if entry["kind"] == "obligation_moved" and entry["id"] > ended]
+        claimed = [entry["id"] for entry in moved if json.loads(entry["body"])["status"] == "CLAIMED"]
+        for child in children if claimed else ():
+            told = _rows(self.connection, "SELECT id, kind, body FROM entry WHERE run_no = ?", child["no"])
+            ends = [row["id"] for row in told if row["kind"] == "run_moved" and _says_end(row)]
+            assert ends and ends[0] < claimed[0], f"{claimed[0]} before the end of {child['id']}"
+
+    def forks_fit(self) -> None:
+        """A run in quarantine has acted on nothing: no attempt, no duty, every call ended where it began, its children
+        in quarantine too; and none of the others has a call of that kind, or an approval that was another run's."""
+        run = self.run
+        begun = [json.loads(entry["body"]) for entry in self.entries if entry["kind"] == "effect_begun"]
+        own = {effect["key"] for effect in self.effects if not effect["inherited"]}
+        if run["quarantine"]:
+            assert not self.attempts and not self.duties
+            assert all(effect["status"] in EFFECT_ENDS for effect in self.effects)
+            assert all(child["quarantine"] for child in self.children)
+        assert {body["key"] for body in begun if body["quarantined"]} & own == (own if run["quarantine"] else set())
+        if not run["quarantine"]:
+            assert not [body["key"] for body in begun if body["quarantined"]], "taken for real, and only tried"
+            for entry in self.entries:
+                if entry["kind"] == "child_started":
+                    child = json.loads(entry["body"])["child"]
+                    rows = _rows(self.connection, "SELECT quarantine FROM run WHERE id = ?", child)
+                    assert not any(row["quarantine"] for row in rows), "a child that only tried"
+        answered = [json.loads(entry["body"]) for entry in self.entries if entry["kind"] == "gate_answered"]
+        void = {f"{body['name']} {body['ordinal']}" for body in answered if body["void"]}
+        assert not void & {body["approval"] for body in begun if body["key"] in own}

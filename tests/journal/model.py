@@ -1,6 +1,7 @@
 """A pure model of what the journal's verbs promise: contract.md sections 3 and 4 retold without a database.
 
 It decides by itself whether a verb is accepted, and what the state is after it. It shares no code with the journal.
+Gates stand in `model_gates`, forks in `model_forks`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from tape.core.journal.effects import ToolPolicy
+from tests.journal.model_gates import Gated, Record, need
 from tests.kernel.oracle import contract
 
 SECOND = 1_000_000
@@ -16,15 +18,7 @@ TTL, CLAIM = 15 * SECOND, 30 * SECOND
 OUTSIDE = {"ask", "ask_later", "compensate", "person"}
 ENDS = {"TERMINAL", "FAILED", "CANCELLED"}
 MAX_ASKS, POISON, MAX_FAILURES = 6, 5, 5
-
-
-class No(Exception):
-    """The verb is refused."""
-
-
-def need(condition: object) -> None:
-    if not condition:
-        raise No
+DEEPEST = 16
 
 
 def backoff(failures: int, first: int = SECOND, cap: int = 60 * SECOND) -> int:
@@ -109,6 +103,8 @@ class Effect(Settled):
     clean: bool = True
     failures: int = 0
     cost: int | None = None
+    tool: str = "tool"
+    inherited: bool = False
 
     @property
     def open(self) -> bool:
@@ -148,12 +144,16 @@ class Duty(Settled):
         return self.status in ("DUE", "CLAIMED", "STUCK")
 
 
+Place = tuple[str, object]
+"""Which run's ask or effect something is held back for."""
+
+
 @dataclass
 class Purse:
-    """What a run may spend, holds back (by place and unit), has spent and lost, by unit."""
+    """What a run and its descendants may spend, hold back (by place and unit), have spent and lost, by unit."""
 
     caps: dict[str, int | None] = field(default_factory=lambda: {"tokens": None, "usd_micro": None})
-    held: dict[object, dict[str, int]] = field(default_factory=dict)
+    held: dict[Place, dict[str, int]] = field(default_factory=dict)
     spent: dict[str, int] = field(default_factory=dict)
     lost: dict[str, int] = field(default_factory=dict)
 
@@ -163,19 +163,7 @@ class Purse:
     def left(self, unit: str) -> int:
         return (self.caps[unit] or 0) - self.spent.get(unit, 0) - self.reserved(unit)
 
-    def hold(self, place: object, wants: dict[str, int | None]) -> bool:
-        amounts: dict[str, int] = {}
-        for unit, want in wants.items():
-            if self.caps.get(unit) is None:
-                continue
-            asked = max(1, self.left(unit)) if want is None else want
-            if asked > self.left(unit):
-                return False
-            amounts[unit] = asked
-        self.held[place] = amounts
-        return True
-
-    def pay(self, place: object, bill: dict[str, int], *, goes_on: bool = False, lost: bool = False) -> None:
+    def pay(self, place: Place, bill: dict[str, int], *, goes_on: bool, lost: bool) -> None:
         kept = self.held.pop(place, {})
         for unit, amount in bill.items():
             if unit in self.caps:
@@ -191,18 +179,33 @@ class Purse:
 
 Bill = tuple[int, int] | None
 """Tokens and millionths of a dollar that were reported."""
-CALLS = "calls:tool"
+CALLS = "calls:"
 
 
-@dataclass
-class Run:
-    """One run; `now` (monotonic) and `wall` are set by the caller before each verb."""
+@dataclass(frozen=True)
+class Asked:
+    """A call as the agent asks for it; `args` is the number that it is called with."""
+
+    policy: ToolPolicy
+    awaited: bool = True
+    cost: int | None = None
+    tool: str = "tool"
+    args: int = 0
+    approval: tuple[str, int] | None = None
+    quarantined: bool = False
+
+
+@dataclass(eq=False)
+class Run(Gated):
+    """One run; `now` (monotonic) and `wall` are set by the caller before each verb. `busy`: it is cancelling its
+    children, and decides by itself where it goes when one of them ends by that. `fork_of`: how many of its first
+    records are another run's."""
 
     now: int = 0
     wall: int = 0
+    id: str = ""
     status: str = "RUNNABLE"
     epoch: int = 0
-    seq: int = 1
     decisions: int = 0
     crashes: int = 0
     alone: bool = False
@@ -214,11 +217,41 @@ class Run:
     duties: list[Duty] = field(default_factory=list)
     timers: list[tuple[int, str]] = field(default_factory=list)
     conflicts: int = 0
+    disputed: set[int] = field(default_factory=set)
     purse: Purse = field(default_factory=lambda: Purse())
     asks: int = 0
     caps_known: bool = False
+    parent: Run | None = field(default=None, repr=False)
+    ordinal: int = 0
+    depth: int = 0
+    kids: list[Run] = field(default_factory=list)
+    children: int = 0
+    busy: bool = False
+    source: str | None = None
+    fork_of: int = 0
+    quarantine: bool = False
+    promoted: bool = False
 
     # --- facts ---
+
+    @property
+    def seq(self) -> int:
+        return len(self.tape)
+
+    @property
+    def inherited(self) -> int:
+        return sum(effect.inherited for effect in self.effects)
+
+    @property
+    def open_kids(self) -> int:
+        return sum(kid.status not in ENDS for kid in self.kids)
+
+    def purses(self) -> list[Purse]:
+        return [self.purse, *(self.parent.purses() if self.parent else [])]
+
+    def family(self) -> list[Run]:
+        """The run and its descendants."""
+        return [self, *(one for kid in self.kids for one in kid.family())]
 
     def open(self) -> list[Effect]:
         """What the run waits for."""
@@ -244,9 +277,31 @@ class Run:
     def leased(self, epoch: int) -> None:
         need(self.status == "RUNNING" and epoch == self.epoch and self.lease_until > self.now)
 
-    def record(self) -> None:
-        self.seq += 1
+    def record(self, kind: str, ref: object = None, *, quarantined: bool = False, approval: object = None) -> None:
+        self.tape.append(Record(kind, ref, quarantined, approval))
         self.crashes = 0
+
+    # --- purses ---
+
+    def hold(self, what: object, wants: dict[str, int | None]) -> bool:
+        """In its own purse and its ancestors', all or nothing."""
+        granted: dict[str, int] = {}
+        for unit, want in wants.items():
+            capped = [purse for purse in self.purses() if purse.caps.get(unit) is not None]
+            if capped:
+                asked = max(1, min(purse.left(unit) for purse in capped)) if want is None else want
+                if any(asked > purse.left(unit) for purse in capped):
+                    return False
+                granted[unit] = asked
+        for unit, amount in granted.items():
+            for purse in self.purses():
+                if unit in purse.caps:
+                    purse.held.setdefault((self.id, what), {})[unit] = amount
+        return True
+
+    def pay(self, what: object, bill: dict[str, int], *, goes_on: bool = False, lost: bool = False) -> None:
+        for purse in self.purses():
+            purse.pay((self.id, what), bill, goes_on=goes_on, lost=lost)
 
     # --- runs ---
 
@@ -270,19 +325,23 @@ class Run:
             self.next_boot = self.now + backoff(self.crashes - 1) if self.crashes >= 2 else 0
             self.settle()
 
-    def park(self, epoch: int) -> None:
+    def park(self, epoch: int, children: list[int]) -> None:
+        """It waits for all its timers and gates, and for these children."""
         self.leased(epoch)
         need(not any(effect.body for effect in self.effects))
         self.crashes = max(0, self.crashes - 1)
         self.lease_until = 0
-        self.settle([at for at, status in self.timers if status == "SET"])
+        still = {kid.ordinal for kid in self.kids if kid.status not in ENDS}
+        waits: list[object] = [at for at, status in self.timers if status == "SET"]
+        waits += [gate for gate in self.gates if gate.status == "OPEN"]
+        self.settle([*waits, *children] if still.issuperset(children) else ())
 
     def diverge(self, epoch: int) -> None:
         self.leased(epoch)
         need(not any(effect.body for effect in self.effects))
         self.status, self.crashes, self.lease_until = "STUCK", 0, 0
 
-    def settle(self, waits: Iterable[int] = ()) -> None:
+    def settle(self, waits: Iterable[object] = ()) -> None:
         effects = self.open()
         if any(effect.step == "person" for effect in effects):
             self.status = "STUCK"
@@ -305,19 +364,24 @@ class Run:
             self.settle()
 
     def finish(self, outcome: str) -> None:
-        self.purse.pay("ask", self.purse.held.get("ask", {}), lost=True)
-        self.record()
+        self.pay("ask", self.purse.held.get((self.id, "ask"), {}), lost=True)
+        self.record("run_ended")
         self.timers = [(at, "DROPPED" if status == "SET" else status) for at, status in self.timers]
         if outcome == "FAILED":
             for effect in self.left():
                 armed = [duty for duty in self.duties_of(effect) if duty.auto and duty.status == "ARMED"]
                 if not effect.attempts and armed:
                     self.close(effect, "FAILED")
+        self.drop_gates()
         self.end = outcome
         for duty in self.duties:
             self.decide_duty(duty)
-        self.status = "COMPENSATING" if self.held() else outcome
-        self.undone()
+        self.cancel_kids()
+        if self.held() or self.open_kids:
+            self.status = "COMPENSATING"
+            self.undone()
+        else:
+            self.over()
 
     def decide_duty(self, duty: Duty) -> None:
         if self.effects[duty.effect].open:
@@ -334,24 +398,68 @@ class Run:
         assert self.end is not None
         if any(duty.status == "STUCK" for duty in self.held()):
             self.status = "STUCK"
+        elif self.held() or self.open_kids:
+            self.status = "COMPENSATING"
         else:
-            self.status = "COMPENSATING" if self.held() else self.end
+            self.over()
+
+    def over(self) -> None:
+        """At its end, which its parent hears of."""
+        assert self.end is not None
+        self.status = self.end
+        above = self.parent
+        if above is None:
+            return
+        patient = above.crashes == 0
+        if above.end is None:
+            above.record("child_ended", self.ordinal)
+        if above.busy:
+            return
+        if above.end is not None:
+            above.undone()
+        elif above.status == "WAITING":
+            above.next_boot = max(above.next_boot, self.now + min(SECOND, above.open_kids * SECOND // 1000))
+            above.resettle()
+        elif above.status == "RUNNABLE" and not above.open_kids and patient:
+            above.next_boot = min(above.next_boot, self.now)
 
     def end_run(self, epoch: int, outcome: str) -> None:
         self.leased(epoch)
-        need(not self.open())
+        need(not self.open() and not (outcome == "TERMINAL" and self.open_kids))
         self.lease_until = 0
         self.finish(outcome)
 
     def cancel(self) -> None:
         need(self.end is None)
         need(not (self.status == "STUCK" and any(effect.step == "person" for effect in self.open())))
+        self.take_back()
+
+    def cancel_kids(self) -> None:
+        self.busy = True
+        for kid in reversed(self.kids):
+            if kid.end is None and not kid.cancelling:
+                kid.take_back()
+        self.busy = False
+
+    def take_back(self) -> None:
         for effect in self.left():
             if not effect.attempts:
                 self.close(effect, "FAILED")
         self.cancelling, self.next_boot = True, 0
+        self.cancel_kids()
         if self.status != "RUNNING":
             self.settle()
+
+    def start_child(self, epoch: int, ordinal: int) -> Run:
+        self.leased(epoch)
+        need(not self.cancelling and ordinal == self.children and self.depth < DEEPEST)
+        kid = Run(
+            now=self.now, wall=self.wall, parent=self, ordinal=ordinal, depth=self.depth + 1, quarantine=self.quarantine
+        )
+        self.kids.append(kid)
+        self.children += 1
+        self.record("child_started", ordinal, quarantined=self.quarantine)
+        return kid
 
     def redrive(self) -> None:
         need(self.status == "STUCK" and self.end is None)
@@ -366,21 +474,21 @@ class Run:
         need(not self.cancelling and index == self.decisions)
         most = {"tokens": tokens, "usd_micro": usd}
         if self.asks:
-            held = self.purse.held.get("ask", {})
+            held = self.purse.held.get((self.id, "ask"), {})
             lost = {unit: held.get(unit) or amount or 0 for unit, amount in most.items()}
             if any(lost.values()):
-                self.purse.pay("ask", lost, lost=True)
-        if self.purse.hold("ask", most):
+                self.pay("ask", lost, lost=True)
+        if self.hold("ask", most):
             self.asks += 1
         else:
-            self.record()
+            self.record("budget_refused")
             self.asks = 0
 
     def charged(self, place: object, bill: Bill, *, goes_on: bool = False, beside: bool = False) -> None:
         if bill is not None:
             if not beside:
-                self.record()
-            self.purse.pay(place, {"tokens": bill[0], "usd_micro": bill[1]}, goes_on=goes_on)
+                self.record("charge", place)
+            self.pay(place, {"tokens": bill[0], "usd_micro": bill[1]}, goes_on=goes_on)
 
     def declare(self, epoch: int, caps: dict[str, int]) -> None:
         self.leased(epoch)
@@ -401,14 +509,17 @@ class Run:
     def count_calls(self, unit: str) -> None:
         if unit not in self.purse.caps:
             self.purse.caps[unit] = None
-            self.purse.spent[unit] = sum(effect.status == "CONFIRMED" for effect in self.effects)
-            for effect in (*self.open(), *self.left()):
-                self.purse.held.setdefault(effect.ordinal, {})[unit] = 1
+            calls = [(run, effect) for run in self.family() for effect in run.effects if not effect.inherited]
+            calls = [(run, effect) for run, effect in calls if CALLS + effect.tool == unit]
+            self.purse.spent[unit] = sum(effect.status == "CONFIRMED" for _, effect in calls)
+            for run, effect in calls:
+                if effect.open:
+                    self.purse.held.setdefault((run.id, effect.ordinal), {})[unit] = 1
 
     def decide(self, epoch: int, index: int, bill: Bill) -> None:
         self.leased(epoch)
         need(index == self.decisions)
-        self.record()
+        self.record("decision")
         self.charged("ask", bill)
         self.asks = 0
         self.decisions += 1
@@ -416,7 +527,7 @@ class Run:
     def set_timer(self, epoch: int, ordinal: int, seconds: int) -> None:
         self.leased(epoch)
         need(not self.cancelling and ordinal == len(self.timers))
-        self.record()
+        self.record("timer_set", ordinal)
         self.timers.append((self.wall + seconds * SECOND, "SET"))
 
     def fire_timer(self, ordinal: int) -> None:
@@ -424,19 +535,21 @@ class Run:
         at, status = self.timers[ordinal]
         need(at <= self.wall and status == "SET")
         self.timers[ordinal] = (at, "FIRED")
-        self.record()
+        self.record("timer_fired", ordinal)
         self.resettle()
 
     # --- effects ---
 
-    def begin(
-        self, epoch: int, ordinal: int, policy: ToolPolicy, cost: int | None = None, awaited: bool = True
-    ) -> None:
+    def begin(self, epoch: int, ordinal: int, call: Asked) -> None:
         self.leased(epoch)
+        need(self.quarantine == call.quarantined)
         need(not self.cancelling and ordinal == len(self.effects))
-        self.record()
-        if not self.purse.hold(ordinal, {CALLS: 1} | ({} if cost is None else {"usd_micro": cost})):
+        policy, cost = call.policy, call.cost
+        if not self.hold(ordinal, {CALLS + call.tool: 1} | ({} if cost is None else {"usd_micro": cost})):
+            self.record("budget_refused")
             return
+        self.approved(call.tool, call.args, call.approval, ordinal, needed=policy.needs_approval)
+        self.record("effect_begun", ordinal, quarantined=self.quarantine, approval=call.approval)
         effect = Effect(
             str(policy.semantics),
             policy.look_up,
@@ -446,13 +559,17 @@ class Run:
             ordinal=len(self.effects),
             policy=policy,
             cost=cost,
-            awaited=awaited,
+            awaited=call.awaited,
+            tool=call.tool,
         )
+        self.effects.append(effect)
+        if self.quarantine:
+            self.close(effect, "CONFIRMED")
+            return
         if effect.outbox:
             effect.step = "again"
         else:
             effect.attempts, effect.over = 1, False
-        self.effects.append(effect)
         if policy.compensable:
             undo = (str(policy.undo_semantics), policy.undo_look_up, policy.authoritative, policy.settle_us)
             duty = Duty(*undo, step="again", effect=effect.ordinal, position=self.seq, auto=policy.undo_auto)
@@ -467,7 +584,16 @@ class Run:
     def late_end(self, ordinal: int, confirmed: bool) -> None:
         """The outcome that a fenced agent tells of: evidence, and a conflict if it contradicts what is final."""
         if confirmed and self.effects[ordinal].status == "FAILED":
-            self.conflicts += 1
+            self.dispute(ordinal)
+
+    def dispute(self, ordinal: int) -> None:
+        """A conflict, which stays open until a person has looked."""
+        self.conflicts += 1
+        self.disputed.add(ordinal)
+
+    def close_conflict(self, ordinal: int) -> None:
+        need(ordinal in self.disputed)
+        self.disputed.remove(ordinal)
 
     def one(self, ordinal: int) -> Effect:
         need(ordinal < len(self.effects) and self.effects[ordinal].open)
@@ -497,11 +623,11 @@ class Run:
     def close(self, effect: Effect, status: str, bill: Bill = None) -> None:
         assert effect.open
         if effect.awaited:
-            self.record()
+            self.record("effect_ended", effect.ordinal)
         if bill is None and status == "CONFIRMED" and effect.cost is not None:
             bill = (0, effect.cost)
         self.charged(effect.ordinal, bill, goes_on=True, beside=not effect.awaited)
-        self.purse.pay(effect.ordinal, {CALLS: 1} if status == "CONFIRMED" else {})
+        self.pay(effect.ordinal, {CALLS + effect.tool: 1} if status == "CONFIRMED" else {})
         effect.status, effect.step, effect.over = status, "", True
         effect.free()
         if status == "FAILED":
@@ -595,7 +721,7 @@ class Run:
             if step == "confirm_first" and effect.policy.compensable:
                 self.another(self.duties_of(effect)[0], surplus=True).status = "DUE"
             elif step == "confirm_first":
-                self.conflicts += 1
+                self.dispute(ordinal)
         else:
             if row == "N-absent":
                 effect.clean = True
@@ -659,6 +785,7 @@ class Run:
     def undo(self, ordinal: int) -> None:
         """A person's order."""
         need(self.end is None and ordinal < len(self.effects) and self.effects[ordinal].status == "CONFIRMED")
+        need(not self.effects[ordinal].inherited and not self.quarantine)
         own = [duty for duty in self.duties_of(self.effects[ordinal]) if not duty.surplus]
         need(own and own[-1].status == "ARMED")
         own[-1].status, own[-1].ordered = "DUE", True
@@ -666,12 +793,14 @@ class Run:
     def claim_duty(self, index: int) -> None:
         need(index < len(self.duties))
         duty = self.duties[index]
+        need(not (self.end is not None and self.open_kids))
         need(not (self.status == "RUNNING" and self.open()))
         siblings = self.open() + (self.left() if self.end in ("FAILED", "CANCELLED") else [])
         waiting = any(effect.step == "compensate" for effect in siblings)
         need(all(effect.step == "compensate" or (waiting and self.runs_again(effect)) for effect in siblings))
         owed = [other for other in self.duties if other.owed]
         need(owed and max(owed, key=lambda other: (other.position, other.number)) is duty)
+        need(all(other.status != "CLAIMED" for other in owed))
         need(duty.status == "DUE" and duty.due <= self.now)
         duty.hold(self.now)
         duty.status = "CLAIMED"
@@ -765,12 +894,24 @@ class Run:
                 effect.step = "compensate"
         self.go_on(by_person=True)
 
-    def copy(self) -> Run:
-        """For trying a verb that may be refused half way."""
-        return replace(
+    def copied(self) -> dict[str, Run]:
+        """Its whole family by id, for trying a verb that may be refused half way."""
+        oldest = self
+        while oldest.parent is not None:
+            oldest = oldest.parent
+        return {run.id: run for run in oldest.copy(None).family()}
+
+    def copy(self, parent: Run | None) -> Run:
+        mine = replace(
             self,
+            parent=parent,
             effects=[replace(effect) for effect in self.effects],
             duties=[replace(duty) for duty in self.duties],
             timers=list(self.timers),
+            gates=[replace(gate) for gate in self.gates],
+            tape=list(self.tape),
+            disputed=set(self.disputed),
             purse=self.purse.copy(),
         )
+        mine.kids = [kid.copy(mine) for kid in self.kids]
+        return mine

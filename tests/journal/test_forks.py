@@ -531,6 +531,22 @@ def test_a_fork_that_called_nothing_is_promoted_whole(book: Book) -> None:
     assert book.do(forks.promote_fork, other).seq == 8
 
 
+def test_a_child_that_only_tried_is_nobodys_history(book: Book) -> None:
+    """A fork of a fork takes its child's end over; what is promoted from there starts the child again, for real."""
+    source, epoch = story(book)
+    real = book.child(source)
+    book.do(runs.end_run, real, book.grant(real), "TERMINAL", "ok", None)
+    tried = fork(book, source, 12).run
+    epoch = book.grant(tried)
+    _, child = book.do(children.start_child, tried, epoch, 1, "agent", "task", "f")
+    book.do(runs.end_run, child, book.grant(child), "TERMINAL", "ok", None)
+    again = fork(book, tried, 14).run
+    assert book.tape(again)[-4:] == ["child_started", "child_ended"] * 2
+    made = book.do(forks.promote_fork, again)
+    assert (made.seq, book.tape(made.run)[-2:], book.run(made.run)["children"]) == (12, book.tape(source)[10:12], 1)
+    sound(book)
+
+
 def test_a_child_of_a_fork_is_started_again_by_its_promotion(book: Book) -> None:
     source, _ = story(book)
     tried_run = fork(book, source, 6).run

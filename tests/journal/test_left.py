@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tape.core.journal import claims, effects, obligations, runs
+from tape.core.journal import claims, effects, obligations, records, runs
 from tape.core.journal.claims import Claim
 from tape.core.journal.effects import Call
 from tape.core.journal.needs import needs
@@ -126,6 +126,17 @@ def test_a_dead_letter_of_a_run_that_goes_on(book: Book) -> None:
     assert book.status(run_id) == "RUNNABLE"
     book.do(runs.end_run, run_id, book.again(run_id), "TERMINAL", None, None)
     assert (book.status(run_id), needed(book)) == ("TERMINAL", [("effect", key)])
+
+
+def test_what_is_still_to_be_sent_is_for_nobody_to_decide(book: Book) -> None:
+    """Though its run is STUCK, over something else."""
+    run_id, epoch = book.driven()
+    key = book.begin(run_id, epoch, OUTBOX, awaited=False)
+    book.do(records.diverge, run_id, epoch, "different")
+    for how in ("confirm", "fail", "retry"):
+        book.refused(claims.resolve_effect, run_id, key, how, None, "looked", says="is not for a person: again")
+    book.do(claims.end_dispatch, book.claim(run_id, key, "body"), CONFIRMED)
+    assert (book.status(run_id), book.effect(key)["writer"]) == ("STUCK", "outbox")
 
 
 def test_a_dead_letter_is_sent_again_by_a_person(book: Book) -> None:

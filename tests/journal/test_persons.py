@@ -104,6 +104,21 @@ def test_not_while_a_body_is_open(book: Book) -> None:
     book.undo(run_id, f"{key}/undo/1")
 
 
+def test_one_that_is_under_way_is_waited_for_when_the_run_fails(book: Book) -> None:
+    """What is newer is owed only then, and is undone after it: one at a time."""
+    run_id, epoch, older = done(book)
+    newer = book.begin(run_id, epoch, UNDOABLE, 1)
+    book.end(run_id, epoch, newer)
+    book.do(persons.undo_effect, run_id, older, "wrong")
+    claim, _ = book.claim_duty(run_id, f"{older}/undo/1")
+    book.do(runs.end_run, run_id, epoch, "FAILED", None, {"message": "no"})
+    named = {"claim_us": CLAIM_US, "worker_no": None}
+    book.refused(obligations.claim_duty, run_id, f"{newer}/undo/1", "x", **named, says="not next to be undone")
+    book.do(obligations.fulfil_duty, claim)
+    book.undo(run_id, f"{newer}/undo/1")
+    assert book.status(run_id) == "FAILED"
+
+
 # --- give up --------------------------------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tape.core.kernel.points import POINTS
 from tests.prove.conftest import Prove, assert_acquitted
 
 pytestmark = pytest.mark.slow
@@ -60,3 +61,13 @@ def test_a_model_that_answers_otherwise_each_time(prove: Prove) -> None:
     proof = prove("manners", "moody")["moody"]
     assert proof["holds"], [cause["sentence"] for cause in proof["causes"]]
     assert proof["marks"]["holds"] >= 20
+
+
+def test_every_point_of_the_registry_is_a_place(prove: Prove) -> None:
+    """But the one that only a recovery passes: `test_outbox_with_a_second_death` kills on the way back."""
+    proof = prove("manners", "household")["household"]
+    places = {place["point"] for place in proof["boundaries"]}
+    assert places == {point.name for point in POINTS} - {"observe.answered"}
+    assert proof["holds"], [cause["sentence"] for cause in proof["causes"]]
+    killed = {(result["cell"]["place"]["point"], result["cell"]["signal"]) for result in proof["results"]}
+    assert {point for point, death in killed if death == "KILL"} == places

@@ -265,7 +265,7 @@ def resolve_effect(tx: Tx, run_id: str, key: str, how: str, result: Any, reason:
     run = edit_run(tx, run_id)
     effect = open_effect(run, key)
     idle = run.status is RunStatus.STUCK and effect["step"] == Step.AGAIN and not effect["claim_by"]
-    if effect["step"] != Step.PERSON and not idle:
+    if effect["step"] != Step.PERSON and not (idle and effect["awaited"]):  # what is left to itself goes on by itself
         raise Refused(
             f"{key} is not for a person: {effect['step'] or 'its body is running'}; see `tape status {run_id}`"
         )

@@ -11,7 +11,7 @@ from tape.core.journal import settling
 from tape.core.journal.blobs import Values
 from tape.core.journal.prefix import Prefix, prefix_of, renamed
 from tape.core.journal.runs import start_run
-from tape.core.journal.tables import EffectRow, EntryRow, GateRow, TimerRow
+from tape.core.journal.tables import EffectRow, EntryRow, GateRow, RunRow, TimerRow
 from tape.core.journal.transaction import Row, RunEdit, Tx, edit_run, load
 from tape.core.kernel.errors import Refused
 from tape.core.kernel.events import (
@@ -83,11 +83,15 @@ def promote_fork(tx: Tx, run_id: str, *, actor: str = "", reason: str = "", caps
 
 
 def _before_quarantine(fork: RunEdit, tape: list[Entry]) -> int:
-    """The last seq before the fork's first own act: a call in quarantine, or a child run (in quarantine as well)."""
+    """The last seq before the first act that was only tried, by this fork or by one that it was forked from: a call in
+    quarantine, or a child run (in quarantine as well)."""
     for place, entry in enumerate(tape):
         event = entry.event
-        own_child = isinstance(event, ChildStarted) and place + 1 > fork["source_seq"]
-        if own_child or (isinstance(event, EffectBegun) and event.quarantined) or isinstance(event, RunEnded):
+        if isinstance(event, ChildStarted):
+            child = fork.tx.one(RunRow, id=event.child)
+            if child is not None and child["quarantine"]:
+                return place
+        elif isinstance(event, RunEnded) or (isinstance(event, EffectBegun) and event.quarantined):
             return place
     return len(tape)
 

@@ -46,6 +46,8 @@ def next_duty(tx: Tx, run_no: int) -> Row | None:
     owed.sort(key=age)
     if not owed or owed[-1]["status"] != ObligationStatus.DUE:
         return None
+    if any(row["status"] == ObligationStatus.CLAIMED for row in owed):
+        return None  # an older one that a person ordered undone, before the newest was owed: one at a time
     return owed[-1]
 
 
