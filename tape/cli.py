@@ -322,9 +322,11 @@ def doctor(
         return
     from tape.core.journal.audit import examine
     from tape.core.journal.environment import check_environment
-    from tape.core.report_doctor import print_doctor
+    from tape.core.report_doctor import journal_recovery, print_doctor
 
-    if not print_doctor(output(), config.journal, check_environment(config.journal), examine(config.journal), as_json):
+    found = examine(config.journal)
+    machine, recovery = check_environment(config.journal), journal_recovery(config.journal, found)
+    if not print_doctor(output(), config.journal, machine, found, as_json, recovery):
         raise typer.Exit(TROUBLE)
 
 

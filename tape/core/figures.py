@@ -4,7 +4,7 @@ what people were asked. Pure: from the entries of one run. Names ending in `_us`
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -73,6 +73,25 @@ class Recovery:
 
     def __bool__(self) -> bool:
         return bool(self.crashes or self.questions or self.asks_repeated)
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Over many runs. `runs`: those that had anything of it; `took_us`: of the crashes that are recovered, from the
+    death to the first new record, the shortest first; `open_questions`: nobody has answered them."""
+
+    runs: int = 0
+    crashes: int = 0
+    took_us: tuple[int, ...] = ()
+    asks_repeated: int = 0
+    tokens: int = 0
+    usd_micro: int = 0
+    second_acts_prevented: int = 0
+    questions: int = 0
+    open_questions: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.runs)
 
 
 @dataclass(slots=True)
@@ -243,6 +262,23 @@ def recovery_of(entries: Sequence[Entry]) -> Recovery:
     return figuring.figures()
 
 
+def totals_of(recoveries: Iterable[Recovery]) -> Totals:
+    told = [each for each in recoveries if each]
+    crashes = [crash for each in told for crash in each.crashes]
+    questions = [question for each in told for question in each.questions]
+    return Totals(
+        runs=len(told),
+        crashes=len(crashes),
+        took_us=tuple(sorted(crash.first_record_us for crash in crashes if crash.first_record_us is not None)),
+        asks_repeated=sum(each.asks_repeated for each in told),
+        tokens=sum(each.tokens for each in told),
+        usd_micro=sum(each.usd_micro for each in told),
+        second_acts_prevented=sum(each.second_acts_prevented for each in told),
+        questions=len(questions),
+        open_questions=sum(question.took_us is None for question in questions),
+    )
+
+
 # --- for people and programs --------------------------------------------------------------------------------------
 
 
@@ -269,7 +305,7 @@ def recovery_lines(recovery: Recovery) -> list[str]:
     return [f"recovery: {', '.join(parts)}", *map(_crash_line, recovery.crashes), *map(_question, recovery.questions)]
 
 
-def _repeated(of: Recovery | Crash) -> str:
+def _repeated(of: Recovery | Crash | Totals) -> str:
     cost = f" ({count(of.tokens, 'token')}, {money(of.usd_micro)} at most)" if of.tokens or of.usd_micro else ""
     return f"{count(of.asks_repeated, 'ask')} repeated{cost}"
 
@@ -277,21 +313,57 @@ def _repeated(of: Recovery | Crash) -> str:
 def _crash_line(crash: Crash) -> str:
     place = f" at {crash.point}" if crash.point else ""
     who = " (a hook's process)" if crash.hook else ""
-    words = [
-        f"{word} after {duration(us)}"
-        for word, us in (
-            ("known", crash.known_us or None),
-            ("settled", crash.settled_us or None),
-            ("re-driven", crash.redriven_us),
-            ("first new record", crash.first_record_us),
-        )
-        if us is not None
-    ]
+    words = [_took(crash)]
     words += [f"{count(crash.second_acts_prevented, 'second act')} prevented"] if crash.second_acts_prevented else []
     words += [_repeated(crash)] if crash.asks_repeated else []
     return f"  {format_us(crash.at_us)[11:23]}Z {SIGNALS.get(crash.death, 'died')}{place}{who}: {', '.join(words)}"
 
 
+def _took(crash: Crash) -> str:
+    """How far it has come and how long that took; in brackets when it came by what lies before."""
+    to_settle = crash.settled_us if crash.settled_us != crash.known_us else None
+    stages = [
+        ("known after", crash.known_us or None),
+        ("settled in" if crash.hook else "settled after", to_settle),
+        ("driven again after", crash.redriven_us),
+        ("recovered in", crash.first_record_us),
+    ]
+    come = [(word, us) for word, us in stages if us is not None]
+    if not come:
+        return "not recovered"
+    word, us = come.pop()
+    before = f" ({', '.join(f'{word} {duration(us)}' for word, us in come)})" if come else ""
+    end = "" if crash.recovered or crash.hook else ", not recovered"
+    return f"{word} {duration(us)}{before}{end}"
+
+
 def _question(question: Question) -> str:
     took = "still open" if question.took_us is None else f"answered after {duration(question.took_us)}"
     return f"  {format_us(question.at_us)[11:23]}Z asked a person ({question.kind}): {question.about}; {took}"
+
+
+def totals_json(totals: Totals) -> dict[str, Any]:
+    """`recovery_us`: p50 and max of the time from a death to the first new record; null if none is recovered."""
+    body = asdict(totals)
+    took = body.pop("took_us")
+    body["recovered"] = len(took)
+    body["recovery_us"] = {"p50": took[(len(took) - 1) // 2], "max": took[-1]} if took else None
+    return body
+
+
+def totals_line(totals: Totals) -> str:
+    took = totals.took_us
+    speed = (
+        f" (half of them within {duration(took[(len(took) - 1) // 2])}, all within {duration(took[-1])})"
+        if took
+        else ""
+    )
+    still = f" ({totals.open_questions} not answered)" if totals.open_questions else ""
+    return ", ".join(
+        (
+            f"{count(totals.crashes, 'crash', 'crashes')} in {count(totals.runs, 'run')}: {len(took)} recovered{speed}",
+            f"{count(totals.second_acts_prevented, 'second act')} prevented",
+            _repeated(totals),
+            f"{count(totals.questions, 'question')} to people{still}",
+        )
+    )

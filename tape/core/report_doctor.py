@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tape.core.clock import format_us
+from tape.core.figures import (
+    Recovery,
+    Totals,
+    recovery_lines,
+    recovery_of,
+    totals_json,
+    totals_line,
+    totals_of,
+)
 from tape.core.journal.audit import Audit
 from tape.core.journal.audit_facts import Finding, Severity
 from tape.core.journal.dump import (
@@ -21,6 +31,8 @@ from tape.core.journal.dump import (
     OrderView,
     RunDump,
 )
+from tape.core.journal.views import open_reader
+from tape.core.kernel.errors import JournalError
 from tape.core.kernel.events import Entry, Json
 from tape.core.kernel.hidden import visible
 from tape.core.render import (
@@ -62,20 +74,38 @@ def finding_json(finding: Finding) -> Json:
     }
 
 
-def print_doctor(paper: Paper, journal: Path, machine: Sequence[Finding], found: Audit, as_json: bool) -> bool:
-    """All findings, and one line that sums up. Returns whether nothing is broken."""
+def journal_recovery(journal: Path, found: Audit) -> Totals:
+    """What all crashes in the journal came to; what cannot be read any more is among the findings."""
+    if not found.eventful:
+        return Totals()
+    told: list[Recovery] = []
+    with open_reader(journal) as reader:
+        for run_id in found.eventful:
+            with contextlib.suppress(JournalError):
+                told.append(recovery_of(reader.entries(run_id=run_id, limit=None)))
+    return totals_of(told)
+
+
+def print_doctor(
+    paper: Paper, journal: Path, machine: Sequence[Finding], found: Audit, as_json: bool, recovery: Totals
+) -> bool:
+    """All findings, what crashes came to, and one line that sums up. Returns whether nothing is broken."""
     findings = (*machine, *found.findings)
     errors, warnings = (
         sum(finding.severity is severity for finding in findings) for severity in (Severity.ERROR, Severity.WARNING)
     )
     if as_json:
-        facts = {"journal": str(journal), "ok": not errors, "runs": found.runs, "entries": found.entries}
+        facts: dict[str, Json] = {"journal": str(journal), "ok": not errors}
+        facts |= {"runs": found.runs, "entries": found.entries, "recovery": totals_json(recovery)}
         paper.json(facts | {"findings": [finding_json(finding) for finding in findings]}, indent=2)
         return not errors
     print_findings(paper, "environment", machine)
     looked = f"{count(found.runs, 'run')}, {count(found.entries, 'entry', 'entries')}"
     sound = (Finding(Severity.NOTE, None, "nothing wrong"),)
     print_findings(paper, f"journal {show(str(journal))}  {looked}", found.findings or sound)
+    if recovery:
+        paper.say("recovery")
+        paper.say(f"  {totals_line(recovery)}")
     paper.say("fine" if not errors + warnings else f"{count(errors, 'error')}, {count(warnings, 'warning')}")
     return not errors
 
@@ -118,6 +148,8 @@ def print_dump(paper: Paper, dump: RunDump) -> None:
     _section(paper, "children", [_child_row(child) for child in dump.children])
     _section(paper, "conflicts", [_conflict_row(conflict) for conflict in dump.conflicts])
     _section(paper, "orders", [_order_row(order) for order in dump.orders])
+    told = [(text.strip(), Style.PLAIN) for text in recovery_lines(recovery_of(dump.entries))[1:]]
+    _section(paper, "crashes and questions", told)
 
 
 def _child_row(child: ChildView) -> Cell:

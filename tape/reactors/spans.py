@@ -1,12 +1,16 @@
 """A run's entries as spans: one for the run, and below it one per decision, effect and lease. Pure.
 
 Times come from entries. No argument, prompt, reply, result or reason goes into a span: only what happened, and when.
+Names are those of OpenTelemetry's conventions for generative AI where there are any (a run is `invoke_agent`, a
+decision `chat`, an effect `execute_tool`); all else is called `tape.`. Which model and provider a decision went to is
+the author's business and not known here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from tape.core.kernel import events
@@ -14,6 +18,17 @@ from tape.core.kernel.events import Entry, Event
 from tape.core.kernel.lifecycle import RUN_ENDS, EffectStatus, LeaseStatus, RunStatus
 
 Attributes = dict[str, str | int | bool]
+OPERATION, ERROR_TYPE = "gen_ai.operation.name", "error.type"
+TOKENS_IN, TOKENS_OUT = "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"
+OTHER_ERROR = "_OTHER"
+"""What the conventions call an error whose type is not known."""
+
+
+class Operation(StrEnum):
+    RUN = "invoke_agent"
+    DECISION = "chat"
+    EFFECT = "execute_tool"
+    LEASE = "lease"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +46,7 @@ class Span:
 
     run_id: str
     what: str
+    operation: Operation
     name: str
     start_us: int
     end_us: int
@@ -45,6 +61,8 @@ class RunTrace:
 
     run_id: str
     agent: str = ""
+    family: Attributes = field(default_factory=lambda: {})
+    error: str = ""
     start_us: int | None = None
     over: bool = False
     happenings: list[Happening] = field(default_factory=lambda: [])
@@ -69,6 +87,9 @@ class RunTrace:
 
     def started(self, entry: Entry, event: events.RunStarted) -> None:
         self.agent, self.start_us = event.agent, entry.at_us
+        self.family = {
+            name: run_id for name, run_id in (("tape.parent", event.parent), ("tape.source", event.source)) if run_id
+        }
 
     def asked(self, entry: Entry, event: events.ModelAsked) -> None:
         self._asked[event.index] = entry.at_us, event.asks
@@ -79,17 +100,15 @@ class RunTrace:
         """Held back until its charge, which stands in the same transaction."""
         start_us, asks = self._asked.pop(event.index, (entry.at_us, 1))
         what = f"decision {event.index}"
-        attributes: Attributes = {"tape.decision": event.index, "tape.model": event.name, "tape.asks": asks}
-        failed = event.error is not None
-        self._decided[what] = Span(
-            self.run_id, what, f"decision {event.name}", start_us, entry.at_us, attributes, failed
-        )
+        attributes: Attributes = {"tape.decision": event.index, "tape.function": event.name, "tape.asks": asks}
+        error = "" if event.error is None else _type_of(event.error)
+        self._decided[what] = self._span(Operation.DECISION, what, event.name, start_us, entry, attributes, error)
 
     def charged(self, entry: Entry, event: events.Charge) -> Span | None:
         span = self._decided.pop(event.pays_for, None)
         if span is not None:
-            span.attributes["tape.tokens_in"] = event.tokens_in
-            span.attributes["tape.tokens_out"] = event.tokens_out
+            span.attributes[TOKENS_IN] = event.tokens_in
+            span.attributes[TOKENS_OUT] = event.tokens_out
             span.attributes["tape.usd_micro"] = event.usd_micro
         return span
 
@@ -97,24 +116,24 @@ class RunTrace:
         self._effects[event.key] = (
             entry.at_us,
             {
-                "tape.key": event.key,
-                "tape.tool": event.tool,
                 "tape.semantics": event.semantics,
                 "tape.dispatch": event.dispatch,
             },
         )
 
     def ended(self, entry: Entry, event: events.EffectEnded) -> Span:
-        start_us, attributes = self._effects.pop(event.key, (entry.at_us, {"tape.key": event.key}))
+        start_us, attributes = self._effects.pop(event.key, (entry.at_us, {}))
         attributes |= {
+            "gen_ai.tool.name": event.tool,
+            "gen_ai.tool.type": "function",
+            "gen_ai.tool.call.id": event.key,
             "tape.status": event.status,
             "tape.resolution": event.resolution,
             "tape.writer": event.writer,
             "tape.attempts": event.attempt,
         }
-        failed = event.status == EffectStatus.FAILED
-        name = f"effect {event.tool}"
-        return Span(self.run_id, f"effect {event.key}", name, start_us, entry.at_us, attributes, failed)
+        error = _type_of(event.error) if event.status == EffectStatus.FAILED else ""
+        return self._span(Operation.EFFECT, f"effect {event.key}", event.tool, start_us, entry, attributes, error)
 
     def granted(self, entry: Entry, event: events.LeaseGranted) -> None:
         self._leases[event.epoch] = (
@@ -135,7 +154,11 @@ class RunTrace:
         failed = event.status != LeaseStatus.RELEASED
         if failed:
             self.happened("crash", entry, epoch=event.epoch, pid=event.pid, status=event.status)
-        return Span(self.run_id, f"lease {event.epoch}", "lease", start_us, entry.at_us, attributes, failed)
+        error = event.status if failed else ""
+        return self._span(Operation.LEASE, f"lease {event.epoch}", "", start_us, entry, attributes, error)
+
+    def run_ended(self, entry: Entry, event: events.RunEnded) -> None:
+        self.error = "" if event.error is None else _type_of(event.error)
 
     def moved(self, entry: Entry, event: events.RunMoved) -> Span | None:
         if event.status == RunStatus.STUCK:
@@ -143,11 +166,28 @@ class RunTrace:
         if event.status not in RUN_ENDS:
             return None
         self.over = True
-        attributes: Attributes = {"tape.run": self.run_id, "tape.agent": self.agent, "tape.status": event.status}
+        attributes: Attributes = {"gen_ai.agent.name": self.agent, "tape.status": event.status, **self.family}
         start_us = entry.at_us if self.start_us is None else self.start_us
-        failed = event.status != RunStatus.TERMINAL
-        name, told = f"run {self.agent}".rstrip(), tuple(self.happenings)
-        return Span(self.run_id, "", name, start_us, entry.at_us, attributes, failed, told)
+        error = "" if event.status == RunStatus.TERMINAL else self.error or event.status
+        told = tuple(self.happenings)
+        return self._span(Operation.RUN, "", self.agent, start_us, entry, attributes, error, told)
+
+    def _span(
+        self,
+        operation: Operation,
+        what: str,
+        about: str,
+        start_us: int,
+        end: Entry,
+        attributes: Attributes,
+        error: str,
+        told: tuple[Happening, ...] = (),
+    ) -> Span:
+        """`about` stands behind the operation in the span's name; `error`: of which type, empty for none."""
+        named: Attributes = {} if operation is Operation.LEASE else {OPERATION: str(operation)}
+        named |= {"tape.run": self.run_id, **attributes} | ({ERROR_TYPE: error} if error else {})
+        name = f"{operation} {about}".rstrip()
+        return Span(self.run_id, what, operation, name, start_us, end.at_us, named, bool(error), told)
 
     # --- recovery -----------------------------------------------------------------------------------------------
 
@@ -171,6 +211,12 @@ class RunTrace:
         self.happened("conflict", entry, key=event.key)
 
 
+def _type_of(error: Any) -> str:
+    """The class of a recorded error; its message may hold anything, and stays."""
+    named: Any = error.get("type") if isinstance(error, Mapping) else None  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]
+    return named if isinstance(named, str) and named else OTHER_ERROR
+
+
 _OF_DRIVES = (events.Decision, events.Charge, events.EffectBegun, events.EffectEnded)
 _TAKERS: Mapping[type[Event], Callable[[RunTrace, Entry, Any], Span | None]] = {
     events.RunStarted: RunTrace.started,
@@ -181,6 +227,7 @@ _TAKERS: Mapping[type[Event], Callable[[RunTrace, Entry, Any], Span | None]] = {
     events.EffectEnded: RunTrace.ended,
     events.LeaseGranted: RunTrace.granted,
     events.LeaseEnded: RunTrace.lease_ended,
+    events.RunEnded: RunTrace.run_ended,
     events.RunMoved: RunTrace.moved,
     events.PointReached: RunTrace.point_reached,
     events.EffectDoubted: RunTrace.doubted,

@@ -8,7 +8,6 @@ Where things go is said by the standard OTEL_* variables. The packages are an ex
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import queue
 import sys
@@ -21,11 +20,18 @@ from typing import Any
 from tape.core.figures import Crash, Figuring
 from tape.core.kernel.errors import TapeError, UsageError
 from tape.core.kernel.events import Entry
-from tape.reactors.spans import RunTrace, Span
+from tape.reactors.collector import Collector, quieten
+from tape.reactors.spans import ERROR_TYPE, OPERATION, TOKENS_IN, TOKENS_OUT, Operation, RunTrace, Span
 
 MOST_WAITING = 10_000
-CLOSE_SECONDS = 3.0
+CLOSE_SECONDS = 2.0
+CLOSE_SECONDS_WITHOUT = 0.2
+"""If nobody takes what is told."""
 SAMPLED = 1
+_RECOVERY_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600)
+_MODEL_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+_TOKENS = tuple(4**power for power in range(14))
+"""Bounds of histograms; the packages' own are for milliseconds. The last two are the conventions'."""
 MISSING = (
     "telemetry needs packages that are not installed ({name}): pip install 'tape-agents[otel]', or take `telemetry` "
     "out of tape.yaml and TAPE_OTEL out of the environment"
@@ -80,15 +86,19 @@ class _Followed:
 class Telemetry:
     """`hear` is called from one thread, and never waits. `history` reads a run that is not known yet."""
 
-    def __init__(self, traces: Any, metrics: Any, ids: _Ids, history: History, trouble: Callable[[str], None]) -> None:
+    def __init__(self, traces: Any, metrics: Any, ids: _Ids, history: History, collector: Collector) -> None:
         self._traces, self._metrics, self._ids = traces, metrics, ids
         self._history = history
-        self._trouble = trouble
+        self._collector = collector
+        self._trouble = collector.trouble
         self._tracer = traces.get_tracer("tape")
         meter = metrics.get_meter("tape")
         self._crashes = meter.create_counter("tape.crashes", unit="{crash}", description="deaths of runs' drivers")
         self._seconds = meter.create_histogram(
-            "tape.recovery.duration", unit="s", description="from a death to the run's first new record"
+            "tape.recovery.duration",
+            unit="s",
+            description="from a death to the run's first new record",
+            explicit_bucket_boundaries_advisory=_RECOVERY_SECONDS,
         )
         self._prevented = meter.create_counter(
             "tape.second_acts_prevented", unit="{act}", description="acts that a blind retry would have done again"
@@ -98,6 +108,18 @@ class Telemetry:
         )
         self._questions = meter.create_counter(
             "tape.questions", unit="{question}", description="what only a person could answer"
+        )
+        self._tokens = meter.create_histogram(
+            "gen_ai.client.token.usage",
+            unit="{token}",
+            description="number of input and output tokens used",
+            explicit_bucket_boundaries_advisory=_TOKENS,
+        )
+        self._asked = meter.create_histogram(
+            "gen_ai.client.operation.duration",
+            unit="s",
+            description="from a question to the model to its recorded reply",
+            explicit_bucket_boundaries_advisory=_MODEL_SECONDS,
         )
         self._heard: queue.Queue[tuple[bool, list[Entry]] | None] = queue.Queue(MOST_WAITING)
         self._missed = False
@@ -115,7 +137,7 @@ class Telemetry:
             self._missed = True
 
     def close(self) -> None:
-        """Says what is left, for some seconds at most."""
+        """Says what is left: for some seconds at most, and hardly any if nobody takes it."""
 
         def shut_down() -> None:
             self._heard.put(None)
@@ -125,7 +147,7 @@ class Telemetry:
 
         closing = threading.Thread(target=shut_down, name="telemetry-close", daemon=True)
         closing.start()
-        closing.join(CLOSE_SECONDS)
+        closing.join(CLOSE_SECONDS_WITHOUT if self._collector.away else CLOSE_SECONDS)
 
     # --- on its own thread ------------------------------------------------------------------------------------
 
@@ -178,6 +200,8 @@ class Telemetry:
         span = followed.trace.take(entry)
         if span is not None:
             self._tell(span)
+            if span.operation is Operation.DECISION:
+                self._count_decision(span)
 
     def _tell(self, span: Span) -> None:
         api = import_module("opentelemetry.trace")
@@ -188,8 +212,9 @@ class Telemetry:
                 trace_id(span.run_id), span_id(span.run_id, ""), False, api.TraceFlags(self._flags(span.run_id))
             )
             context = api.set_span_in_context(api.NonRecordingSpan(above), context)
+        kind = api.SpanKind.CLIENT if span.operation is Operation.DECISION else api.SpanKind.INTERNAL
         started = self._tracer.start_span(
-            span.name, context=context, start_time=span.start_us * 1000, attributes=dict(span.attributes)
+            span.name, context=context, kind=kind, start_time=span.start_us * 1000, attributes=dict(span.attributes)
         )
         for happening in span.happenings:
             started.add_event(happening.name, dict(happening.attributes), timestamp=happening.at_us * 1000)
@@ -205,6 +230,14 @@ class Telemetry:
         return SAMPLED if sampler.should_sample(None, trace_id(run_id), "run").decision.is_sampled() else 0
 
     # --- metrics ------------------------------------------------------------------------------------------------
+
+    def _count_decision(self, span: Span) -> None:
+        about = {name: span.attributes[name] for name in (OPERATION, "tape.function")}
+        for way, tokens in (("input", TOKENS_IN), ("output", TOKENS_OUT)):
+            if span.attributes[tokens]:  # nothing was reported: unknown, and not zero
+                self._tokens.record(span.attributes[tokens], {**about, "gen_ai.token.type": way})
+        failed = {ERROR_TYPE: span.attributes[ERROR_TYPE]} if span.failed else {}
+        self._asked.record((span.end_us - span.start_us) / 1_000_000, {**about, **failed})
 
     def _count(self, followed: _Followed, *, told: bool) -> None:
         """Adds what is new since the last time; `told`: it is known, and counts nowhere."""
@@ -246,15 +279,18 @@ def open_telemetry(
     spans, readers = _module("opentelemetry.sdk.trace.export"), _module("opentelemetry.sdk.metrics.export")
     resources = _module("opentelemetry.sdk.resources")
     resource = resources.Resource.create({} if environ.get("OTEL_SERVICE_NAME") else {"service.name": service})
-    _quieten(trouble)
+    collector = Collector(trouble)
+    quieten(collector)
     ids = _Ids()
-    traces = trace.TracerProvider(resource=resource, id_generator=ids)
+    # Nothing at exit: `close` has a limit of its own, and the packages' would wait for a collector that is away.
+    traces = trace.TracerProvider(resource=resource, id_generator=ids, shutdown_on_exit=False)
     exporter = _exporter("TRACES", environ)
     if exporter is not None:
-        traces.add_span_processor(spans.BatchSpanProcessor(exporter))
+        traces.add_span_processor(spans.BatchSpanProcessor(collector.watch(exporter)))
     meter = _exporter("METRICS", environ)
-    found = [] if meter is None else [readers.PeriodicExportingMetricReader(meter)]
-    return Telemetry(traces, metrics.MeterProvider(found, resource=resource), ids, history, trouble)
+    found = [] if meter is None else [readers.PeriodicExportingMetricReader(collector.watch(meter))]
+    told = metrics.MeterProvider(found, resource=resource, shutdown_on_exit=False)
+    return Telemetry(traces, told, ids, history, collector)
 
 
 def _exporter(signal: str, environ: Mapping[str, str]) -> Any:
@@ -282,25 +318,3 @@ def _module(name: str) -> Any:
         return import_module(name)
     except ImportError as error:
         raise UsageError(MISSING.format(name=error.name or name)) from None
-
-
-class _ToTrouble(logging.Handler):
-    """What the packages complain of goes where the server's own trouble goes, each line once."""
-
-    def __init__(self, trouble: Callable[[str], None]) -> None:
-        super().__init__(logging.WARNING)
-        self._tell = trouble
-        self._told: set[str] = set()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        text = " ".join(record.getMessage().split())[:300]
-        if record.msg not in self._told:
-            self._told.add(str(record.msg))
-            self._tell(f"telemetry: {text}")
-
-
-def _quieten(trouble: Callable[[str], None]) -> None:
-    """The packages' logger writes to stderr, where a console may be."""
-    log = logging.getLogger("opentelemetry")
-    log.handlers[:] = [_ToTrouble(trouble)]
-    log.propagate = False

@@ -18,7 +18,7 @@ from tests.bench.history import history_figures
 from tests.bench.proofs import proof_figures
 from tests.bench.replays import replay_figure
 from tests.bench.starts import import_figure, status_figure
-from tests.bench.steps import step_figure
+from tests.bench.steps import caps_figure, step_figure
 from tests.bench.waits import wait_figures
 
 ROOT = Path(__file__).parents[2]
@@ -36,6 +36,7 @@ def main() -> None:
         figures: list[Figure] = [
             *demo_figures(folder, rounds=2 if quick else 9),
             step_figure(folder, rounds=1 if quick else 9, steps=20 if quick else 200),
+            caps_figure(folder, rounds=1 if quick else 9, steps=20 if quick else 200),
             status_figure(folder, rounds=2 if quick else 15, run_count=50 if quick else 1000),
             import_figure(folder, rounds=2 if quick else 15),
             *wait_figures(folder, count=200 if quick else 10_000, seconds=1 if quick else 5),

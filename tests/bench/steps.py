@@ -10,7 +10,8 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import time
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,13 @@ STEPPER = Path(__file__).with_name("stepper")
 Row = dict[str, Any]
 
 
-def step_figure(folder: Path, rounds: int, steps: int) -> Figure:
-    project = folder / "stepper"
+@contextmanager
+def stepping(project: Path, steps: int, budget: str = "") -> Iterator[Callable[[], list[float]]]:
+    """A host with the stepper's project; what is yielded does one run and returns its steps in milliseconds."""
     shutil.copytree(STEPPER, project, ignore=shutil.ignore_patterns("__pycache__"))
+    if budget:
+        with open(project / "tape.yaml", "a") as file:
+            file.write(f"budget: {budget}\n")
     config = load_config(project, {})
     ended: list[str] = []
 
@@ -39,13 +44,19 @@ def step_figure(folder: Path, rounds: int, steps: int) -> Figure:
         wait_until(lambda: run_id in ended, f"{run_id} has ended", 120)
         with open_reader(config.journal) as reader:
             (last,) = (entry.event for entry in reader.tape(run_id)[-1:])
-        assert isinstance(last, RunEnded), last
+        assert isinstance(last, RunEnded) and last.result is not None, last
         return [took / 1_000_000 for took in last.result]
 
     with Host(config, voice=Voice(entries=note)) as host:
         host.wait_ready()
         one_run()  # everything is loaded and warm before anything is timed
-        raw = Raw(config.journal, folder / "raw.db", steps)
+        yield one_run
+
+
+def step_figure(folder: Path, rounds: int, steps: int) -> Figure:
+    project = folder / "stepper"
+    with stepping(project, steps) as one_run:
+        raw = Raw(load_config(project, {}).journal, folder / "raw.db", steps)
         ours, theirs = interleaved(rounds, lambda: median(one_run()), raw.one_round)
         raw.close()
     return Figure(
@@ -56,6 +67,24 @@ def step_figure(folder: Path, rounds: int, steps: int) -> Figure:
         against="three raw commits of these rows",
         rounds=rounds,
         note=f"p50 of {rounds} runs of {steps} steps; {1000 / median(ours):.0f} steps/s for one agent",
+    )
+
+
+def caps_figure(folder: Path, rounds: int, steps: int) -> Figure:
+    """A step whose question waits until its reservation is durable, against one that nobody has capped: three commits
+    instead of two."""
+    with (
+        stepping(folder / "capped", steps, "{usd: 1000.00, tokens: 1000000000}") as capped,
+        stepping(folder / "free", steps) as free,
+    ):
+        ours, theirs = interleaved(rounds, lambda: median(capped()), lambda: median(free()))
+    return Figure(
+        "one agent step under a budget, p50",
+        median(ours),
+        limit=2,
+        reference=median(theirs),
+        against="the same without",
+        rounds=rounds,
     )
 
 

@@ -6,10 +6,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tape.core.journal.writer import Writer
 from tests.bench.figures import Figure, show_ms, table
+from tests.bench.steps import stepping
 
 ROOT = Path(__file__).parents[2]
 NAMES = [
@@ -18,6 +21,7 @@ NAMES = [
     "SIGKILL to first new record, warm spare, p50",
     "SIGKILL to first new record, warm spare, worst",
     "one agent step, p50",
+    "one agent step under a budget, p50",
     "tape status, 50 runs, whole process",
     "import tape, decorators used, above bare Python",
     "a run that waits, 200 runs, journal",
@@ -79,3 +83,23 @@ def test_units() -> None:
     assert Figure("a", 2.04, limit=3, unit="%").target == "<= 3.0 %"
     assert Figure("a", 96.31, limit=150, unit="MB").show(96.31) == "96.3 MB"
     assert [show_ms(ms) for ms in (0.123, 12.34, 123.4, 5000)] == ["0.12 ms", "12.3 ms", "123 ms", "5.00 s"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("budget", "commits"), [("", 2), ("{usd: 1000.00, tokens: 1000000000}", 3)])
+def test_commits_of_a_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, budget: str, commits: int) -> None:
+    """A step is two flushes: the decision with the effect's beginning, and its end. A cap makes it three: what the
+    question may cost is held back before it is asked."""
+    counted: list[int] = []
+    commit = Writer.commit
+
+    def counting(self: Writer, verbs: Any, *more: Any) -> Any:
+        counted.append(len(verbs))
+        return commit(self, verbs, *more)
+
+    monkeypatch.setattr(Writer, "commit", counting)
+    steps = 50
+    with stepping(tmp_path / "stepper", steps, budget) as one_run:
+        counted.clear()
+        one_run()
+    assert commits * steps <= len(counted) <= commits * steps + 25, "and a few for its start, its lease, heartbeats"

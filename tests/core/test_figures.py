@@ -9,7 +9,18 @@ from typing import Any
 
 import pytest
 
-from tape.core.figures import Crash, Figuring, Recovery, recovery_json, recovery_lines, recovery_of
+from tape.core.figures import (
+    Crash,
+    Figuring,
+    Recovery,
+    Totals,
+    recovery_json,
+    recovery_lines,
+    recovery_of,
+    totals_json,
+    totals_line,
+    totals_of,
+)
 from tape.core.journal import claims, records
 from tape.core.kernel import events
 from tape.core.kernel.resolution import Answer
@@ -59,8 +70,8 @@ def test_the_demo() -> None:
     assert (recovery.second_acts_prevented, recovery.asks_repeated, recovery.questions) == (1, 0, ())
     assert recovery_lines(recovery) == [
         "recovery: 1 crash, 1 second act prevented, 0 asks repeated, 0 questions",
-        "  01:46:41.175Z killed at effect.acted: known after 1 ms, settled after 31 ms, re-driven after 44 ms, "
-        "first new record after 65 ms, 1 second act prevented",
+        "  01:46:41.175Z killed at effect.acted: recovered in 65 ms (known after 1 ms, settled after 31 ms, "
+        "driven again after 44 ms), 1 second act prevented",
     ]
 
 
@@ -223,3 +234,48 @@ def test_json_has_no_surprises() -> None:
     ]  # fmt: skip
     assert body["crashes"][0]["at"] == "2026-11-23T01:46:41.175000Z"
     assert "at_us" not in body["crashes"][0]
+
+
+# --- how far a recovery has come, in words; and all runs together --------------------------------------------------
+
+
+def crash(**times: int | None) -> str:
+    made = Crash(at_us=START_US, point="", death="", hook=False, **times)  # type: ignore[arg-type]
+    return recovery_lines(Recovery(crashes=(made,)))[1].partition("died: ")[2]
+
+
+def test_a_crash_says_how_far_it_has_come() -> None:
+    known: dict[str, int | None] = {"known_us": 1 * MS}
+    assert crash() == "not recovered"
+    assert crash(**known) == "known after 1 ms, not recovered"
+    known["settled_us"] = 31 * MS
+    assert crash(**known) == "settled after 31 ms (known after 1 ms), not recovered"
+    known["redriven_us"] = 44 * MS
+    assert crash(**known) == "driven again after 44 ms (known after 1 ms, settled after 31 ms), not recovered"
+    known |= {"first_record_us": 65 * MS, "settled_us": 1 * MS}  # nothing was left to settle
+    assert crash(**known) == "recovered in 65 ms (known after 1 ms, driven again after 44 ms)"
+
+
+def test_all_runs_together() -> None:
+    lost = asked(lost_reply().grant(30, epoch=3, drive=2), 31, 2).add(40, REPLY, epoch=3).add(40, PAID, epoch=3)
+    person = killed().move(200, "WAITING", "STUCK", "nobody knows", helps=["tape resolve X"])
+    calm = Script().start().attach(1).decide(10, 0).finish(20, worker=1, epoch=1)
+    totals = totals_of(recovery_of(script.entries) for script in (demo(), lost, person, calm))
+    assert totals == Totals(
+        runs=3,
+        crashes=3,
+        took_us=(20 * MS, 65 * MS),
+        asks_repeated=1,
+        tokens=210,
+        usd_micro=2000,
+        second_acts_prevented=1,
+        questions=1,
+        open_questions=1,
+    )
+    assert totals_line(totals) == (
+        "3 crashes in 3 runs: 2 recovered (half of them within 20 ms, all within 65 ms), 1 second act prevented, "
+        "1 ask repeated (210 tokens, $0.002 at most), 1 question to people (1 not answered)"
+    )
+    body = totals_json(totals)
+    assert (body["recovered"], body["recovery_us"]) == (2, {"p50": 20 * MS, "max": 65 * MS})
+    assert not totals_of([recovery_of(calm.entries)]) and totals_json(totals_of([]))["recovery_us"] is None

@@ -109,6 +109,7 @@ _MASKS = [
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", "TIME"),
     (r"\d\d:\d\d:\d\d\.\d+Z", "TIME"),
     (r"\bafter \d+(\.\d+)? m?s\b", "after N ms"),
+    (r"\b(recovered in|within) \d+(\.\d+)? m?s\b", r"\1 N ms"),
     (r"127\.0\.0\.1:\d+", "127.0.0.1:PORT"),
     (r"\b\S+@\S+", "WHO"),
     (r"\bpid N on \S+", "pid N on HOST"),

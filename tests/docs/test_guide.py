@@ -15,11 +15,12 @@ HISTORY = ROOT / "docs" / "guide" / "history-and-bundles.md"
 PROVE = ROOT / "docs" / "guide" / "prove-your-agent.md"
 FORKS = ROOT / "docs" / "guide" / "replay-and-forks.md"
 PERSONS = ROOT / "docs" / "guide" / "when-a-person-decides.md"
+FIGURES = ROOT / "docs" / "guide" / "recovery-figures.md"
 README = ROOT / "README.md"
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("page", [GUIDE, PROVE, FORKS, HISTORY, PERSONS, README], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [GUIDE, PROVE, FORKS, HISTORY, PERSONS, FIGURES, README], ids=lambda page: page.name)
 def test_every_command_prints_what_the_page_shows(page: Path, programs: Path, tmp_path: Path) -> None:
     found = list(differences(page, Shell(tmp_path, programs)))
     assert not found, "\n".join(found)

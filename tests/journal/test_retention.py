@@ -19,7 +19,8 @@ from tape.core.journal.views import open_reader
 from tape.core.kernel.events import Decision, OrderPlaced
 from tape.core.kernel.identity import hash_json
 from tape.core.kernel.policy import SECOND_US
-from tests.journal.book import OUTBOX, Book
+from tests.journal.book import CONFIRMED, OUTBOX, OUTBOX_BLIND, Book
+from tests.journal.test_left import OUTBOX_UNDO_UNKNOWN, left_behind, lost
 
 DAY_US = 86_400 * SECOND_US
 ALL = {"terminal": 0, "failed": 0, "cancelled": 0}
@@ -109,17 +110,41 @@ def test_what_is_not_at_its_end_or_has_something_open_stays(book: Book) -> None:
         "INSERT INTO conflict (run_no, key, why, evidence, opened_us) SELECT no, 'k', 'w', '', 1 FROM run WHERE id=?",
         (disputed,),
     )
-    owing = ended(book, "FAILED")
-    columns = [row[1] for row in book.writer.connection.execute("PRAGMA table_info(obligation)")]
+    failed = ended(book, "FAILED")
     gone, newest = ended(book), ended(book)
-    assert columns
     book.clock.advance(400 * 86_400)
-    assert set(planned(book, ALL).runs) == {gone, owing}
+    assert set(planned(book, ALL).runs) == {gone, failed}
     book.writer.connection.execute("UPDATE conflict SET closed_us = 2")
-    assert set(planned(book, ALL).runs) == {gone, owing, disputed}
-    assert collect(book)["runs"] == [disputed, owing, gone]
+    assert set(planned(book, ALL).runs) == {gone, failed, disputed}
+    assert collect(book)["runs"] == [disputed, failed, gone]
     assert left(book) == [waiting, running, stuck, forgotten, newest]
     book.writer.connection.execute("UPDATE run SET status='RUNNING', end_status=NULL WHERE id=?", (forgotten,))
+
+
+def test_what_is_left_of_a_run_that_has_ended_keeps_it(book: Book) -> None:
+    """No lease is live and the run is at its end; all that holds it is what is still to be sent, known or undone."""
+    to_send, (unsent,) = left_behind(book, OUTBOX)
+    in_doubt, (letter,) = left_behind(book, OUTBOX_BLIND)
+    lost(book, book.claim(in_doubt, letter, "body"))
+    owing, (doubted,) = left_behind(book, OUTBOX_UNDO_UNKNOWN)
+    lost(book, book.claim(owing, doubted, "body"))
+    undo = f"{doubted}/undo/1"
+    assert (book.effect(unsent)["status"], book.effect(letter)["status"]) == ("PENDING", "UNKNOWN")
+    assert {book.status(run_id) for run_id in (to_send, in_doubt, owing)} == {"TERMINAL"}
+    newest = ended(book)
+    book.clock.advance(400 * 86_400)
+    assert planned(book, ALL).runs == ()
+    book.writer.connection.execute("UPDATE effect SET status = 'FAILED' WHERE key = ?", (doubted,))
+    assert book.duty(undo)["status"] == "DUE"
+    assert planned(book, ALL).runs == (), "the undo alone holds it"
+    book.writer.connection.execute("UPDATE effect SET status = 'UNKNOWN' WHERE key = ?", (doubted,))
+    book.undo(owing, undo)
+    assert planned(book, ALL).runs == (owing,)
+    book.do(claims.end_dispatch, book.claim(to_send, unsent, "body"), CONFIRMED)
+    book.do(claims.resolve_effect, in_doubt, letter, "confirm", {"by": "hand"}, "it arrived")
+    assert collect(book)["runs"] == [to_send, in_doubt, owing]
+    assert left(book) == [newest]
+    assert wrong(book) == []
 
 
 def test_parents_children_and_forks_go_together_or_not_at_all(book: Book) -> None:

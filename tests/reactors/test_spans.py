@@ -17,19 +17,19 @@ def spans_of(script: Script) -> list[Span]:
 def test_the_demo_as_spans() -> None:
     spans = spans_of(demo())
     assert [(span.what, span.name, span.start_us - START_US, span.end_us - START_US) for span in spans] == [
-        ("decision 0", "decision ask_model", 80_500, 81 * MS),
-        ("decision 1", "decision ask_model", 162_500, 163 * MS),
+        ("decision 0", "chat ask_model", 80_500, 81 * MS),
+        ("decision 1", "chat ask_model", 162_500, 163 * MS),
         ("lease 1", "lease", 1 * MS, 176 * MS),
-        (f"effect {KEY}", "effect wire_money", 164 * MS, 206 * MS),
-        ("decision 2", "decision ask_model", 239_500, 240 * MS),
+        (f"effect {KEY}", "execute_tool wire_money", 164 * MS, 206 * MS),
+        ("decision 2", "chat ask_model", 239_500, 240 * MS),
         ("lease 3", "lease", 219 * MS, 245 * MS),
-        ("", "run treasury", 0, 245 * MS),
+        ("", "invoke_agent treasury", 0, 245 * MS),
     ]
     assert [span.failed for span in spans] == [False, False, True, False, False, False, False]
     assert [happening.name for happening in spans[-1].happenings] == [
         "point reached", "crash", "effect doubted", "observed", "re-driven", "attached",
     ]  # fmt: skip
-    assert spans[0].attributes["tape.tokens_in"] == 150
+    assert spans[0].attributes["gen_ai.usage.input_tokens"] == 150
     assert spans[3].attributes["tape.resolution"] == "observed"
 
 

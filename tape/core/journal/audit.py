@@ -40,6 +40,9 @@ SQL: Mapping[str, str] = {
     "ON worker.no = lease.worker_no WHERE lease.status = 'LIVE' AND worker.status = 'DEAD'",
     "run_names": "SELECT no, id FROM run ORDER BY no",
     "entry_count": "SELECT count(*) FROM entry",
+    "eventful_runs": "SELECT id FROM run WHERE no IN (SELECT run_no FROM entry WHERE kind IN ('gate_opened', "
+    "'attempt_ended', 'point_reached') OR (kind = 'lease_ended' AND body NOT LIKE '%\"RELEASED\"%') "
+    "OR (kind = 'run_moved' AND body LIKE '%\"STUCK\"%')) ORDER BY no",
     "loose_entries": "SELECT id, seq, epoch, at_us, kind, body, hash FROM entry WHERE run_no IS NULL ORDER BY id",
 }
 QUICK_CHECK = "PRAGMA quick_check(10)"
@@ -47,11 +50,12 @@ QUICK_CHECK = "PRAGMA quick_check(10)"
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What was looked at, and what was found."""
+    """What was looked at, and what was found. `eventful`: runs that had a death, a doubt or a question to people."""
 
     runs: int
     entries: int
     findings: tuple[Finding, ...]
+    eventful: tuple[str, ...] = ()
 
 
 def examine(path: Path) -> Audit:
@@ -77,12 +81,13 @@ def audit(reader: Reader) -> Audit:
         findings += _references(reader, dict(names))
         findings += _loose_entries(reader)
         findings += _values(reader)
+        eventful = tuple(run_id for (run_id,) in reader.fetch(SQL["eventful_runs"]))
     except JournalUnavailable as error:
         findings.append(Finding(Severity.ERROR, None, str(error), DAMAGED))
         return Audit(runs, entries, tuple(findings))
     for run_no, run_id in names:
         findings += _run(reader, run_no, run_id)
-    return Audit(runs, entries, tuple(findings))
+    return Audit(runs, entries, tuple(findings), eventful)
 
 
 def _integrity(reader: Reader) -> Iterator[Finding]:

@@ -245,7 +245,68 @@ def find_hasty(effect: tape.Effect) -> tape.Observation:
     return tape.present(receipt("hasty", acts[0]["body"]["n"], effect.key, "")) if acts else tape.absent()
 
 
-MAIL = (mail_peek, mail_put, mail_seen, mail_wire, mail_rumour, mail_blind, mail_gamble, mail_book, mail_slowly)
+@tape.tool(semantics="non_idempotent", timeout=1.0, **AUTHORITATIVE)
+def hasty_thread(n: int) -> dict[str, Any]:
+    """The same in a thread, which nobody can cancel."""
+    done = perform("hasty_thread", BANK, False, n, 1)
+    time.sleep(60)
+    return done
+
+
+@hasty_thread.observe
+def find_hasty_thread(effect: tape.Effect) -> tape.Observation:
+    acts = acts_of(BANK, "hasty_thread", effect.key)
+    return tape.present(receipt("hasty_thread", acts[0]["body"]["n"], effect.key, "")) if acts else tape.absent()
+
+
+@tape.tool(semantics="idempotent", dispatch="outbox", timeout=1.0)
+async def mail_hasty(n: int) -> dict[str, Any]:
+    """Acts, and does not come back from its first attempt."""
+    done = await asyncio.to_thread(perform, "mail_hasty", MINT, False, n, 1)
+    if tape.current_effect().attempt == 1:
+        await asyncio.sleep(60)
+    return done
+
+
+@tape.tool(semantics="non_idempotent", **AUTHORITATIVE)
+def refuse(n: int) -> dict[str, Any]:
+    with inside(tape.current_effect()):
+        raise tape.Rejected("no such account")
+
+
+@refuse.observe
+def find_refused(effect: tape.Effect) -> tape.Observation:
+    return tape.absent()
+
+
+@tape.tool(semantics="idempotent", retries=1)
+def moody(n: int) -> dict[str, Any]:
+    """Acts and says that it failed; then says that it certainly did not act, which is true of that attempt only."""
+    if tape.current_effect().attempt > 1:
+        with inside(tape.current_effect()):
+            raise tape.Rejected("there is one already")
+    perform("moody", MINT, False, n, 1)
+    raise OSError("the connection was lost")
+
+
+@moody.observe
+def find_moody(effect: tape.Effect) -> tape.Observation:
+    acts = acts_of(MINT, "moody", effect.key)
+    return tape.present(receipt("moody", acts[0]["body"]["n"], effect.key, "")) if acts else tape.absent()
+
+
+MAIL = (
+    mail_peek,
+    mail_put,
+    mail_seen,
+    mail_wire,
+    mail_rumour,
+    mail_blind,
+    mail_gamble,
+    mail_book,
+    mail_slowly,
+    mail_hasty,
+)
 TOOLS = {tool.name: tool for tool in MAIL}
 
 
