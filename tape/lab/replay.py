@@ -18,7 +18,7 @@ from typing import Any, cast
 from tape.core.clock import Clock
 from tape.core.config import Config
 from tape.core.journal.imported import refuse_hashed
-from tape.core.journal.seen import seen_by
+from tape.core.journal.seen import seen_by, sources_of
 from tape.core.journal.views import open_reader
 from tape.core.kernel.errors import TapeError, UsageError
 from tape.core.kernel.events import Decision, EffectBegun, Entry, Event, GateOpened, Json, RunEnded, RunStarted
@@ -75,9 +75,7 @@ def replay_run(config: Config, run_id: str, clock: Clock, within_seconds: float 
         run = reader.run(run_id)
         tape = reader.tape(run_id)
         seen = seen_by(reader, run_id)
-        sources = [] if run.source_id is None else [run.source_id]
-        while sources and (above := reader.run(sources[-1]).source_id) is not None:
-            sources.append(above)
+        sources = sources_of(reader, run_id)
     started = tape[0].event if tape else None
     if not isinstance(started, RunStarted):
         raise TapeError(f"the tape of {run_id} does not begin with run_started: `tape doctor` says what is wrong")
