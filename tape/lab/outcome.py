@@ -32,8 +32,8 @@ class Outcome:
     `entries` are all of the journal, workers' included. `acts` are the acts of each stand-in's ledger, undone or not.
     `surplus` and `missing` are keys with more or fewer acts than the journal allows. `unreached` are the places in the
     scenario's `kill` that did not come, `unplaced` the same of its `orders`. `as_person` is what was decided in a
-    person's place. `forks` go by their names. `absents`: look-ups that did not find what was there. `findings` are what is wrong with the journal,
-    `orphans` the processes that lived on. `folder` holds journal and ledgers.
+    person's place. `forks` go by their names. `absents`: look-ups that did not find what was there. `findings`
+    are what is wrong with the journal, `orphans` the processes that lived on. `folder` holds journal and ledgers.
     """
 
     run_id: str

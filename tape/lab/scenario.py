@@ -125,9 +125,9 @@ class ScriptedOrder:
 
     `tool` or `key` (`decision/ordinal/tool`, for a duty with `/undo/N` behind it), `how` and `result` belong to
     `resolve`, `by_us` to `advance`, `gate`, `value` and `ordinal` to `answer`, `at` (a seq) and `input` to `fork`.
-    `result` is UNSET unless `how` is `confirm`, `input` where the fork keeps its source's. `run` is the fork whose moment
-    this is, and that the order is about; None is the story's own run. `name` is what the fork, or the run that it is
-    promoted to, is called from then on.
+    `result` is UNSET unless `how` is `confirm`, `input` where the fork keeps its source's. `run` is the fork whose
+    moment this is, and that the order is about; None is the story's own run. `name` is what the fork, or the run that
+    it is promoted to, is called from then on.
     """
 
     on: str
@@ -184,8 +184,8 @@ class BudgetExpect:
 @dataclass(frozen=True, slots=True)
 class ForkExpect:
     """What must have come of one fork, or of what it was promoted to. `acts` are those in all ledgers under keys of it
-    or of its children, undone or not; `inherited` the calls that it took over with their outcomes, `quarantined` its own
-    that were not made; `void` the approvals that it took over and that approve nothing there. `asks` and `leases`
+    or of its children, undone or not; `inherited` the calls that it took over with their outcomes, `quarantined` its
+    own that were not made; `void` the approvals that it took over and that approve nothing there. `asks` and `leases`
     include those of its children."""
 
     status: RunStatus = RunStatus.TERMINAL

@@ -600,7 +600,8 @@ PATHS = [
     "expect.error", "expect.upstream", "expect.upstream.a/b", "expect.effects", "expect.effects.t",
     "expect.effects.t.row", "expect.resolutions", "expect.obligations.t", "expect.leases", "expect.leases.min",
     "orders.0.at", "orders.0.name", "orders.0.run", "orders.0.input", "kill.0.run", "expect.forks", "expect.forks.a",
-    "expect.forks.a.acts", "expect.budget", "expect.budget.usd", "expect.budget.usd.spent", "expect.budget.usd.refused", "expect.budget.pens",
+    "expect.forks.a.acts",
+    "expect.budget", "expect.budget.usd", "expect.budget.usd.spent", "expect.budget.usd.refused", "expect.budget.pens",
 ]  # fmt: skip
 
 

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from tape.core.journal.outcomes import Ending, close_effect
-from tape.core.journal.tables import EffectRow, RunRow
 from tape.core.journal.records import sources_of
+from tape.core.journal.tables import EffectRow, RunRow
 from tape.core.journal.transaction import Row, Tx, edit_leased
 from tape.core.kernel.events import EffectEnded
 from tape.core.kernel.lifecycle import EffectStatus
