@@ -57,6 +57,8 @@ def _print_replay(paper: Paper, found: Replayed) -> None:
         sides = (("recorded", found.recorded), ("the code", found.code))
         for name, text in sides:
             paper.say(f"  {name}  {show(text, 1000)}")
+        if found.where:
+            paper.say(f"  first at  {show(found.where, 1000)}")
     elif found.verdict == "same so far":
         paper.say(f"{head}: {count(found.records, 'record')}; goes on at seq {found.seq}: {show(found.code, 1000)}")
     elif found.verdict == "no answer":

@@ -207,7 +207,8 @@ def compare_runs(left: RunDump, right: RunDump) -> Compared:
     pairs = align(records(left.entries), records(right.entries))
     text, same = headline(pairs, left.run.id, right.run.id, ended=left.run.ended and right.run.ended)
     sides = (_facts(left), _facts(right))
-    facts = tuple((name, one, sides[1][name]) for name, one in sides[0].items())
+    untold = () if left.run.source_id or right.run.source_id else _OF_FORKS
+    facts = tuple((name, one, sides[1][name]) for name, one in sides[0].items() if name not in untold)
     differing = [name for name, one, other in facts if one != other and name in _COUNTING]
     if same and differing:
         text, same = f"the same records, but not the same {' and '.join(differing)}", False
@@ -215,6 +216,16 @@ def compare_runs(left: RunDump, right: RunDump) -> Compared:
 
 
 _COUNTING = frozenset({"status", "result", "effects"})
+_OF_FORKS = frozenset({"origin", "calls"})
+"""Told where one of the two is a fork."""
+
+
+def _calls(dump: RunDump) -> str:
+    """What was called in fact: `1 made, 2 taken over, 1 not made`."""
+    taken = sum(effect.inherited for effect in dump.effects)
+    held = sum(effect.quarantined and not effect.inherited for effect in dump.effects)
+    parts = ((len(dump.effects) - taken - held, "made"), (taken, "taken over"), (held, "not made (quarantine)"))
+    return ", ".join(f"{number} {how}" for number, how in parts if number) or "-"
 
 
 def _facts(dump: RunDump) -> dict[str, str]:
@@ -224,9 +235,11 @@ def _facts(dump: RunDump) -> dict[str, str]:
     done = Counter(f"{effect.tool} {effect.status}" for effect in dump.effects)
     return {
         "run": dump.run.id,
+        "origin": dump.run.origin or "-",
         "status": dump.run.status,
         "result": show(result, 60),
         "decisions": str(dump.run.decisions),
         "effects": ", ".join(f"{number} {name}" for name, number in sorted(done.items())) or "-",
+        "calls": _calls(dump),
         "spent": f"{count(spent.get('tokens', 0), 'token')}, {money(spent.get('usd_micro', 0))}",
     }

@@ -8,10 +8,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tape.core.journal.dump import EffectView, RunDump
-from tape.core.kernel.events import BudgetRefused, LeaseGranted, ModelAsked, RunEnded, WorkerDied, WriteRefused
+from tape.core.kernel.events import (
+    BudgetRefused,
+    Entry,
+    GateAnswered,
+    LeaseGranted,
+    ModelAsked,
+    RunEnded,
+    WorkerDied,
+    WriteRefused,
+)
 from tape.core.render import amount
-from tape.lab.outcome import Outcome
-from tape.lab.scenario import UNSET, Count, EffectExpect, Scenario
+from tape.lab.outcome import Fork, Outcome
+from tape.lab.scenario import UNSET, BudgetExpect, Count, EffectExpect, Expect, ForkExpect, Scenario
 from tape.lab.scenario_result import Miss
 from tape.lab.upstream_ledger import Act
 
@@ -35,12 +44,13 @@ class _Judge:
 
     def misses(self) -> Iterator[Miss]:
         yield from self._script()
-        yield from self._end()
+        yield from self._end(self._expect, self._dump, "expect")
         yield from self._upstreams()
         yield from self._counts()
         yield from self._effects()
         yield from self._obligations()
-        yield from self._budget()
+        yield from self._budget(self._expect.budget, self._dump, "expect")
+        yield from self._forks()
         yield from self._always()
 
     def _miss(self, expected: object, found: object, *loc: str | int) -> Miss:
@@ -59,17 +69,17 @@ class _Judge:
             why = "its moment never came" if first else "the order before it was not placed"
             yield self._miss(f"{order.do} on {order.on}", why, "orders", number)
 
-    def _end(self) -> Iterator[Miss]:
-        expect, run = self._expect, self._dump.run
+    def _end(self, expect: Expect | ForkExpect, dump: RunDump, *loc: str) -> Iterator[Miss]:
+        run = dump.run
         if run.status != expect.status:
             why = run.error or run.waiting_on
-            yield self._miss(expect.status, f"{run.status}: {why}" if why else run.status, "expect", "status")
-        ends = [entry.event for entry in self._dump.entries if isinstance(entry.event, RunEnded)]
+            yield self._miss(expect.status, f"{run.status}: {why}" if why else run.status, *loc, "status")
+        ends = [entry.event for entry in dump.entries if isinstance(entry.event, RunEnded)]
         result = ends[-1].result if ends else None
         if expect.result is not UNSET and result != expect.result:
-            yield self._miss(json.dumps(expect.result), json.dumps(result), "expect", "result")
+            yield self._miss(json.dumps(expect.result), json.dumps(result), *loc, "result")
         if expect.error is not None and expect.error not in run.error:
-            yield self._miss(f"an error with {expect.error!r}", run.error or "no error", "expect", "error")
+            yield self._miss(f"an error with {expect.error!r}", run.error or "no error", *loc, "error")
 
     # --- the ledgers ------------------------------------------------------------------------------------------
 
@@ -97,15 +107,18 @@ class _Judge:
     # --- the journal ------------------------------------------------------------------------------------------
 
     def _counts(self) -> Iterator[Miss]:
-        expect, events = self._expect, [entry.event for entry in self._outcome.entries]
-        asked = Counter(event.index for event in events if isinstance(event, ModelAsked))
+        expect = self._expect
+        forked = {run_id for fork in self._outcome.forks.values() for run_id in fork.family}
+        entries = [entry for entry in self._outcome.entries if entry.run_id not in forked]
+        events = [entry.event for entry in entries]
+        asked = _asked(entries)
         found: dict[str, tuple[Count | None, int]] = {
             "decisions": (expect.decisions, self._dump.run.decisions),
             "asks": (expect.asks, asked.total()),
             "asked_twice": (expect.asked_twice, asked.total() - len(asked)),
             "conflicts": (expect.conflicts, len(self._dump.conflicts)),
             "leases": (expect.leases, sum(isinstance(event, LeaseGranted) for event in events)),
-            "deaths": (expect.deaths, self._deaths(events)),
+            "deaths": (expect.deaths, self._deaths([entry.event for entry in self._outcome.entries])),
             "refused": (expect.refused, sum(isinstance(event, WriteRefused) for event in events)),
         }
         for name, (count, number) in found.items():
@@ -149,19 +162,49 @@ class _Judge:
                 if duty.status != status:
                     yield self._miss(status, duty.status, "expect", "obligations", place)
 
-    def _budget(self) -> Iterator[Miss]:
-        rows = {row.unit: row for row in self._dump.budget}
-        refusals = Counter(entry.event.unit for entry in self._dump.entries if isinstance(entry.event, BudgetRefused))
-        for name, wanted in self._expect.budget.items():
+    def _budget(self, budget: Mapping[str, BudgetExpect], dump: RunDump, *loc: str) -> Iterator[Miss]:
+        rows = {row.unit: row for row in dump.budget}
+        refusals = Counter(entry.event.unit for entry in dump.entries if isinstance(entry.event, BudgetRefused))
+        for name, wanted in budget.items():
             unit = "usd_micro" if name == "usd" else name
             row = rows.get(unit)
             for part in ("spent", "reserved", "lost"):
                 number, found = getattr(wanted, part), 0 if row is None else getattr(row, part)
                 if number is not None and number != found:
                     shown = (amount(unit, number), amount(unit, found))
-                    yield self._miss(*shown, "expect", "budget", name, part)
+                    yield self._miss(*shown, *loc, "budget", name, part)
             if wanted.refused is not None and not wanted.refused.holds(refusals[unit]):
-                yield self._miss(wanted.refused, refusals[unit], "expect", "budget", name, "refused")
+                yield self._miss(wanted.refused, refusals[unit], *loc, "budget", name, "refused")
+
+    # --- forks --------------------------------------------------------------------------------------------------
+
+    def _forks(self) -> Iterator[Miss]:
+        for name, wanted in self._expect.forks.items():
+            loc = ("expect", "forks", name)
+            fork = self._outcome.forks.get(name)
+            if fork is None:
+                yield self._miss("a fork", "it was never made", *loc)
+                continue
+            yield from self._end(wanted, fork.dump, *loc)
+            for key, number in self._fork_counts(fork).items():
+                count = getattr(wanted, key)
+                if count is not None and not count.holds(number):
+                    yield self._miss(count, number, *loc, key)
+            yield from self._budget(wanted.budget, fork.dump, *loc)
+
+    def _fork_counts(self, fork: Fork) -> dict[str, int]:
+        acts = [act for found in self._outcome.acts.values() for act in found]
+        entries = [entry for entry in self._outcome.entries if entry.run_id in fork.family]
+        effects = fork.dump.effects
+        return {
+            "acts": sum((act.key or "").partition("/")[0] in fork.family for act in acts),
+            "inherited": sum(effect.inherited for effect in effects),
+            "quarantined": sum(effect.quarantined and not effect.inherited for effect in effects),
+            "void": sum(isinstance(entry.event, GateAnswered) and entry.event.void for entry in fork.dump.entries),
+            "decisions": fork.dump.run.decisions,
+            "asks": _asked(entries).total(),
+            "leases": sum(isinstance(entry.event, LeaseGranted) for entry in entries),
+        }
 
     def _always(self) -> Iterator[Miss]:
         for finding in self._outcome.findings:
@@ -169,6 +212,11 @@ class _Judge:
         if self._outcome.orphans:
             pids = ", ".join(map(str, self._outcome.orphans))
             yield self._miss("no process that lives on", f"pid {pids}", "processes")
+
+
+def _asked(entries: Sequence[Entry]) -> Counter[tuple[str | None, int]]:
+    """How often for each decision."""
+    return Counter((entry.run_id, entry.event.index) for entry in entries if isinstance(entry.event, ModelAsked))
 
 
 def _is(place: str, key: str) -> bool:

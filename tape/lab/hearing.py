@@ -1,11 +1,12 @@
-"""What a trial hears of its run while it goes on: entries as they are committed, and what they add up to."""
+"""What a trial hears of its runs while they go on: entries as they are committed, and what they add up to."""
 
 from __future__ import annotations
 
 import contextlib
 import queue
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from tape.core.kernel.events import (
     EffectBegun,
@@ -29,6 +30,16 @@ from tape.reactors.host import Voice
 SAID_LINES = 40
 
 
+@dataclass(slots=True)
+class Course:
+    """One run, with its children. `seen`: how often an entry of a kind came, of it or of no run, or its own status;
+    `held`: by point, how often it was stopped there."""
+
+    status: RunStatus = RunStatus.RUNNABLE
+    seen: Counter[str] = field(default_factory=lambda: Counter())
+    held: Counter[str] = field(default_factory=lambda: Counter())
+
+
 class Hearing:
     """Filled from the host's threads through `voice`, read by the trial's: `take` and `drain` move the news over."""
 
@@ -37,19 +48,19 @@ class Hearing:
         self._news: queue.SimpleQueue[list[Entry]] = queue.SimpleQueue()
         self.entries: list[Entry] = []
         self.said: list[str] = []
-        self.status = RunStatus.RUNNABLE
-        self.seen: Counter[str] = Counter()
-        """By an entry's kind, whosesoever, or the run's own status: how often it came."""
-        self.held: Counter[str] = Counter()
-        """By point: how often the run was stopped there."""
+        self.courses: defaultdict[str, Course] = defaultdict(Course)
+        """By the run's id: of each that no run has started, so of forks too."""
+        self.first: dict[str, str] = {}
+        """By a run's id: the one in `courses` that it descends from, or is."""
         self.nonces: set[str] = set()
         self.dying: set[int] = set()
         """Processes that were killed at a point, and are not known to be dead."""
         self.left: set[str] = set()
-        """Effects that the run does not wait for, and that go on without a person."""
+        """Effects that their run does not wait for, and that go on without a person."""
         self._left_known: set[str] = set()
+        self._early: Counter[str] = Counter()
+        """What came before there was any run: it counts for the first."""
         self.latest_us = 0
-        self._run_id: str | None = None
 
     def voice(self) -> Voice:
         return Voice(entries=self._news.put, agent_said=lambda pid, line: self._hear(line), trouble=self._hear)
@@ -75,29 +86,39 @@ class Hearing:
         while not self.silent:
             self.take(0)
 
+    def family(self, run_id: str) -> frozenset[str]:
+        """The run and its descendants."""
+        return frozenset({run_id, *(one for one, first in self.first.items() if first == run_id)})
+
     def _note(self, entry: Entry) -> None:
         self.entries.append(entry)
-        event = entry.event
-        self.seen[event.kind] += 1
+        event, run_id = entry.event, entry.run_id
+        if isinstance(event, RunStarted) and run_id is not None:
+            first = run_id if event.parent is None else self.first.get(event.parent, event.parent)
+            self.first[run_id] = first
+            self.courses[first].seen[RunStatus.RUNNABLE] += first == run_id
+            self.courses[first].seen.update(self._early)
+            self._early.clear()
+        courses = [*self.courses.values()] if run_id is None else [self.courses[self.first.get(run_id, run_id)]]
+        for seen in [course.seen for course in courses] or [self._early]:
+            seen[event.kind] += 1
         if isinstance(event, WorkerStarted):
             self.nonces.add(event.nonce)
         elif isinstance(event, WorkerDied):
             self.dying.discard(event.pid)
         elif isinstance(event, PointReached):
-            self.held[event.point] += event.death == Death.HOLD
+            for course in courses:
+                course.held[event.point] += event.death == Death.HOLD
             if event.death in (Death.KILL, Death.TERM):
                 self.dying.add(event.pid)
         elif isinstance(event, EffectBegun | EffectEnded | EffectDoubted | Observed | ObligationMoved):
             self._note_left(event)
-        elif isinstance(event, RunStarted) and event.parent is None:
-            self._run_id = entry.run_id
-            self.seen[RunStatus.RUNNABLE] += 1
-        elif entry.run_id != self._run_id:
+        elif run_id is None or self.first.get(run_id) != run_id:
             return  # a child's: what it comes to is heard of by its parent
         elif isinstance(event, LeaseGranted):
-            self._move(RunStatus.RUNNING)
+            self._move(run_id, RunStatus.RUNNING)
         elif isinstance(event, RunMoved):
-            self._move(RunStatus(event.status))
+            self._move(run_id, RunStatus(event.status))
 
     def _note_left(self, event: EffectBegun | EffectEnded | EffectDoubted | Observed | ObligationMoved) -> None:
         key = event.key.partition("/undo/")[0]
@@ -114,6 +135,7 @@ class Hearing:
         else:
             self.left.discard(key)
 
-    def _move(self, status: RunStatus) -> None:
-        self.status = status
-        self.seen[status] += 1
+    def _move(self, run_id: str, status: RunStatus) -> None:
+        course = self.courses[run_id]
+        course.status = status
+        course.seen[status] += 1

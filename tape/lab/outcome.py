@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tape.core.journal.dump import RunDump
@@ -16,6 +16,15 @@ from tape.lab.upstream_ledger import Act
 
 
 @dataclass(frozen=True, slots=True)
+class Fork:
+    """A fork that the story made, or the run that one was promoted to; `family`: it and its descendants."""
+
+    run_id: str
+    dump: RunDump
+    family: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """`dump` is None if not even a run came of it; then `late` says why. `late` is also why a run has not come to rest
     in time; empty if it has.
@@ -23,8 +32,8 @@ class Outcome:
     `entries` are all of the journal, workers' included. `acts` are the acts of each stand-in's ledger, undone or not.
     `surplus` and `missing` are keys with more or fewer acts than the journal allows. `unreached` are the places in the
     scenario's `kill` that did not come, `unplaced` the same of its `orders`. `as_person` is what was decided in a
-    person's place. `absents`: look-ups that did not find what was there. `findings` are what is wrong with the journal,
-    `orphans` the processes that lived on. `folder` holds journal and ledgers.
+    person's place. `forks` go by their names. `absents`: look-ups that did not find what was there. `findings`
+    are what is wrong with the journal, `orphans` the processes that lived on. `folder` holds journal and ledgers.
     """
 
     run_id: str
@@ -45,6 +54,7 @@ class Outcome:
     said: tuple[str, ...]
     seconds: float
     folder: Path
+    forks: Mapping[str, Fork] = field(default_factory=dict[str, Fork])
 
     @property
     def status(self) -> str:

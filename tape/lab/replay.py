@@ -17,12 +17,23 @@ from typing import Any, cast
 
 from tape.core.clock import Clock
 from tape.core.config import Config
+from tape.core.first_difference import first_difference
 from tape.core.journal.imported import refuse_hashed
-from tape.core.journal.seen import seen_by
+from tape.core.journal.seen import seen_by, sources_of
 from tape.core.journal.views import open_reader
 from tape.core.kernel.errors import TapeError, UsageError
-from tape.core.kernel.events import Decision, EffectBegun, Entry, Event, GateOpened, Json, RunEnded, RunStarted
-from tape.core.kernel.hidden import REDACTED
+from tape.core.kernel.events import (
+    ChildStarted,
+    Decision,
+    EffectBegun,
+    Entry,
+    Event,
+    GateOpened,
+    Json,
+    RunEnded,
+    RunStarted,
+)
+from tape.core.kernel.hidden import REDACTED, visible
 from tape.core.kernel.identity import canonical_json
 from tape.core.kernel.lifecycle import RunStatus
 from tape.core.redact_key import BITS, known_redact_key
@@ -48,7 +59,7 @@ FITS = frozenset({Verdict.SAME, Verdict.SAME_MEANING, Verdict.SO_FAR})
 @dataclass(frozen=True, slots=True)
 class Replayed:
     """`seq`: where it diverges, or goes on; `recorded` and `code` are the two sides there; `differs` is what is not the
-    same although the tape fits; `why` says more."""
+    same although the tape fits; `why` says more; `where` the first place at which what is asked for is another."""
 
     run: str
     verdict: Verdict
@@ -59,6 +70,7 @@ class Replayed:
     differs: tuple[str, ...] = ()
     why: str = ""
     replay_us: int = 0
+    where: str = ""
 
     @property
     def fits(self) -> bool:
@@ -75,9 +87,7 @@ def replay_run(config: Config, run_id: str, clock: Clock, within_seconds: float 
         run = reader.run(run_id)
         tape = reader.tape(run_id)
         seen = seen_by(reader, run_id)
-        sources = [] if run.source_id is None else [run.source_id]
-        while sources and (above := reader.run(sources[-1]).source_id) is not None:
-            sources.append(above)
+        sources = sources_of(reader, run_id)
     started = tape[0].event if tape else None
     if not isinstance(started, RunStarted):
         raise TapeError(f"the tape of {run_id} does not begin with run_started: `tape doctor` says what is wrong")
@@ -198,7 +208,8 @@ def judge(run_id: str, tape: list[Entry], answer: Mapping[str, Any]) -> Replayed
     if how == "misfit":
         seq = answer["seq"]
         misfit = Replayed(run_id, Verdict.DIVERGES, len(tape), seq, answer["recorded"], answer["does"], replay_us=took)
-        return _with_changes(misfit, tape, answer)
+        where = _where(tape, seq, answer.get("asked"))
+        return _with_changes(replace(misfit, where=where), tape, answer)
     does = _does(answer)
     if ended is None:
         so_far = Replayed(run_id, Verdict.SO_FAR, len(tape), len(tape) + 1, code=does, replay_us=took)
@@ -212,6 +223,22 @@ def judge(run_id: str, tape: list[Entry], answer: Mapping[str, Any]) -> Replayed
         return _with_changes(other, tape, answer)
     form = () if _same_form(ended, answer["ended"]) else ("the JSON form of the result",)
     return _with_changes(Replayed(run_id, Verdict.SAME, len(tape), differs=form, replay_us=took), tape, answer)
+
+
+def _where(tape: list[Entry], seq: int | None, asked: Any) -> str:
+    """Lines are cut, so the two sides can look the same: the first place at which they are not."""
+    event = None if seq is None or not 1 <= seq <= len(tape) else tape[seq - 1].event
+    if asked is None:
+        return ""
+    _, name, request = asked
+    if isinstance(event, Decision) and event.name == name:
+        return first_difference(event.request, request)
+    if isinstance(event, ChildStarted) and event.agent == name:
+        return first_difference(event.input, request)
+    if isinstance(event, EffectBegun) and event.tool == name:
+        now = visible(*cast("list[Any]", request)) if isinstance(request, list) else request
+        return first_difference(visible(event.args, event.hidden), now)
+    return ""
 
 
 def _does(answer: Mapping[str, Any]) -> str:

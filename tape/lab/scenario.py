@@ -57,13 +57,16 @@ ZERO = Count(0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """A death at a crash point. `decision` is the index of the decision that the point must be about."""
+    """A death at a crash point. `decision` is the index of the decision that the point must be about. `run`: the fork
+    of that name dies, and no other run; None is whoever comes there.
+    """
 
     at: str
     tool: str | None = None
     nth: int = 1
     decision: int | None = None
     signal: Death = Death.KILL
+    run: str | None = None
 
     def arm(self, run_id: str) -> Arm:
         """The arm for one run. Raises UsageError for a point that there is none of."""
@@ -103,6 +106,8 @@ class Verb(StrEnum):
     THAW = "thaw"
     ADVANCE = "advance"
     ANSWER = "answer"
+    FORK = "fork"
+    PROMOTE = "promote"
 
 
 class How(StrEnum):
@@ -119,8 +124,10 @@ class ScriptedOrder:
     crash point (then the run is held there until the order is placed).
 
     `tool` or `key` (`decision/ordinal/tool`, for a duty with `/undo/N` behind it), `how` and `result` belong to
-    `resolve`, `by_us` to `advance`, `gate`, `value` and `ordinal` to `answer`. `result` is UNSET unless `how` is
-    `confirm`.
+    `resolve`, `by_us` to `advance`, `gate`, `value` and `ordinal` to `answer`, `at` (a seq) and `input` to `fork`.
+    `result` is UNSET unless `how` is `confirm`, `input` where the fork keeps its source's. `run` is the fork whose
+    moment this is, and that the order is about; None is the story's own run. `name` is what the fork, or the run that
+    it is promoted to, is called from then on.
     """
 
     on: str
@@ -135,6 +142,10 @@ class ScriptedOrder:
     gate: str | None = None
     value: str | None = None
     ordinal: int | None = None
+    run: str | None = None
+    at: int | None = None
+    input: Json | Literal[Unset.UNSET] = UNSET
+    name: str | None = None
 
     @property
     def moment(self) -> Moment:
@@ -171,12 +182,33 @@ class BudgetExpect:
 
 
 @dataclass(frozen=True, slots=True)
+class ForkExpect:
+    """What must have come of one fork, or of what it was promoted to. `acts` are those in all ledgers under keys of it
+    or of its children, undone or not; `inherited` the calls that it took over with their outcomes, `quarantined` its
+    own that were not made; `void` the approvals that it took over and that approve nothing there. `asks` and `leases`
+    include those of its children."""
+
+    status: RunStatus = RunStatus.TERMINAL
+    result: Json | Literal[Unset.UNSET] = UNSET
+    error: str | None = None
+    acts: Count | None = None
+    inherited: Count | None = None
+    quarantined: Count | None = None
+    void: Count | None = None
+    decisions: Count | None = None
+    asks: Count | None = None
+    leases: Count | None = None
+    budget: Mapping[str, BudgetExpect] = field(default_factory=dict[str, BudgetExpect])
+
+
+@dataclass(frozen=True, slots=True)
 class Expect:
     """What must have come of the story; None, UNSET or nothing in a mapping is not looked at.
 
     `upstream` and `keyed` go by `STANDIN.COLLECTION`; `effects` and `obligations` by tool, or by
     `decision/ordinal/tool`; one of several obligations has `/undo/N` behind it. `resolutions` are those of all effects
-    in the order of their begin.
+    in the order of their begin. What is counted is the run's own and its children's; of forks only in `upstream`,
+    `conflicts`, `doubled`, `lost`, `deaths`, which are of the whole story, and in `forks`, by their names.
     """
 
     status: RunStatus = RunStatus.TERMINAL
@@ -197,6 +229,7 @@ class Expect:
     doubled: Count = ZERO
     lost: Count = ZERO
     budget: Mapping[str, BudgetExpect] = field(default_factory=dict[str, BudgetExpect])
+    forks: Mapping[str, ForkExpect] = field(default_factory=dict[str, ForkExpect])
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,9 +125,14 @@ def _json_nodes(root: Table) -> Iterator[tuple[Loc, Node]]:
     expect, orders = root.nodes.get("expect"), root.nodes.get("orders")
     if isinstance(expect, Table) and "result" in expect.nodes:
         yield ("expect", "result"), expect.nodes["result"]
+    forks = expect.nodes.get("forks") if isinstance(expect, Table) else None
+    for name, fork in forks if isinstance(forks, Table) else ():
+        if isinstance(fork, Table) and "result" in fork.nodes:
+            yield ("expect", "forks", name, "result"), fork.nodes["result"]
     for index, order in enumerate(orders.nodes if isinstance(orders, Items) else ()):
-        if isinstance(order, Table) and "result" in order.nodes:
-            yield ("orders", index, "result"), order.nodes["result"]
+        for key in ("result", "input"):
+            if isinstance(order, Table) and key in order.nodes:
+                yield ("orders", index, key), order.nodes[key]
 
 
 def _scalars(node: Node, loc: Loc) -> Iterator[tuple[Loc, Scalar]]:

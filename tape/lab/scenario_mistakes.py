@@ -47,7 +47,7 @@ def told(details: ErrorDetails, known: Mapping[Loc, Place]) -> Iterator[tuple[Lo
     kind, loc = details["type"], details["loc"]
     context: dict[str, Any] = details.get("ctx", {})
     if kind == BETWEEN:
-        yield from (((*loc, field) if field else loc, text) for field, text in context["problems"])
+        yield from (((*loc, *_steps(field)), text) for field, text in context["problems"])
     elif kind == CUSTOM and loc[-1:] == ("[key]",):
         yield loc[:-1], f"this name {context['text']}"
     elif kind == CUSTOM and loc[:1] == ("upstream",):
@@ -60,6 +60,10 @@ def told(details: ErrorDetails, known: Mapping[Loc, Place]) -> Iterator[tuple[Lo
         yield loc, "is missing; add it"
     else:
         yield loc, f"{_wanted(kind, context)}, not {_shown(details['input'])}{_quotes(kind, details['input'])}"
+
+
+def _steps(field: str | Loc) -> Loc:
+    return field if isinstance(field, tuple) else (field,) if field else ()
 
 
 def _option(loc: Loc, text: str, known: Mapping[Loc, Place]) -> tuple[Loc, str]:

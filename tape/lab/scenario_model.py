@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 from tape.core.kernel.lifecycle import EFFECT_ENDS, EffectStatus, RunStatus
 from tape.core.kernel.points import Death, Stage, find_point
 from tape.core.kernel.resolution import Resolution, Writer
+from tape.core.strict_yaml import quoted, suggest
 from tape.lab import scenario as values
 from tape.lab import scenario_words as words
 from tape.lab.scenario import DEFAULT_WITHIN_US, UNSET, ZERO, Count, How, Verb
@@ -29,7 +30,9 @@ _NEEDS = {
     Verb.RESOLVE: ("tool", "key", "how", "result"),
     Verb.ADVANCE: ("by",),
     Verb.ANSWER: ("gate", "value", "ordinal"),
+    Verb.FORK: ("at", "input"),
 }
+_MAKES_A_RUN = (Verb.FORK, Verb.PROMOTE)
 _AGENT_OR_OUTBOX = (Writer.AGENT, Writer.OUTBOX)
 _ENDINGS: dict[Resolution, tuple[tuple[EffectStatus, ...], tuple[Writer, ...]]] = {
     Resolution.RETURNED: ((EffectStatus.CONFIRMED,), _AGENT_OR_OUTBOX),
@@ -57,7 +60,7 @@ class Shape(BaseModel):
         kept = {key for key in named if key in NULL_MEANS_NULL or key not in cls.model_fields}
         return {key: value for key, value in named.items() if value is not None or key in kept}
 
-    def refuse(self, problems: Iterable[tuple[str, str]]) -> None:
+    def refuse(self, problems: Iterable[tuple[str | values.Loc, str]]) -> None:
         found = list(problems)
         if found:
             raise PydanticCustomError(BETWEEN, "between fields", {"problems": found})
@@ -69,6 +72,7 @@ class KillShape(Shape):
     nth: words.Nth = 1
     decision: words.Index | None = None
     signal: words.Signal = Death.KILL
+    run: words.ForkName | None = None
 
     @model_validator(mode="after")
     def possible(self) -> KillShape:
@@ -88,7 +92,7 @@ class KillShape(Shape):
             yield "decision", f"{self.at} is not about a decision, so this would never strike; leave decision out"
 
     def value(self) -> values.Kill:
-        return values.Kill(self.at, self.tool, self.nth, self.decision, Death(self.signal))
+        return values.Kill(self.at, self.tool, self.nth, self.decision, Death(self.signal), self.run)
 
 
 class OrderShape(Shape):
@@ -104,6 +108,10 @@ class OrderShape(Shape):
     value: words.Gate | None = None
     ordinal: words.Index | None = None
     reason: words.Line = ""
+    run: words.ForkName | None = None
+    at: words.Seq | None = None
+    input: words.Value = UNSET
+    name: words.ForkName | None = None
 
     @model_validator(mode="after")
     def possible(self) -> OrderShape:
@@ -122,8 +130,21 @@ class OrderShape(Shape):
             yield from self._resolving()
         if self.do == Verb.ANSWER and (self.gate is None or self.value is None):
             yield "", "answer needs a gate and one of its options; write gate: NAME, value: approve"
+        yield from self._forking()
         if self.on in _RUN_ENDS and self.nth > 1:
             yield "nth", f"a run comes to {self.on} once; leave nth out"
+
+    def _forking(self) -> Iterator[tuple[str, str]]:
+        if self.do not in _MAKES_A_RUN:
+            if "name" in self.model_fields_set:
+                yield "name", f"belongs to fork and promote, not to {self.do}; leave it out"
+            return
+        if self.name is None:
+            yield "", f"{self.do} makes a run, which needs a name; write name: trial"
+        if self.do == Verb.FORK and self.at is None:
+            yield "", "fork needs at, the last record that is taken over; write at: 3"
+        if self.do == Verb.PROMOTE and self.run is None:
+            yield "", "promote needs run, the fork that is promoted; write run: trial"
 
     def _resolving(self) -> Iterator[tuple[str, str]]:
         if self.how is None:
@@ -142,6 +163,7 @@ class OrderShape(Shape):
         return values.ScriptedOrder(
             self.on, Verb(self.do), self.nth, self.tool, self.key, how, self.result, self.by, self.reason,
             gate=self.gate, value=self.value, ordinal=self.ordinal,
+            run=self.run, at=self.at, input=self.input, name=self.name,
         )  # fmt: skip
 
 
@@ -220,6 +242,44 @@ def _parts(unit: str) -> int:
     return 1_000_000 if unit == "usd" else 1
 
 
+class ForkShape(Shape):
+    status: words.Ending = RunStatus.TERMINAL
+    result: words.Value = UNSET
+    error: str | None = None
+    acts: words.Tally = None
+    inherited: words.Tally = None
+    quarantined: words.Tally = None
+    void: words.Tally = None
+    decisions: words.Tally = None
+    asks: words.Tally = None
+    leases: words.Tally = None
+    budget: dict[words.Unit, BudgetShape] = {}
+
+    @model_validator(mode="after")
+    def possible(self) -> ForkShape:
+        self.refuse([*_ending(self.status, self.result, self.error, self.leases), *_purse(self.budget)])
+        return self
+
+    def value(self) -> values.ForkExpect:
+        given: dict[str, Any] = {name: getattr(self, name) for name in type(self).model_fields}
+        given["budget"] = {unit: amounts.value(unit) for unit, amounts in self.budget.items()}
+        return values.ForkExpect(**given)
+
+
+def _ending(status: str, result: Any, error: str | None, leases: Count | None) -> Iterator[tuple[str, str]]:
+    if status != RunStatus.TERMINAL and result is not UNSET:
+        yield "result", f"a run that is {status} has no result; leave it out"
+    if status == RunStatus.TERMINAL and error is not None:
+        yield "error", "a run that is TERMINAL has no error; leave it out, or write status: FAILED"
+    if status == RunStatus.TERMINAL and leases is not None and leases.max == 0:
+        yield "leases", "a run that is TERMINAL had one lease at least; write 1 or more"
+
+
+def _purse(budget: dict[str, BudgetShape]) -> Iterator[tuple[str, str]]:
+    for unit, amounts in budget.items():
+        yield from (("budget", f"{unit}: {what}") for _, what in amounts.problems(unit))
+
+
 class ExpectShape(Shape):
     status: words.Ending = RunStatus.TERMINAL
     result: words.Value = UNSET
@@ -239,6 +299,7 @@ class ExpectShape(Shape):
     doubled: words.Tally = ZERO
     lost: words.Tally = ZERO
     budget: dict[words.Unit, BudgetShape] = {}
+    forks: dict[words.ForkName, ForkShape] = {}
 
     @model_validator(mode="after")
     def possible(self) -> ExpectShape:
@@ -246,14 +307,8 @@ class ExpectShape(Shape):
         return self
 
     def _problems(self) -> Iterator[tuple[str, str]]:
-        if self.status != RunStatus.TERMINAL and self.result is not UNSET:
-            yield "result", f"a run that is {self.status} has no result; leave it out"
-        if self.status == RunStatus.TERMINAL and self.error is not None:
-            yield "error", "a run that is TERMINAL has no error; leave it out, or write status: FAILED"
-        if self.status == RunStatus.TERMINAL and self.leases is not None and self.leases.max == 0:
-            yield "leases", "a run that is TERMINAL had one lease at least; write 1 or more"
-        for unit, amounts in self.budget.items():
-            yield from (("budget", f"{unit}: {what}") for _, what in amounts.problems(unit))
+        yield from _ending(self.status, self.result, self.error, self.leases)
+        yield from _purse(self.budget)
         for name, keyed in self.keyed.items():
             acts = self.upstream.get(name)
             if acts is not None and acts.max is not None and keyed.min > acts.max:
@@ -273,6 +328,7 @@ class ExpectShape(Shape):
         given: dict[str, Any] = {name: getattr(self, name) for name in type(self).model_fields}
         given["effects"] = {place: effect.value() for place, effect in self.effects.items()}
         given["budget"] = {unit: amounts.value(unit) for unit, amounts in self.budget.items()}
+        given["forks"] = {name: fork.value() for name, fork in self.forks.items()}
         given["resolutions"] = None if self.resolutions is None else tuple(self.resolutions)
         return values.Expect(**given)
 
@@ -333,6 +389,28 @@ class ScenarioShape(Shape):
     orders: list[OrderShape] = []
     expect: ExpectShape = ExpectShape()
 
+    @model_validator(mode="after")
+    def possible(self) -> ScenarioShape:
+        self.refuse(self._problems())
+        return self
+
+    def _problems(self) -> Iterator[tuple[values.Loc, str]]:
+        """A fork is made before anything is said to it."""
+        known: dict[str, None] = {}
+        for number, order in enumerate(self.orders):
+            if order.run is not None and order.run not in known:
+                yield ("orders", number, "run"), _no_fork(order.run, known)
+            if order.name is not None and order.name in known:
+                yield ("orders", number, "name"), f"there is a fork {order.name} already; choose another name"
+            if order.name is not None:
+                known[order.name] = None
+        for number, kill in enumerate(self.kill):
+            if kill.run is not None and kill.run not in known:
+                yield ("kill", number, "run"), _no_fork(kill.run, known)
+        for name in self.expect.forks:
+            if name not in known:
+                yield ("expect", "forks", name), _no_fork(name, known)
+
     def value(self) -> values.Scenario:
         return values.Scenario(
             name=self.name,
@@ -352,6 +430,13 @@ class ScenarioShape(Shape):
         )
 
 
+def _no_fork(name: str, known: Iterable[str]) -> str:
+    near = suggest(name, known)
+    made = ", ".join(known)
+    hint = f"did you mean {near}?" if near else f"there are by then: {made or 'none'}; an order `do: fork` makes one"
+    return f"no fork is called {quoted(name)}; {hint}"
+
+
 SHAPES: dict[tuple[str, ...], type[Shape]] = {
     (): ScenarioShape,
     ("kill", "*"): KillShape,
@@ -362,6 +447,8 @@ SHAPES: dict[tuple[str, ...], type[Shape]] = {
     ("expect",): ExpectShape,
     ("expect", "effects", "*"): EffectShape,
     ("expect", "budget", "*"): BudgetShape,
+    ("expect", "forks", "*"): ForkShape,
+    ("expect", "forks", "*", "budget", "*"): BudgetShape,
 }
 
 

@@ -55,6 +55,11 @@ def scenario_of(config: Config, dump: RunDump) -> Scenario:
     status = RunStatus(dump.run.status)
     if status not in STANDS:
         raise UsageError(f"{dump.run.id} is {status}: record it when it has come to rest")
+    if dump.run.source_id is not None:
+        raise UsageError(
+            f"{dump.run.id} is a {dump.run.origin}: record {dump.run.source_id}, "
+            "and add an order `do: fork` to its scenario"
+        )
     script = _Script()
     for number, entry in enumerate(dump.entries):
         script.take(entry, dump.entries[number + 1 :])

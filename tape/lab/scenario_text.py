@@ -10,7 +10,18 @@ from dataclasses import fields
 from typing import Any, cast
 
 from tape.core.kernel.policy import Backoff
-from tape.lab.scenario import DEFAULT_WITHIN_US, UNSET, Count, Expect, Scenario, ScriptedOrder, Settings, Timers
+from tape.lab.scenario import (
+    DEFAULT_WITHIN_US,
+    UNSET,
+    BudgetExpect,
+    Count,
+    Expect,
+    ForkExpect,
+    Scenario,
+    ScriptedOrder,
+    Settings,
+    Timers,
+)
 
 WIDTH = 100
 LONG_KEY = 200
@@ -69,11 +80,25 @@ def _expect(expect: Expect) -> dict[str, Any]:
     told = _told(expect)
     if effects := {place: _told(effect) for place, effect in expect.effects.items()}:
         told["effects"] = effects
-    if purse := {unit: _told(amounts) for unit, amounts in expect.budget.items()}:
-        dollars = purse.get("usd", {})
-        dollars |= {name: Raw(_dollars(dollars[name])) for name in ("spent", "reserved", "lost") if name in dollars}
+    if purse := _purse(expect.budget):
+        told["budget"] = purse
+    if forks := {name: _fork(fork) for name, fork in expect.forks.items()}:
+        told["forks"] = forks
+    return told
+
+
+def _fork(fork: ForkExpect) -> dict[str, Any]:
+    told = _told(fork)
+    if purse := _purse(fork.budget):
         told["budget"] = purse
     return told
+
+
+def _purse(budget: Mapping[str, BudgetExpect]) -> dict[str, Any]:
+    purse = {unit: _told(amounts) for unit, amounts in budget.items()}
+    dollars = purse.get("usd", {})
+    dollars |= {name: Raw(_dollars(dollars[name])) for name in ("spent", "reserved", "lost") if name in dollars}
+    return purse
 
 
 def _dollars(micro: int) -> str:

@@ -146,6 +146,7 @@ def _count(value: Any) -> Count:
 
 
 LARGEST = 10**9
+_NAME = r"[A-Za-z][A-Za-z0-9_-]{0,31}"
 
 
 def _amount(value: Any) -> float:
@@ -221,6 +222,7 @@ Crashes: TypeAlias = Annotated[int, Field(ge=1, le=1000)]
 Workers: TypeAlias = Annotated[int, Field(ge=1, le=64)]
 Concurrency: TypeAlias = Annotated[int, Field(ge=1, le=10_000)]
 Index: TypeAlias = Annotated[int, Field(ge=0, le=MOST)]
+Seq: TypeAlias = Annotated[int, Field(ge=1, le=MOST)]
 
 Agent: TypeAlias = Annotated[str, AfterValidator(_matching(_AGENT, "use letters, digits, '_', '.', '-'"))]
 Folder: TypeAlias = Annotated[str, AfterValidator(_matching(r"[^~\s](?:.{0,998}\S)?", "name a folder"))]
@@ -246,6 +248,9 @@ Duty: TypeAlias = Annotated[
 Key: TypeAlias = Annotated[str, AfterValidator(_matching(rf"{_PLACE}(?:/undo/[1-9][0-9]{{0,8}})?", _KEY_REMEDY))]
 Point: TypeAlias = Annotated[str, AfterValidator(_point)]
 Gate: TypeAlias = Annotated[str, AfterValidator(_line)]
+ForkName: TypeAlias = Annotated[
+    str, AfterValidator(_matching(_NAME, "use a letter, then letters, digits, '_', '-'; at most 32"))
+]
 On: TypeAlias = Annotated[str, AfterValidator(_moment)]
 
 Signal: TypeAlias = Annotated[str, _word(_DEATHS, "death")]

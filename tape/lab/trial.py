@@ -28,10 +28,10 @@ from tape.core.server.orders import Order
 from tape.core.server.supervisor import carriers
 from tape.lab.bench import Bench
 from tape.lab.contract_count import ContractCount, ContractLine
-from tape.lab.hearing import Hearing
-from tape.lab.outcome import Outcome
+from tape.lab.hearing import Course, Hearing
+from tape.lab.outcome import Fork, Outcome
 from tape.lab.probe import FalseAbsent, ask_again, false_absents, us_of
-from tape.lab.scenario import How, Moment, Scenario, ScriptedOrder, Timers, Verb
+from tape.lab.scenario import UNSET, ForkExpect, How, Moment, Scenario, ScriptedOrder, Timers, Verb
 from tape.lab.upstream import environment_variable, parse_options, read_ledger
 from tape.lab.upstream_ledger import Act
 from tape.reactors.host import Host
@@ -89,6 +89,8 @@ class Trial:
         self._advances: list[tuple[str, int]] = []
         """When the clock was put forward, by the stand-ins' clock, and by how much in all."""
         self._run_id = ""
+        self._forks: dict[str, str] = {}
+        """The runs of the forks, by their names."""
 
     def run(self) -> Outcome:
         """Raises UsageError for wrong options of a stand-in, a project that cannot be loaded, or an input or agent
@@ -133,10 +135,12 @@ class Trial:
         args = {"agent": scenario.agent, "input": scenario.input, "key": None}
         return Order("start", None, args, ACTOR, scenario.name)
 
-    def _arms(self, run_id: str) -> list[Arm]:
-        """Who dies where: the run, or a child of it. The journal holds no other."""
-        holds = [order.hold(run_id) for order in self._scenario.orders if order.moment is Moment.POINT]
-        return [*(replace(kill.arm(run_id), run_id=None) for kill in self._scenario.kill), *holds]
+    def _arms(self, run_id: str, fork: str | None = None) -> list[Arm]:
+        """Who dies where: the fork of that name, or else whoever comes there first: the run, a child, a fork."""
+        story = self._scenario
+        holds = [order.hold(run_id) for order in story.orders if order.moment is Moment.POINT and order.run == fork]
+        kills = [kill.arm(run_id) for kill in story.kill if kill.run == fork]
+        return [*(kills if fork is not None else (replace(arm, run_id=None) for arm in kills)), *holds]
 
     # --- watching ---------------------------------------------------------------------------------------------
 
@@ -162,13 +166,27 @@ class Trial:
         return not (self._waiting and self._strict) or self._real_us() - self._heard.latest_us > QUIET_US
 
     def _rests(self, host: Host) -> bool:
-        """The run moves no more, unless somebody orders it; and what it left to the outbox has been dispatched."""
-        if self._heard.status in RUN_ENDS:
+        """The run and its forks move no more, unless somebody orders it; and what they left to the outbox has been
+        dispatched."""
+        expect = self._scenario.expect
+        forks = [(run_id, expect.forks.get(name, ForkExpect()).status) for name, run_id in self._forks.items()]
+        return all(self._rests_one(host, run_id, wanted) for run_id, wanted in [(self._run_id, expect.status), *forks])
+
+    def _rests_one(self, host: Host, run_id: str, wanted: RunStatus) -> bool:
+        status = self._heard.courses[run_id].status
+        if status in RUN_ENDS:
             return not self._heard.left
-        if self._heard.status is RunStatus.STUCK and not self._person:
+        if status is RunStatus.STUCK and not self._person:
             return True
-        wanted = self._scenario.expect.status
-        return self._heard.status is RunStatus.WAITING and wanted is RunStatus.WAITING and not host.arms()
+        return status is RunStatus.WAITING and wanted is RunStatus.WAITING and not host.arms()
+
+    @property
+    def _course(self) -> Course:
+        """The story's own run."""
+        return self._heard.courses[self._run_id]
+
+    def _run_of(self, order: ScriptedOrder) -> str:
+        return self._run_id if order.run is None else self._forks[order.run]
 
     def _bury(self, host: Host) -> None:
         """The run is at its end: whoever was killed there is dead, whatever point is there has been passed."""
@@ -182,39 +200,49 @@ class Trial:
         limit = f"within {self._scenario.within_us / 1_000_000:g} s"
         words = f"; {host.broken}" if host.broken else ""
         last = f"; the last that it said: {self._heard.said[-1]}" if self._heard.said else ""
-        return f"{self._run_id} did not come to rest {limit}: it is {self._heard.status}{words}{last}"
+        forks = "".join(f", {name} {self._heard.courses[run_id].status}" for name, run_id in self._forks.items())
+        return f"{self._run_id} did not come to rest {limit}: it is {self._course.status}{forks}{words}{last}"
 
     def _unreached(self) -> tuple[int, ...]:
         """The kills that were not dealt. What is armed for a run goes with its end, so the journal tells."""
         self._heard.drain()
-        reached = [entry.event for entry in self._heard.entries if isinstance(entry.event, PointReached)]
-        dealt = Counter((event.point, event.death) for event in reached)
+        heard = ((entry.run_id, entry.event) for entry in self._heard.entries)
+        dealt = Counter((run, event.point, event.death) for run, event in heard if isinstance(event, PointReached))
+        kills = list(enumerate(self._scenario.kill))
         found: list[int] = []
-        for number, kill in enumerate(self._scenario.kill):
-            dealt[kill.at, kill.signal] -= 1
-            if dealt[kill.at, kill.signal] < 0:
+        for number, kill in sorted(kills, key=lambda numbered: numbered[1].run is None):
+            run_id = None if kill.run is None else self._forks.get(kill.run, "")
+            where = [place for place in +dealt if place[1:] == (kill.at, kill.signal) and run_id in (None, place[0])]
+            if where:
+                dealt[where[0]] -= 1
+            else:
                 found.append(number)
-        return tuple(found)
+        return tuple(sorted(found))
 
     # --- orders -----------------------------------------------------------------------------------------------
 
     def _place_due(self, host: Host) -> None:
         while self._waiting and self._is_due(self._waiting[0]) and self._may(host, self._waiting[0]):
-            self._place(host, self._waiting.pop(0))
+            number = len(self._scenario.orders) - len(self._waiting)
+            try:
+                self._place(host, self._waiting.pop(0))
+            except (UsageError, Refused) as error:
+                raise UsageError(f"{self._scenario.place('orders', number)}: orders.{number}: {error}") from None
         if not self._heard.silent:
             return
-        if self._person and self._heard.status is RunStatus.STUCK and not (self._waiting and self._strict):
+        if self._person and self._course.status is RunStatus.STUCK and not (self._waiting and self._strict):
             self._decide(host)
-        if self._heard.status is RunStatus.WAITING:
+        if RunStatus.WAITING in [self._heard.courses[run].status for run in (self._run_id, *self._forks.values())]:
             if self._prover is not None and self._answer_gates(host):
                 return
             if self._scenario.timers is Timers.SKIPPED:
                 self._skip_timer(host)
 
     def _is_due(self, order: ScriptedOrder) -> bool:
+        course = self._heard.courses[self._run_of(order)]
         if order.moment is Moment.POINT:
-            return self._heard.held[order.on] > 0
-        return self._heard.seen[order.on] >= order.nth
+            return course.held[order.on] > 0
+        return course.seen[order.on] >= order.nth
 
     def _may(self, host: Host, order: ScriptedOrder) -> bool:
         """Time is put forward only while nobody awake drives the run: it would lose its lease for nothing."""
@@ -225,26 +253,37 @@ class Trial:
 
     def _place(self, host: Host, order: ScriptedOrder) -> None:
         self._heard.latest_us = self._real_us()
+        run_id = self._run_of(order)
         if order.do is Verb.ADVANCE:
             assert order.by_us is not None
             self._advance(host, order.by_us)
         elif order.do is Verb.THAW:
             host.order(Order("thaw", None, {}, ACTOR, order.reason))
-            self._await_zombie()
+            self._await_zombie(self._heard.courses[run_id])
         elif order.do in (Verb.KILL, Verb.FREEZE):
             args = {"signal": "STOP" if order.do is Verb.FREEZE else "KILL"}
-            host.order(Order("kill", self._run_id, args, ACTOR, order.reason))
+            host.order(Order("kill", run_id, args, ACTOR, order.reason))
         elif order.do is Verb.RESOLVE:
             self._resolve(host, order)
         elif order.do is Verb.ANSWER:
             said = {"gate": order.gate, "value": order.value, "ordinal": order.ordinal}
-            host.order(Order("answer", self._run_id, said, ACTOR, order.reason))
+            host.order(Order("answer", run_id, said, ACTOR, order.reason))
+        elif order.do in (Verb.FORK, Verb.PROMOTE):
+            self._fork(host, order)
         else:
-            host.order(Order(str(order.do), self._run_id, {}, ACTOR, order.reason))
+            host.order(Order(str(order.do), run_id, {}, ACTOR, order.reason))
         if order.moment is Moment.POINT:
-            self._heard.held[order.on] -= 1
+            self._heard.courses[run_id].held[order.on] -= 1
             steps = host.server.points.steps
-            host.server.do(lambda: steps.go(self._run_id))
+            host.server.do(lambda: steps.go(run_id))
+
+    def _fork(self, host: Host, order: ScriptedOrder) -> None:
+        assert order.name is not None
+        args = {} if order.do is Verb.PROMOTE else {"at": order.at}
+        if order.input is not UNSET:
+            args["input"] = order.input
+        wish = Order(str(order.do), self._run_of(order), args, ACTOR, order.reason)
+        self._forks[order.name] = host.start_armed(wish, lambda run_id: self._arms(run_id, order.name))
 
     def _advance(self, host: Host, by_us: int) -> None:
         self._clock.advance(by_us / 1_000_000)
@@ -254,22 +293,27 @@ class Trial:
     def _resolve(self, host: Host, order: ScriptedOrder) -> None:
         result = order.result if order.how is How.CONFIRM else None
         args = {"key": self._key_of(host, order), "how": str(order.how), "result": result}
-        host.order(Order("resolve", self._run_id, args, ACTOR, order.reason or "as the scenario says"))
+        host.order(Order("resolve", self._run_of(order), args, ACTOR, order.reason or "as the scenario says"))
 
     def _key_of(self, host: Host, order: ScriptedOrder) -> str:
         """Raises UsageError if what is to be resolved is not there."""
         if isinstance(order.key, str):
-            return f"{self._run_id}/{order.key}"
+            return f"{self._run_of(order)}/{order.key}"
         with open_reader(self._config.journal) as reader:
-            needs = [need for need in reader.needs() if need.kind in RESOLVED and need.tool == order.tool]
+            mine = self._heard.family(self._run_of(order))
+            needs = [
+                need
+                for need in reader.needs()
+                if need.kind in RESOLVED and need.tool == order.tool and need.run_id in mine
+            ]
         if not needs:
             raise UsageError(f"nothing of {order.tool} waits for a person")
         return needs[0].key
 
-    def _await_zombie(self) -> None:
+    def _await_zombie(self, course: Course) -> None:
         """A thawed worker writes on, and is refused; one that had nothing to write says nothing."""
-        refused, deadline = self._heard.seen["write_refused"], self._real_us() + ZOMBIE_US
-        while self._heard.seen["write_refused"] == refused and self._real_us() < deadline:
+        refused, deadline = course.seen["write_refused"], self._real_us() + ZOMBIE_US
+        while course.seen["write_refused"] == refused and self._real_us() < deadline:
             self._heard.take(POLL_SECONDS)
 
     def _decide(self, host: Host) -> None:
@@ -299,7 +343,8 @@ class Trial:
         if any(peer.drives or peer.hooks for peer in list(host.server.peers.values()) if not peer.frozen):
             return
         with open_reader(self._config.journal) as reader:
-            family = [dump for dump in _family(reader, self._run_id) if dump.run.status not in RUN_ENDS]
+            every = [dump for run in (self._run_id, *self._forks.values()) for dump in _family(reader, run)]
+            family = [dump for dump in every if dump.run.status not in RUN_ENDS]
         due = [timer.fire_us for dump in family for timer in dump.timers if timer.status == TimerStatus.SET]
         due += [
             gate.deadline_us
@@ -336,10 +381,12 @@ class Trial:
     def _outcome(self, late: str, unreached: tuple[int, ...], seconds: float) -> Outcome:
         journal = self._config.journal
         acts = self._acts()
-        dump, lines = None, list[ContractLine]()
+        dump, forks, lines = None, dict[str, Fork](), list[ContractLine]()
         with contextlib.suppress(JournalMissing), open_reader(journal) as reader:
             with contextlib.suppress(NotFound):
                 dump = reader.dump(self._run_id)
+            for name, run_id in self._forks.items():
+                forks[name] = Fork(run_id, reader.dump(run_id), self._heard.family(run_id))
             for name, ledger in self._ledgers.items():
                 counted = ContractCount(name, ledger)
                 line = counted.refresh(reader)
@@ -366,6 +413,7 @@ class Trial:
             said=tuple(self._heard.said),
             seconds=seconds,
             folder=self._folder,
+            forks=forks,
         )
 
 

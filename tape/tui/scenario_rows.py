@@ -124,17 +124,25 @@ def kill_says(kill: Kill) -> str:
     """`SIGKILL at effect.acted of wire_money, the 2nd time`."""
     of = f" of {kill.tool}" if kill.tool is not None else ""
     about = f", decision {kill.decision}" if kill.decision is not None else ""
-    return f"{_BLOWS[kill.signal]} at {kill.at}{of}{about}{_again(kill.nth)}"
+    who = f"{kill.run}: " if kill.run is not None else ""
+    return f"{who}{_BLOWS[kill.signal]} at {kill.at}{of}{about}{_again(kill.nth)}"
 
 
 def order_says(order: ScriptedOrder) -> str:
     """`when it is STUCK: resolve wire_money as confirm with {"id": 1} ("I asked the bank")`."""
-    from tape.lab.scenario import UNSET, Moment
+    from tape.lab.scenario import UNSET, Moment, Verb
 
-    when = "when it is" if order.moment is Moment.STATUS else "at"
+    who = f"{order.run} " if order.run is not None else ""
+    when = f"when {who or 'it '}is" if order.moment is Moment.STATUS else f"{who}at"
     what = str(order.do)
     if order.key is not None or order.tool is not None:
         what += f" {order.key or order.tool}"
+    if order.do is Verb.FORK:
+        what += f" {order.name} at seq {order.at}" + (
+            "" if order.input is UNSET else f" with {short_json(order.input, 200)}"
+        )
+    if order.do is Verb.PROMOTE:
+        what += f" it to {order.name}"
     if order.how is not None:
         what += f" as {order.how}"
     if order.result is not UNSET:

@@ -16,7 +16,7 @@ import pytest
 from tape.core.bundles import export_run, import_file
 from tape.core.clock import SystemClock
 from tape.core.config import Config, load_config
-from tape.core.journal import children, effects, gates, records, runs, workers
+from tape.core.journal import children, effects, forks, gates, records, runs, workers
 from tape.core.journal.effects import Call, Ending, ToolPolicy
 from tape.core.journal.records import Usage
 from tape.core.journal.transaction import Tx
@@ -83,7 +83,9 @@ class Desk:
     def code(self, body: str, head: str = HEAD) -> None:
         (self.root / "app.py").write_text(head + textwrap.indent(textwrap.dedent(body), "    "))
 
-    def record(self, upto: int = 8, *, code: str = "", end: dict[str, Any] | None = None) -> str:
+    def record(
+        self, upto: int = 8, *, code: str = "", end: dict[str, Any] | None = None, question: str = "task"
+    ) -> str:
         """1 started, 2-3 decision, 4-5 effect, 6 sample, 7 end."""
         clock = SystemClock()
         writer = Writer(self.config.journal, clock)
@@ -94,7 +96,7 @@ class Desk:
             worker = workers.start_worker(tx, clock.nonce(), 100, 7, clock.boot_id, "here")
             workers.move_worker(tx, worker, WorkerTrigger.HELLO)
             epoch = runs.grant(tx, run_id, worker, ttl_us=10**12, concurrency=9, recovery=RecoveryPolicy()).epoch
-            request = {"args": ["task"], "kwargs": {}}
+            request = {"args": [question], "kwargs": {}}
             asked = fingerprint("decision", "think", request)
             decision = Decision(index=0, name="think", fingerprint=asked, request=request, reply="thought", code=code)
             args = {"to": "ACME", "amount": 1}
@@ -198,6 +200,30 @@ def test_code_that_does_not_fit(desk: Desk, case: str) -> None:
     found = desk.replay()
     assert (found.verdict, found.seq) == (Verdict.DIVERGES, seq)
     assert recorded in found.recorded and code in found.code and not found.fits
+
+
+@pytest.mark.parametrize(
+    ("changed", "where"),
+    [
+        (BODY.replace("think, task", "think, task + '?'"), 'args[0]: "task" against "task?"'),
+        (BODY.replace('"ACME"', '"BETA"'), 'to: "ACME" against "BETA"'),
+        (BODY.replace('await pay("ACME")', '"x"'), ""),
+    ],
+)
+def test_the_first_place_that_differs_is_named(desk: Desk, changed: str, where: str) -> None:
+    desk.code(changed)
+    desk.record()
+    assert desk.replay().where == where
+
+
+def test_a_difference_that_is_cut_off_on_both_sides_is_named(desk: Desk) -> None:
+    """Of a long request a drive has a preview only, and the two look the same on it."""
+    desk.code(BODY.replace("think, task", "think, 'x' * 9000 + 'yes, pay'"))
+    desk.record(3, question="x" * 9000 + "no, pay")
+    found = desk.replay()
+    assert found.verdict is Verdict.DIVERGES
+    assert found.code == f"asks {found.recorded} (they differ further inside)"
+    assert found.where == f'args[0]: "…{"x" * 16}no, pay" against "…{"x" * 16}yes, pay"'
 
 
 @pytest.mark.parametrize(
@@ -424,6 +450,20 @@ def test_without_that_key_nothing_could_fit_and_none_is_made(desk: Desk) -> None
     desk.record()
     desk.code(BODY)
     assert desk.replay().verdict is Verdict.SAME, "a run without any needs none"
+
+
+def test_a_bundle_of_a_fork_is_replayed_without_its_source(desk: Desk, tmp_path: Path) -> None:
+    desk.record()
+    clock = SystemClock()
+    for source in (desk.run, None):
+        writer = Writer(desk.config.journal, clock)
+        made = writer.apply(lambda tx, source=source: forks.fork_run(tx, source or desk.run, 5))
+        writer.close()
+        desk.run = made.run
+    export_run(desk.config.journal, desk.run, tmp_path / "fork.tape", redact=True, redact_values=False)
+    desk.config = replace(desk.config, journal=import_file(tmp_path / "fork.tape", None, tmp_path / "there").file)
+    found = desk.replay()
+    assert (found.verdict, found.records, found.seq) == (Verdict.SO_FAR, 5, 6)
 
 
 def test_a_bundle_is_replayed_unless_its_values_are_hashes(desk: Desk, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from tape.lab.scenario import (
     Count,
     EffectExpect,
     Expect,
+    ForkExpect,
     How,
     Kill,
     Moment,
@@ -61,12 +62,16 @@ kill:
   - {at: effect.acted, tool: wire_money, nth: 2, decision: 1, signal: LOST}
   - at: observe.answered
   - {at: at:mine, signal: TERM}
+  - {at: decision.recorded, run: trial}
 orders:
   - {on: STUCK, do: resolve, tool: wire_money, how: confirm, result: {id: 7}, reason: the bank says so}
   - {on: STUCK, nth: 2, do: resolve, key: -/0/wire_money/undo/1, how: retry}
   - {on: lease_ended, do: thaw}
   - {on: timer_set, do: advance, by: 1.5h}
   - {on: effect.begun, do: cancel}
+  - {on: FAILED, do: fork, at: 3, name: trial, input: {task: null}}
+  - {on: WAITING, run: trial, do: fork, at: 1, name: second}
+  - {on: TERMINAL, run: trial, do: promote, name: real, reason: this is right}
 expect:
   status: FAILED
   error: no money
@@ -86,6 +91,9 @@ expect:
   refused: {min: 0, max: 3}
   doubled: 1
   lost: {min: 1, max: 2}
+  forks:
+    trial: {result: null, acts: 0, inherited: 1, quarantined: {min: 1}, void: 1, decisions: 3, asks: 2, leases: 1}
+    real: {status: FAILED, error: no money, acts: 1, budget: {usd: {spent: 0.02}}}
 """  # noqa: E501
 
 
@@ -138,6 +146,7 @@ def test_every_key_can_be_set() -> None:
             Kill("effect.acted", "wire_money", 2, 1, Death.LOST),
             Kill("observe.answered"),
             Kill("at:mine", signal=Death.TERM),
+            Kill("decision.recorded", run="trial"),
         ),
         orders=(
             ScriptedOrder(
@@ -152,6 +161,9 @@ def test_every_key_can_be_set() -> None:
             ScriptedOrder("lease_ended", Verb.THAW),
             ScriptedOrder("timer_set", Verb.ADVANCE, by_us=5400 * SECOND),
             ScriptedOrder("effect.begun", Verb.CANCEL),
+            ScriptedOrder("FAILED", Verb.FORK, at=3, name="trial", input={"task": None}),
+            ScriptedOrder("WAITING", Verb.FORK, run="trial", at=1, name="second"),
+            ScriptedOrder("TERMINAL", Verb.PROMOTE, run="trial", name="real", reason="this is right"),
         ),
         expect=Expect(
             status=RunStatus.FAILED,
@@ -175,6 +187,21 @@ def test_every_key_can_be_set() -> None:
             refused=Count(0, 3),
             doubled=ONE,
             lost=Count(1, 2),
+            forks={
+                "trial": ForkExpect(
+                    result=None,
+                    acts=NONE,
+                    inherited=ONE,
+                    quarantined=Count(1),
+                    void=ONE,
+                    decisions=Count.exactly(3),
+                    asks=Count.exactly(2),
+                    leases=ONE,
+                ),
+                "real": ForkExpect(
+                    RunStatus.FAILED, error="no money", acts=ONE, budget={"usd": BudgetExpect(spent=20_000)}
+                ),
+            },
         ),
     )
 
@@ -194,9 +221,9 @@ def test_a_kill_becomes_an_arm_of_its_run() -> None:
 def test_an_order_knows_what_it_waits_for() -> None:
     orders = parse(FULL).orders
     assert [order.moment for order in orders] == [
-        Moment.STATUS, Moment.STATUS, Moment.ENTRY, Moment.ENTRY, Moment.POINT
+        Moment.STATUS, Moment.STATUS, Moment.ENTRY, Moment.ENTRY, Moment.POINT, *[Moment.STATUS] * 3
     ]  # fmt: skip
-    assert orders[-1].hold("r-1") == Arm(BY_NAME["effect.begun"], Death.HOLD, "r-1")
+    assert orders[4].hold("r-1") == Arm(BY_NAME["effect.begun"], Death.HOLD, "r-1")
 
 
 def test_null_is_a_result_and_nothing_said_is_none() -> None:
@@ -235,8 +262,8 @@ def test_an_input_is_json_to_the_last_digit(text: str, value: Any) -> None:
 def test_every_value_keeps_its_line() -> None:
     scenario = parse(FULL)
     assert scenario.place("kill", 1, "at") == f"{SHOWN}:16"
-    assert scenario.place("expect", "effects", "1/0/wire_money") == f"{SHOWN}:34"
-    assert scenario.place("expect", "effects", "no such") == f"{SHOWN}:32"
+    assert scenario.place("expect", "effects", "1/0/wire_money") == f"{SHOWN}:38"
+    assert scenario.place("expect", "effects", "no such") == f"{SHOWN}:36"
     assert scenario.place("nothing") == f"{SHOWN}:1"
     assert Scenario(name="x").place("kill", 0) == "scenario"
 
@@ -448,6 +475,12 @@ ORDER = st.one_of(
     st.builds(ScriptedOrder, ON, st.just(Verb.RESOLVE), NTH, TOOL, how=st.just(How.CONFIRM), result=JSON),
     st.builds(ScriptedOrder, ON, st.just(Verb.RESOLVE), NTH, key=PLACE, how=st.sampled_from([How.FAIL, How.RETRY])),
 )
+FORKS = (
+    ScriptedOrder("TERMINAL", Verb.FORK, at=3, name="trial", input={"task": [None, "no"]}),
+    ScriptedOrder("gate_opened", Verb.FORK, run="trial", at=1, name="no"),
+    ScriptedOrder("STUCK", Verb.PROMOTE, run="no", name="real"),
+)
+"""Each is made of the one before, so they come together or not at all."""
 EFFECT = st.one_of(
     st.builds(EffectExpect, status=st.sampled_from(EffectStatus), row=st.sampled_from([rule.row for rule in RULES])),
     st.builds(EffectExpect, resolution=st.just(Resolution.DECIDED), attempts=MAYBE | COUNT),
@@ -478,6 +511,27 @@ EXPECT = st.one_of(
         ),
     ),
 )
+FORK = st.one_of(
+    st.builds(ForkExpect, result=st.just(UNSET) | JSON, acts=MAYBE | COUNT, void=MAYBE | COUNT, asks=MAYBE | COUNT),
+    st.builds(
+        ForkExpect,
+        status=st.sampled_from([RunStatus.FAILED, RunStatus.STUCK, RunStatus.WAITING, RunStatus.CANCELLED]),
+        error=MAYBE | TEXT,
+        inherited=MAYBE | COUNT,
+        quarantined=MAYBE | COUNT,
+        decisions=MAYBE | COUNT,
+        leases=MAYBE | COUNT,
+        budget=st.dictionaries(
+            st.sampled_from(["usd", "tokens"]), st.builds(BudgetExpect, spent=st.integers(0, 10**9)), max_size=2
+        ),
+    ),
+)
+FORKED = st.tuples(
+    st.lists(ORDER, max_size=2).map(lambda orders: (*FORKS, *orders)),
+    st.tuples(EXPECT, st.dictionaries(st.sampled_from(["trial", "no", "real"]), FORK, max_size=2)).map(
+        lambda pair: replace(pair[0], forks=pair[1])
+    ),
+)
 BACKOFF = st.tuples(DURATION, DURATION).map(lambda pair: Backoff(min(pair), max(pair)))
 SETTINGS = st.builds(
     Settings,
@@ -506,6 +560,10 @@ SCENARIO = st.builds(
     kill=st.lists(KILL, max_size=3).map(tuple),
     orders=st.lists(ORDER, max_size=3).map(tuple),
     expect=EXPECT,
+)
+SCENARIO = st.one_of(
+    SCENARIO,
+    st.tuples(SCENARIO, FORKED).map(lambda pair: replace(pair[0], orders=pair[1][0], expect=pair[1][1])),
 )
 
 
@@ -541,6 +599,8 @@ PATHS = [
     "orders.0", "orders.0.on", "orders.0.do", "orders.0.how", "orders.0.by", "expect", "expect.status",
     "expect.error", "expect.upstream", "expect.upstream.a/b", "expect.effects", "expect.effects.t",
     "expect.effects.t.row", "expect.resolutions", "expect.obligations.t", "expect.leases", "expect.leases.min",
+    "orders.0.at", "orders.0.name", "orders.0.run", "orders.0.input", "kill.0.run", "expect.forks", "expect.forks.a",
+    "expect.forks.a.acts",
     "expect.budget", "expect.budget.usd", "expect.budget.usd.spent", "expect.budget.usd.refused", "expect.budget.pens",
 ]  # fmt: skip
 
@@ -706,6 +766,25 @@ BAD: list[tuple[str | bytes, int, str]] = [
     (O + "{on: timer_set, do: advance}\n", 3, "orders.0: advance needs by"),
     (O + "{on: timer_set, do: advance, by: later}\n", 3, "orders.0.by: must be a duration, not 'later'"),
     (O + '{on: STUCK, do: cancel, reason: "a\\nb"}\n', 3, "orders.0.reason: must be one line"),
+    # forks
+    (O + "{on: STUCK, do: fork, name: a}\n", 3, "orders.0: fork needs at, the last record that is taken over"),
+    (O + "{on: STUCK, do: fork, at: 3}\n", 3, "orders.0: fork makes a run, which needs a name; write name: trial"),
+    (O + "{on: STUCK, do: fork, at: 0, name: a}\n", 3, "orders.0.at: must be 1 or more, not 0"),
+    (O + "{on: STUCK, do: fork, at: 1.5, name: a}\n", 3, "orders.0.at: must be a whole number, not 1.5"),
+    (O + "{on: STUCK, do: fork, at: 1, name: a/b}\n", 3, "orders.0.name: cannot be 'a/b'; use a letter, then letters"),
+    (O + "{on: STUCK, do: fork, at: 1, name: a, input: 2024-01-01}\n", 3, "orders.0.input: '2024-01-01' is a date"),
+    (O + "{on: STUCK, do: promote, name: a}\n", 3, "orders.0: promote needs run, the fork that is promoted"),
+    (O + "{on: STUCK, do: cancel, at: 3}\n", 3, "orders.0.at: belongs to fork, not to cancel; leave it out"),
+    (O + "{on: STUCK, do: cancel, name: a}\n", 3, "orders.0.name: belongs to fork and promote, not to cancel"),
+    (O + "{on: STUCK, run: a, do: cancel}\n", 3,
+     "orders.0.run: no fork is called 'a'; there are by then: none; an order `do: fork` makes one"),
+    (O + "{on: STUCK, do: fork, at: 1, name: trial}\n  - {on: STUCK, run: tiral, do: cancel}\n", 4,
+     "orders.1.run: no fork is called 'tiral'; did you mean trial?"),
+    (O + "{on: STUCK, run: a, do: fork, at: 1, name: a}\n", 3, "orders.0.run: no fork is called 'a'"),
+    (O + "{on: STUCK, do: fork, at: 1, name: a}\n  - {on: STUCK, do: fork, at: 1, name: a}\n", 4,
+     "orders.1.name: there is a fork a already; choose another name"),
+    (K + "{at: effect.acted, run: trial}\n", 3, "kill.0.run: no fork is called 'trial'; there are by then: none"),
+    (E + "forks: {trial: {status: FAILED}}\n", 3, "expect.forks.trial: no fork is called 'trial'"),
     # expectations
     (X + "expect: [1]\n", 2, "expect: must be a mapping, not a list"),
     (E + "stats: TERMINAL\n", 3, "expect.stats: unknown key; did you mean status?"),

@@ -20,7 +20,7 @@ from tests.scenarios.conftest import ROOT
 
 PAGE = ROOT / "docs" / "reference" / "scenarios.md"
 TEXT = PAGE.read_text("utf-8")
-STORY, ALL_KEYS, FAILED = (block.text for block in blocks(PAGE, "yml"))
+STORY, ALL_KEYS, FAILED, FORKED = (block.text for block in blocks(PAGE, "yml"))
 
 
 @pytest.mark.parametrize("path", SHAPES, ids=lambda path: ".".join(path) or "top")
@@ -38,8 +38,9 @@ def test_every_word_is_there() -> None:
 
 def test_the_example_with_all_keys_can_be_read() -> None:
     scenario = parse_scenario(ALL_KEYS.encode(), "all.yaml", None)
-    assert scenario.settings.max_crashes == 3 and len(scenario.orders) == 4
+    assert scenario.settings.max_crashes == 3 and len(scenario.orders) == 6
     assert parse_scenario(FAILED.encode(), "failed.yaml", None).expect.error == "the visa was refused"
+    assert parse_scenario(FORKED.encode(), "forked.yaml", None).expect.forks["trial"].acts is not None
 
 
 def test_the_story_is_the_scaffold_s() -> None:

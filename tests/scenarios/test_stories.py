@@ -12,7 +12,7 @@ import pytest
 from tape.core.kernel.lifecycle import EffectStatus, ObligationStatus, RunStatus
 from tape.core.kernel.points import POINTS
 from tape.core.kernel.resolution import RULES, Resolution, Writer
-from tape.lab.scenario import UNSET, Count, Expect
+from tape.lab.scenario import UNSET, Count, Expect, ForkExpect, Verb
 from tape.lab.scenario_file import find_scenarios, read_scenario
 from tape.lab.scenario_run import judged
 from tests.scenarios.conftest import ROOT, STORIES, Played
@@ -22,6 +22,7 @@ STEPS_ON_THE_WAY = {"I-ask", "N-ask-look-up", "N-settling"}
 """Rows at which no effect comes to rest."""
 
 Turned = tuple[tuple[str, ...], Expect]
+"""The path of a key, and the expectations with that one turned wrong."""
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -67,7 +68,23 @@ def test_no_two_stories_have_one_name() -> None:
 
 
 def test_every_story_says_how_it_ends() -> None:
-    assert all(("expect", "status") in read_scenario(ROOT / file).lines for file in FILES)
+    for file in FILES:
+        story = read_scenario(ROOT / file)
+        assert ("expect", "status") in story.lines
+        made = {order.name for order in story.orders if order.name is not None}
+        assert {name for name in made if ("expect", "forks", name, "status") in story.lines} == made
+
+
+def test_forks_are_tried_promoted_killed_forked_and_asked_anew() -> None:
+    stories = [read_scenario(ROOT / file) for file in FILES if file.startswith("scenarios/forks/")]
+    orders = [order for story in stories for order in story.orders]
+    assert {Verb.FORK, Verb.PROMOTE} <= {order.do for order in orders}
+    assert any(order.do is Verb.FORK and order.run is not None for order in orders), "a fork of a fork"
+    assert any(order.do is Verb.ANSWER and order.run is not None for order in orders), "a gate is asked anew"
+    assert any(kill.run is not None for story in stories for kill in story.kill)
+    told = {field.name for story in stories for fork in story.expect.forks.values() for field in fields(fork)
+            if getattr(fork, field.name) not in (None, UNSET, {})}  # fmt: skip
+    assert told == {field.name for field in fields(ForkExpect)}, "everything that can be expected of a fork is"
 
 
 def test_every_row_of_the_table_is_told(played: Played) -> None:
@@ -94,14 +111,16 @@ def test_every_resolution_and_every_end_is_told() -> None:
 # --- expectations turned wrong ----------------------------------------------------------------------------------------
 
 
-def wrong_ways(expect: Expect) -> Iterator[Turned]:
+def wrong_ways(expect: Any) -> Iterator[Any]:
     """Each expectation of the file turned wrong, with the path of its key."""
-    for field in fields(Expect):
+    for field in fields(expect):
         value = getattr(expect, field.name)
         default = field.default_factory() if callable(field.default_factory) else field.default
         if field.name != "status" and (value is UNSET or value == default):
             continue
-        if field.name in ("effects", "budget"):
+        if field.name == "forks":
+            yield from _wrong_forks(expect)
+        elif field.name in ("effects", "budget"):
             yield from _wrong_parts(expect, field.name)
         elif isinstance(value, dict):
             for place, wanted in value.items():
@@ -111,7 +130,14 @@ def wrong_ways(expect: Expect) -> Iterator[Turned]:
             yield (field.name,), replace(expect, **{field.name: other(value)})
 
 
-def _wrong_parts(expect: Expect, name: str) -> Iterator[Turned]:
+def _wrong_forks(expect: Expect) -> Iterator[Turned]:
+    """Of each fork one expectation after the other."""
+    for name, fork in expect.forks.items():
+        for path, wrong in wrong_ways(fork):
+            yield ("forks", name, *path), replace(expect, forks={**expect.forks, name: wrong})
+
+
+def _wrong_parts(expect: Any, name: str) -> Iterator[Any]:
     """Of each effect or unit of the budget one word after the other."""
     listed: dict[str, Any] = getattr(expect, name)
     for place, parts in listed.items():

@@ -5,7 +5,8 @@ One JSON object comes on standard input: `root`, `agents` (name -> `module:funct
 the descriptor FD: `how` it went, with `code` and `tools` (today's hashes), `us` (microseconds of driving), and
 
     failed    why                       the project cannot be loaded
-    misfit    seq, recorded, does, why  the code does not fit the tape
+    misfit    seq, recorded, does, why  the code does not fit the tape; `asked`, if it asked for something else
+              of the same kind: that kind, the name and the whole request
     asks      what                      the tape is used up, and this is asked for next
     waits     what                      the tape is used up, and it waits for what comes from outside
     ended     ended                     the agent function has ended: the body of `run_ended`
@@ -63,6 +64,13 @@ class ReplayContext(RunContext):
     """A drive that never goes live: what would be done when the tape is used up is left undone."""
 
     asked: str | None = None
+    misasked: list[Any] | None = None
+
+    def same(self, recorded: str, asked: str, kind: str, name: str, request: Any) -> bool:
+        fits = super().same(recorded, asked, kind, name, request)
+        if not fits and self.misfit is None:
+            self.misasked = [kind, name, request]
+        return fits
 
     def perform(self, name: Outcome, asked: object, work: Callable[[], None], *, settles: bool = False) -> None:
         super().perform(name, asked, _nothing, settles=settles)
@@ -110,7 +118,8 @@ def _answer(context: ReplayContext, frame: Frame) -> Answer:
         misfit, why = context.misfit, frame["why"]
         if misfit is None:
             return {"how": "misfit", "seq": None, "recorded": "", "does": why, "why": why}
-        return {"how": "misfit", "seq": misfit.seq, "recorded": misfit.recorded, "does": misfit.does, "why": why}
+        sides = {"seq": misfit.seq, "recorded": misfit.recorded, "does": misfit.does, "why": why}
+        return {"how": "misfit", **sides, "asked": context.misasked}
     if context.asked is not None:
         return {"how": "asks", "what": context.asked}
     return {"how": "waits", "what": ", ".join(frame["waits"]) or frame["why"]}

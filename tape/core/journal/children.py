@@ -41,12 +41,19 @@ def start_child(
 
 def lineage(tx: Tx, run_no: int | None) -> list[str]:
     """What the run and its ancestors were asked, as fingerprints, the run's own first: none of them is asked again by
-    a descendant."""
+    a descendant. A fork of a child has the ancestors of that child: it may not ask what its source could not ask."""
     found: list[str] = []
     while run_no is not None:
         started = tx.event(run_no=run_no, seq=1)
         assert isinstance(started, RunStarted)
         found.append(identity.fingerprint("child", started.agent, started.input))
-        row = tx.one(RunRow, no=run_no)
-        run_no = row["parent_no"] if row is not None else None
+        run_no = _above(tx, run_no)
     return found
+
+
+def _above(tx: Tx, run_no: int) -> int | None:
+    """The run that started it, or what it was forked from."""
+    row = tx.one(RunRow, no=run_no)
+    while row is not None and row["parent_no"] is None and row["source_id"] is not None:
+        row = tx.one(RunRow, id=row["source_id"])
+    return None if row is None else row["parent_no"]

@@ -87,7 +87,7 @@ def start_run(
             "updated_us": tx.wall_us,
             "parent_no": parent.no if parent else None,
             "parent_ordinal": parent.ordinal if parent else 0,
-            "depth": parent.depth + 1 if parent else 0,
+            "depth": parent.depth + 1 if parent else _depth_of(tx, source),
             "source_id": source[0] if source else None,
             "source_seq": source[1] if source else 0,
             "quarantine": parent.quarantine if parent else int(quarantine),
@@ -113,6 +113,12 @@ def start_run(
     )
     run.save()
     return run_id
+
+
+def _depth_of(tx: Tx, source: tuple[str, int] | None) -> int:
+    """A fork stands where its source does: nothing starts a deeper child in it than in that."""
+    row = tx.one(RunRow, id=source[0]) if source else None
+    return row["depth"] if row is not None else 0
 
 
 def _same_start(tx: Tx, known: Row, agent: str, input: Any) -> str:

@@ -3,6 +3,7 @@ under, and what it and its ancestors were asked (`records.drive_of` tells a work
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import orjson
@@ -10,6 +11,7 @@ import orjson
 from tape.core.journal.caps import caps_by_grant
 from tape.core.journal.views import Reader
 from tape.core.kernel import identity
+from tape.core.kernel.errors import NotFound
 from tape.core.kernel.events import RunStarted
 
 SQL = {
@@ -40,5 +42,23 @@ def _lineage(reader: Reader, run_id: str | None) -> list[str]:
         if not isinstance(first.event, RunStarted):
             break
         found.append(identity.fingerprint("child", first.event.agent, first.event.input))
-        run_id = reader.run(run_id).parent
+        run_id = _above(reader, run_id)
+    return found
+
+
+def _above(reader: Reader, run_id: str) -> str | None:
+    """The run that started it, or what it was forked from; None for whatever an import left behind."""
+    run = reader.run(run_id)
+    with contextlib.suppress(NotFound):
+        while run.parent is None and run.source_id is not None:
+            run = reader.run(run.source_id)
+    return run.parent
+
+
+def sources_of(reader: Reader, run_id: str) -> list[str]:
+    """What the run was forked from, nearest first, as far as the journal holds them: an imported one holds one run."""
+    found: list[str] = []
+    with contextlib.suppress(NotFound):
+        while (source := reader.run(found[-1] if found else run_id).source_id) is not None:
+            found.append(source)
     return found
