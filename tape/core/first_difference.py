@@ -40,7 +40,7 @@ def _walk(one: Any, other: Any, path: str) -> tuple[str, Any, Any] | None:
         return None
     if one is not _NOTHING and other is not _NOTHING and canonical_json(one) == canonical_json(other):
         return None
-    return path, one, other
+    return path, cast(Any, one), other
 
 
 def _texts(one: str, other: str) -> tuple[str, str]:
