@@ -185,7 +185,8 @@ def _budget_refused(event: events.BudgetRefused) -> Shown:
     place = event.place if event.place.startswith("decision ") else short_key(event.place)
     held = f"{amount(event.unit, event.spent)} spent, {amount(event.unit, event.reserved)} reserved"
     text = f"{amount(event.unit, event.asked)} for {place}, with {held} of {amount(event.unit, event.cap)}"
-    return Mark("⊘", Style.WARNING), f"budget_refused  {text}"
+    by = f", by {event.actor}{f': {event.reason}' if event.reason else ''}" if event.actor else ""
+    return Mark("⊘", Style.WARNING), f"budget_refused  {text}{by}"
 
 
 def _run_ended(event: events.RunEnded) -> Shown:
@@ -337,6 +338,19 @@ def _budget_raised(event: events.BudgetRaised) -> Shown:
     return Mark("→", Style.ACCENT), f"budget_raised  {now}, was {was}, by {event.actor}{reason}"
 
 
+def _budget_awaited(event: events.BudgetAwaited) -> Shown:
+    place = event.place if event.place.startswith("decision ") else short_key(event.place)
+    left = amount(event.unit, max(0, event.cap - event.spent - event.reserved))
+    text = f"{amount(event.unit, event.asked)} for {place}, and {left} left of {amount(event.unit, event.cap)}"
+    return Mark("◇", Style.WARNING), f"budget_awaited  {text} in the budget of {event.run}"
+
+
+def _budget_denied(event: events.BudgetDenied) -> Shown:
+    place = event.place if event.place.startswith("decision ") else short_key(event.place)
+    reason = f": {event.reason}" if event.reason else ""
+    return Mark("⊘", Style.ACCENT), f"budget_denied  no more for {place}, by {event.actor}{reason}"
+
+
 def _fork_promoted(event: events.ForkPromoted) -> Shown:
     reason = f": {event.reason}" if event.reason else ""
     return Mark("→", Style.ACCENT), f"fork_promoted  {event.run} from seq {event.source_seq} by {event.actor}{reason}"
@@ -409,6 +423,8 @@ _TELLERS: Mapping[type[Event], Callable[[Any], Shown]] = {
     events.BudgetLost: _budget_lost,
     events.BudgetOverrun: _budget_overrun,
     events.BudgetRaised: _budget_raised,
+    events.BudgetAwaited: _budget_awaited,
+    events.BudgetDenied: _budget_denied,
     events.ForkPromoted: _fork_promoted,
     events.OrderPlaced: _order_placed,
     events.PointReached: _point_reached,

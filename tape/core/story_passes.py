@@ -83,6 +83,9 @@ class Passes:
 def _passed(event: Event, facts: Facts) -> tuple[str, ...]:
     if isinstance(event, events.EffectEnded):
         return {Writer.AGENT: _ENDED, Writer.OUTBOX: ("dispatch.acted",)}.get(Writer(event.writer), ())
+    if isinstance(event, events.BudgetAwaited):
+        asking = ("decision.asking",) if event.place.startswith("decision ") else ()
+        return (*asking, "budget.awaited")
     if isinstance(event, events.RunEnded):
         return ("run.ending", "run.ended") if event.writer == Writer.AGENT else ()
     if isinstance(event, events.AttemptStarted):

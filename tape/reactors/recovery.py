@@ -5,7 +5,7 @@ A run is granted only when it owns nothing that must be settled from outside: th
 
 from __future__ import annotations
 
-from tape.core.journal import claims, effects, obligations, runs, workers
+from tape.core.journal import capgates, claims, effects, obligations, runs, workers
 from tape.core.journal.work import DueRun, StaleClaim
 from tape.reactors.reactor import Desk
 
@@ -17,7 +17,8 @@ class Recovery:
         self._desk = desk
 
     def tick(self) -> int:
-        return self._end_late_leases() + self._void_stale_claims() + self._recheck_keys() + self._drive()
+        settled = self._end_late_leases() + self._void_stale_claims() + self._recheck_keys() + self._recheck_caps()
+        return settled + self._drive()
 
     def _end_late_leases(self) -> int:
         """A lease has run out: its worker is silent. A frozen one keeps its process and loses its lease; any other is
@@ -42,6 +43,13 @@ class Recovery:
         desk, moved = self._desk, 0
         for run_id in desk.work.outlived(desk.clock.wall_us()):
             moved += bool(desk.try_call(lambda tx, run_id=run_id: effects.recheck_keys(tx, run_id)))
+        return moved
+
+    def _recheck_caps(self) -> int:
+        """A run waits for a cap, and what others gave back since may be enough."""
+        desk, moved = self._desk, 0
+        for run_id in desk.work.to_recheck():
+            moved += bool(desk.try_call(lambda tx, run_id=run_id: capgates.recheck_waits(tx, run_id)))
         return moved
 
     def _drive(self) -> int:

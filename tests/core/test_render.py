@@ -359,6 +359,16 @@ LINES: list[tuple[Event, str]] = [
         "! budget_overrun  $0.01 above the cap, by 1/0/wire_money",
     ),
     (
+        events.BudgetAwaited(
+            place="decision 2", unit="usd_micro", asked=20_000, cap=50_000, spent=40_000, reserved=0, run="r-1"
+        ),
+        "◇ budget_awaited  $0.02 for decision 2, and $0.01 left of $0.05 in the budget of r-1",
+    ),
+    (
+        events.BudgetDenied(place="r-1/0/0/wire_money", actor="me@here", reason="too much"),
+        "⊘ budget_denied  no more for 0/0/wire_money, by me@here: too much",
+    ),
+    (
         events.BudgetRaised(unit="calls:wire_money", was=1, cap=2, actor="me@here", reason="one more"),
         "→ budget_raised  2 calls of wire_money, was 1 call of wire_money, by me@here: one more",
     ),

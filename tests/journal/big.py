@@ -187,6 +187,7 @@ def _run(run: Made) -> dict[str, Any]:
         "source_seq": 0,
         "quarantine": 0,
         "caps_known": 0,
+        "gated": 0,
         "children": 0,
         "children_open": 0,
     }

@@ -70,6 +70,7 @@ class _Checked:
         self.attempts, self.timers, self.budgets = mine("attempt"), mine("timer"), mine("budget")
         self.gates = mine("gate")
         self.reservations = mine("reservation")
+        self.cap_waits = mine("cap_wait")
         self.children = _rows(connection, "SELECT * FROM run WHERE parent_no = ? ORDER BY parent_ordinal", run["no"])
         self.left = {row["key"] for row in self.effects if not row["awaited"]}
         """Effects that are left to themselves: no run waits for them, and they may outlive it."""
@@ -271,6 +272,7 @@ class _Checked:
         if run["status"] == "WAITING":
             waits = [timer for timer in self.timers if timer["status"] == "SET"]
             waits += [gate for gate in self.gates if gate["status"] == "OPEN"]
+            waits += self.cap_waits
             assert run["waiting_on"]
             assert waits or outside or OUTSIDE & set(steps) or run["children_open"], "nothing will ever wake it"
             assert "person" not in steps
@@ -322,6 +324,7 @@ class _Checked:
             if row["cap"] is not None:
                 passed = sum(body["by"] for body in over if body["unit"] == unit)
                 assert row["spent"] + row["reserved"] <= row["cap"] + passed, f"{unit}: beyond the cap"
+        self.waits_for_caps_fit()
         by_id = {run["id"]: run for run in family}
         for one in self.reservations:
             place = one["place"]
@@ -331,6 +334,18 @@ class _Checked:
                 assert int(place.rpartition(" ")[2]) == owner["decisions"] and owner["end_status"] is None
             else:
                 assert next(effect["status"] for effect in effects if effect["key"] == place) not in EFFECT_ENDS
+
+    def waits_for_caps_fit(self) -> None:
+        """I12: what waits for a cap, in a run that is not driven, has one in its way, or is looked at soon."""
+        assert not (self.cap_waits and self.run["end_status"]), "an ended run waits for a cap"
+        for wait in self.cap_waits:
+            held = [one for one in self.reservations if one["place"] == wait["place"]]
+            assert not held and not any(effect["key"] == wait["place"] for effect in self.effects), "it has begun"
+            if self.run["status"] == "WAITING" and self.run["waiting_on"].startswith("budget for "):
+                sql = "SELECT * FROM budget WHERE run_no = ? AND unit = ?"
+                (row,) = _rows(self.connection, sql, wait["purse_no"], wait["unit"])
+                short = row["cap"] is not None and row["spent"] + row["reserved"] + wait["asked"] > row["cap"]
+                assert wait["status"] == "OPEN" and (short or wait["recheck"]), "nothing is in its way"
 
     def family(self) -> list[Any]:
         """The run and its descendants."""

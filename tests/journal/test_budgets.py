@@ -66,7 +66,7 @@ def test_a_cap_is_reached_at_its_edge_and_not_passed(purse: Book) -> None:
     (refused,) = purse.bodies("budget_refused")
     assert refused == {
         "place": "decision 1", "ordinal": 0, "unit": "tokens", "asked": 41, "cap": 50, "spent": 10, "reserved": 0,
-        "run": run_id, "fingerprint": "f",
+        "run": run_id, "fingerprint": "f", "actor": "", "reason": "",
     }  # fmt: skip
     assert purse.purse(run_id) == (50, 0, 10, 0)
     assert purse.ask(run_id, epoch, 1, tokens=40), "exactly what is left"

@@ -78,6 +78,8 @@ class FakeServer:
     held: Callable[[Frame], bool] = lambda frame: False
     over: Callable[[Frame], dict[str, Any] | None] = lambda frame: None
     """The numbers of a cap that is in the way of an `ask` or a `begin`."""
+    waits: Callable[[Frame], bool] = lambda frame: False
+    """Whether a person is asked to raise a cap for this `ask` or `begin`."""
     attempts: dict[str, int] = field(default_factory=dict)
     points: list[str] = field(default_factory=list)
     early: dict[tuple[str, int], str] = field(default_factory=dict)
@@ -132,6 +134,8 @@ class FakeServer:
 
     def _take(self, frame: Frame) -> Frame:
         kind = frame["t"]
+        if kind in ("ask", "begin") and frame["capped"] and self.waits(frame):
+            return {"awaits": {"run": RUN}}
         numbers = self.over(frame) if kind in ("ask", "begin") and frame["capped"] else None
         if numbers is not None:
             return {"refusal": self._refuse(frame, numbers)}

@@ -96,8 +96,16 @@ async def _last_word(context: RunContext, ended: Body) -> str:
     if isinstance(signal, errors.RunDiverged):
         seq = context.misfit.seq if context.misfit is not None else None
         return await _last(context, "diverge", {"why": str(signal), "fits_to": seq and seq - 1})
-    if isinstance(signal, errors.RunParked) or context.in_doubt() or context.awaits_effects():
-        return await _last(context, "park", {"waits": context.waits(), "why": str(signal or "an effect is open")})
+    capped = signal is None and context.awaits_caps()
+    if isinstance(signal, errors.RunParked) or context.in_doubt() or context.awaits_effects() or capped:
+        return await _last(
+            context,
+            "park",
+            {
+                "waits": context.waits(),
+                "why": str(signal or ("a cap is in the way" if capped else "an effect is open")),
+            },
+        )
     if signal is None and ended["outcome"] == "TERMINAL" and (children := context.open_children()):
         return await _last(context, "park", {"waits": children, "why": "a child is open"})
     if context.cancelled or isinstance(signal, errors.RunCancelled):

@@ -100,6 +100,8 @@ class Worker:
             context.take_record(frame["seq"], frame["kind"], frame["body"])
         elif frame["t"] == "cancel":
             context.cancel()
+        elif frame["t"] == "budget":
+            context.ask_again()
 
     def _arm(self, armed: bool) -> None:
         self.armed = armed

@@ -40,6 +40,7 @@ _FAMILY = (
 )
 SQL_2: Mapping[str, str] = {
     "audit_reservations": "SELECT place, unit, amount FROM reservation WHERE run_no = :run_no",
+    "audit_cap_waits": "SELECT place, status FROM cap_wait WHERE run_no = :run_no",
     "audit_paid_below": f"{_FAMILY}SELECT kind, body FROM entry JOIN family ON entry.run_no = family.no "
     "WHERE kind IN ('charge', 'budget_lost', 'budget_overrun')",
     "audit_calls": "WITH RECURSIVE family(no) AS (SELECT :run_no UNION ALL SELECT run.no FROM run "
@@ -99,6 +100,7 @@ class Facts:
     obligations: list[Row]
     conflicts: list[Row]
     reservations: list[Row]
+    cap_waits: list[Row]
     paid_below: list[Event]
     calls: Mapping[str, int]
     children: list[Row]
@@ -133,6 +135,7 @@ def load_facts(reader: Reader, run_no: int) -> Facts:
         obligations=rows["obligations"],
         conflicts=rows["conflicts"],
         reservations=rows["reservations"],
+        cap_waits=rows["cap_waits"],
         paid_below=[decode_event(row["kind"], row["body"], values) for row in rows["paid_below"]],
         calls={row["tool"]: row["calls"] for row in rows["calls"]},
         children=rows["children"],

@@ -169,6 +169,8 @@ def _held_back(facts: Facts) -> Iterator[str]:
         if row["cap"] is not None and row["spent"] + row["reserved"] > row["cap"] + over:
             used = f"{row['spent']} spent and {row['reserved']} reserved"
             yield f"{used} of {unit} pass the cap of {row['cap']}, and no bill says so"
+    for wait in facts.cap_waits if facts.run["end_status"] is not None else ():
+        yield f"{wait['place']} waits for a cap, but the run has ended"
     for one in facts.reservations:
         if one["place"].startswith("decision ") and facts.run["end_status"] is not None:
             yield f"{one['amount']} {one['unit']} are reserved for {one['place']}, but the run has ended"
@@ -423,5 +425,6 @@ def _forgotten(facts: Facts) -> bool:
         or any(effect["awaited"] for effect in still_open)
         or TimerStatus.SET in facts.timers.values()
         or any(gate["status"] == GateStatus.OPEN for gate in facts.gates)
+        or bool(facts.cap_waits)
     )
     return facts.run["status"] == RunStatus.WAITING and not waits

@@ -30,9 +30,10 @@ def first_rows(caps: Mapping[str, int]) -> list[dict[str, int | str | None]]:
     ]
 
 
-def declare_caps(run: RunEdit, caps: Mapping[str, int]) -> None:
+def declare_caps(run: RunEdit, caps: Mapping[str, int], *, gated: bool = False) -> None:
     """The caps of the agent's own budget, once per run, when it is first taken up: the smaller one holds. What a run of
-    an older release has spent before counts."""
+    an older release has spent before counts. `gated`: where a cap of this run's is in the way, whoever set it and
+    whichever descendant asks, a person is asked."""
     if run["caps_known"]:
         return
     for unit, cap in sorted(caps.items()):
@@ -40,7 +41,7 @@ def declare_caps(run: RunEdit, caps: Mapping[str, int]) -> None:
         row = _row(run, unit)
         smaller = cap if row["cap"] is None else min(cap, row["cap"])
         _set(run, row, max(smaller, row["spent"] + row["reserved"]))
-    run.set(caps_known=1)
+    run.set(caps_known=1, gated=int(gated))
 
 
 def set_caps(tx: Tx, run_id: str, caps: Mapping[str, int], actor: str, reason: str) -> dict[str, int]:

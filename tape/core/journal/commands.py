@@ -25,3 +25,12 @@ def look_commands(run_id: str) -> tuple[str, ...]:
 def close_command(key: str) -> str:
     """For a conflict that a person has looked at."""
     return f"tape resolve {key} --close --reason TEXT"
+
+
+def budget_commands(run_id: str, budget: str, unit: str, enough: int) -> tuple[str, ...]:
+    """For an ask or a call of this run that waits for a cap of `budget`: the least that lets it go ahead, or none."""
+    if unit == "usd_micro":
+        cap = f"--usd {enough / 1_000_000:.6f}".rstrip("0").rstrip(".")
+    else:
+        cap = f"--tokens {enough}" if unit == "tokens" else f"--calls {quote(unit.removeprefix('calls:'))}={enough}"
+    return f"tape budget {budget} {cap} --reason TEXT", f"tape budget {run_id} --deny --reason TEXT"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any, cast
 
+from tape.core.journal.capwaits import forget_waits
 from tape.core.journal.commands import resolve_commands
 from tape.core.journal.duties import decide_obligations, holding
 from tape.core.journal.left import drop_undispatched, left_effects
@@ -109,6 +110,7 @@ def finish(run: RunEdit, ended: RunEnded) -> None:
         raise UsageError(f"{ended.outcome} is no end of a run: TERMINAL, FAILED or CANCELLED")
     status = RunStatus(ended.outcome)
     lose_open_asks(run)
+    forget_waits(run)
     run.record(ended)
     tx = run.tx
     if status is RunStatus.FAILED:

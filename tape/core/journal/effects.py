@@ -104,9 +104,9 @@ def begin_effect(
     quarantined: bool = False,
 ) -> int:
     """The intent, and with inline dispatch the first attempt, both durable before the body is entered (I4). If a cap is
-    in the way `budget_refused` is recorded instead, and there is no such effect. Without `capped` none is in the way:
-    the agent has not heard of it yet. In a run in quarantine neither an attempt nor a duty: no body is entered
-    (`quarantine.end_in_quarantine`)."""
+    in the way `budget_refused` (or, beside the tape, `budget_awaited`) is recorded instead: there is no such effect.
+    Without `capped` none is in the way: the agent has not heard of it yet. In a run in quarantine neither an attempt
+    nor a duty: no body is entered (`quarantine.end_in_quarantine`)."""
     run = edit_leased(tx, run_id, epoch)
     if bool(run["quarantine"]) is not quarantined:
         raise Refused(f"{run_id} is {'' if run['quarantine'] else 'not '}in quarantine: {call.tool} is not begun")

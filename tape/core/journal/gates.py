@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from tape.core.journal.capwaits import open_waits
 from tape.core.journal.course import resettle
 from tape.core.journal.records import TIMER_LIMIT_SECONDS
 from tape.core.journal.tables import GateRow
@@ -274,6 +275,11 @@ def _refuse_unknown(run: RunEdit, name: str, known: list[str], now_open: list[Ro
     another gate, or has one that is called nearly so."""
     near = get_close_matches(name, known, 1)
     if not near and not now_open:
+        if open_waits(run.tx, run.no):
+            raise UsageError(
+                f"{run.id} has come to no gate {name!r}; it waits for its budget: `tape budget {run.id} --deny` says "
+                "no, with a cap it is raised. To answer a gate ahead of the run, add --ordinal 0"
+            )
         return
     listed = ", ".join(f"{row['name']} {row['ordinal']}" for row in now_open)
     hint = f"did you mean {near[0]}?" if near else f"it waits at {listed}."

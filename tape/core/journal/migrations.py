@@ -12,7 +12,7 @@ from tape.core.clock import Clock
 from tape.core.journal import dialect
 from tape.core.journal.imported import refuse_imported
 from tape.core.journal.schema import APPLICATION_ID, SCHEMA_VERSION
-from tape.core.journal.tables import TABLES, BlobRow, GateRow, ReservationRow
+from tape.core.journal.tables import TABLES, BlobRow, CapWaitRow, GateRow, ReservationRow
 from tape.core.kernel.errors import JournalUnavailable, SchemaTooNew
 
 Migration = Callable[[sqlite3.Connection], None]
@@ -29,7 +29,7 @@ def _from_1_to_2(connection: sqlite3.Connection) -> None:
     for statement in _TO_2:
         connection.execute(statement)
     connection.execute("DROP TABLE gate")
-    for statement in dialect.create_statements((GateRow, ReservationRow, BlobRow)):
+    for statement in dialect.create_statements((GateRow, ReservationRow, BlobRow, CapWaitRow)):
         connection.execute(statement)
 
 
@@ -52,6 +52,7 @@ _TO_2 = (
     "ALTER TABLE effect ADD COLUMN cost_micro INTEGER",
     "ALTER TABLE effect ADD COLUMN timeout_us INTEGER",
     "ALTER TABLE obligation ADD COLUMN ordered INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE run ADD COLUMN gated INTEGER NOT NULL DEFAULT 0",
 )
 
 MIGRATIONS: tuple[Migration, ...] = (_create, _from_1_to_2)

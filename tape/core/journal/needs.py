@@ -13,12 +13,13 @@ import orjson
 
 from tape.core.journal.blobs import SQL as BLOB_SQL
 from tape.core.journal.blobs import LostValue, Values
-from tape.core.journal.commands import answer_commands, close_command, look_commands, resolve_commands
+from tape.core.journal.commands import answer_commands, budget_commands, close_command, look_commands, resolve_commands
 from tape.core.journal.lists import OF_DUTIES, OF_EFFECTS, OPEN, OPEN_DUTY, OPEN_EFFECT, Fetch
 from tape.core.journal.shapes import Need, NeedKind
 from tape.core.kernel.events import Json
 from tape.core.kernel.hidden import visible
 from tape.core.kernel.lifecycle import RunStatus
+from tape.core.render import amount
 
 DIVERGED = "the code does not fit the tape: recorded "
 CHANGED = "; since decision "
@@ -44,6 +45,13 @@ SQL: Mapping[str, str] = {
     f"gate.options, gate.approves, gate.deadline_us, gate.on_timeout FROM run INDEXED BY run_open "
     "CROSS JOIN gate ON gate.run_no = run.no "
     f"WHERE {OPEN} AND gate.status = 'OPEN' ORDER BY gate.opened_us DESC, run.no DESC LIMIT :limit",
+    "awaited_caps": "SELECT run.id, run.agent, cap_wait.place, cap_wait.asked, cap_wait.since_us, payer.id, "
+    "budget.unit, budget.cap, budget.spent, budget.reserved FROM cap_wait JOIN run ON run.no = cap_wait.run_no "
+    "JOIN run AS payer ON payer.no = cap_wait.purse_no "
+    "JOIN budget ON budget.run_no = cap_wait.purse_no AND budget.unit = cap_wait.unit "
+    "WHERE cap_wait.status = 'OPEN' AND run.status IN ('WAITING', 'RUNNING') "
+    "AND budget.spent + budget.reserved + cap_wait.asked > budget.cap "
+    "ORDER BY cap_wait.since_us DESC, run.no DESC LIMIT :limit",
     "story": "SELECT kind, at_us, body FROM (SELECT id, kind, at_us, body FROM entry "
     "WHERE run_no = :run_no AND seq IS NULL ORDER BY id DESC LIMIT :limit) "
     "WHERE kind IN ('run_moved', 'effect_doubted', 'observed', 'obligation_moved') ORDER BY id DESC",
@@ -81,6 +89,7 @@ def needs(fetch: Fetch, limit: int) -> list[Need]:
             found.append(_of_run(row, story(row[0])))
     found += [_of_conflict(fetch, row) for row in fetch(SQL["open_conflicts"], values)]
     found += [_of_gate(row) for row in fetch(SQL["open_gates"], values)]
+    found += [_of_cap(row) for row in fetch(SQL["awaited_caps"], values)]
     found.sort(key=lambda need: need.since_us, reverse=True)
     return found[:limit]
 
@@ -124,7 +133,7 @@ def _of_run(row: tuple[Any, ...], story: _Story) -> Need:
         commands=story.commands or look_commands(run_id),
         since_us=story.since_us or updated_us,
         recorded=recorded,
-        asked=asked,
+        most=asked,
     )
 
 
@@ -168,6 +177,32 @@ def _of_gate(row: tuple[Any, ...]) -> Need:
         args_hash=bound.get("args_hash", ""),
         deadline_us=deadline_us,
         on_timeout=on_timeout,
+    )
+
+
+def _of_cap(row: tuple[Any, ...]) -> Need:
+    run_id, agent, place, asked, since_us, budget, unit, cap, spent, reserved = row
+    left = max(0, cap - spent - reserved)
+    whose = "" if budget == run_id else f", in the budget of {budget}"
+    return Need(
+        kind=NeedKind.BUDGET,
+        run_id=run_id,
+        agent=agent,
+        key=place,
+        tool=place.split("/", 3)[3] if "/" in place else "",
+        args=None,
+        evidence=None,
+        why=f"{place.removeprefix(f'{run_id}/')} may take {amount(unit, asked)}, and {amount(unit, left)} are left of "
+        f"{amount(unit, cap)}{whose}",
+        row="",
+        commands=budget_commands(run_id, budget, unit, spent + reserved + asked),
+        since_us=since_us,
+        budget=budget,
+        unit=unit,
+        asked=asked,
+        cap=cap,
+        spent=spent,
+        reserved=reserved,
     )
 
 

@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tape.core.journal import capwaits
+from tape.core.journal.capwaits import Shortage as Shortage
 from tape.core.journal.tables import BudgetRow, ReservationRow, RunRow
 from tape.core.journal.transaction import Row, RunEdit, Tx
 from tape.core.kernel.errors import Refused, UsageError
 from tape.core.kernel.events import BudgetLost, BudgetOverrun, BudgetRefused, Charge
+from tape.core.kernel.lifecycle import GateStatus
 
 TOKENS, USD_MICRO = "tokens", "usd_micro"
 MONEY = (TOKENS, USD_MICRO)
@@ -51,11 +54,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class _Purse:
-    """The budget rows of a run or of one of its ancestors, by unit."""
+    """The budget rows of a run or of one of its ancestors, by unit. `gated`: where its caps are in the way, a person is
+    asked."""
 
     no: int
     run_id: str
     rows: dict[str, Row]
+    gated: bool
 
     def place_of(self, run: RunEdit, place: str) -> str:
         """How a reservation of the run is called here: decisions of a descendant carry its name."""
@@ -72,12 +77,12 @@ def calls_unit(tool: str) -> str:
 def _purses(run: RunEdit) -> list[_Purse]:
     """The run's own purse, then its ancestors', nearest first."""
     tx = run.tx
-    found = [_Purse(run.no, run.id, _rows(tx, run.no))]
+    found = [_Purse(run.no, run.id, _rows(tx, run.no), bool(run["gated"]))]
     parent_no: int | None = run["parent_no"]
     while parent_no is not None:
         parent = tx.one(RunRow, no=parent_no)
         assert parent is not None, "a run's parent is never removed before it"
-        found.append(_Purse(parent["no"], parent["id"], _rows(tx, parent["no"])))
+        found.append(_Purse(parent["no"], parent["id"], _rows(tx, parent["no"]), bool(parent["gated"])))
         parent_no = parent["parent_no"]
     return found
 
@@ -100,20 +105,25 @@ def _held(tx: Tx, run_no: int, place: str) -> dict[str, int]:
 
 def reserve(run: RunEdit, place: str, wants: Mapping[str, int | None], fingerprint: str) -> dict[str, int] | None:
     """Holds `wants` back in every purse that has the unit, all or nothing; None wants all that is left. Returns what
-    is held by unit, without units that nobody has capped; or None: a cap is in the way, and the refusal is recorded."""
+    is held by unit, without units that nobody has capped; or None: a cap is in the way. Then the refusal is recorded,
+    or, if every such cap may be raised by a person and nobody has refused that yet, that this place waits for one."""
     purses = _purses(run)
-    granted: dict[str, int] = {}
-    for unit, want in wants.items():
-        capped = [(purse, purse.rows[unit]) for purse in purses if unit in purse.rows]
-        capped = [(purse, row) for purse, row in capped if row["cap"] is not None]
-        if not capped:
-            continue
-        asked = max(1, min(_left(row) for _, row in capped)) if want is None else want
-        for purse, row in capped:
-            if _left(row) < asked:
-                _refuse(run, place, unit, asked, purse, fingerprint)
-                return None
-        granted[unit] = asked
+    gated = any(purse.gated for purse in purses)
+    granted, short = _fit(purses, wants)
+    wait = capwaits.known_wait(run, place) if gated else None
+    denied = wait is not None and wait["status"] == GateStatus.ANSWERED
+    strict = [one for one in short if not one.gated]
+    if short and not strict and not denied:
+        capwaits.await_cap(run, place, wants, short[0], wait)
+        return None
+    if wait is not None:
+        capwaits.forget_wait(run.tx, wait)
+    if wait is not None and denied:
+        _refuse(run, place, _as_answered(purses, wait), fingerprint, wait)
+        return None
+    if strict:
+        _refuse(run, place, strict[0], fingerprint)
+        return None
     for unit, amount in granted.items():
         for purse in purses:
             if amount and unit in purse.rows:
@@ -121,6 +131,37 @@ def reserve(run: RunEdit, place: str, wants: Mapping[str, int | None], fingerpri
                 held = {"run_no": purse.no, "place": purse.place_of(run, place), "unit": unit, "amount": amount}
                 run.tx.insert(ReservationRow, held)
     return granted
+
+
+def _fit(purses: list[_Purse], wants: Mapping[str, int | None]) -> tuple[dict[str, int], list[Shortage]]:
+    """What is to be held back by unit, and every cap that leaves too little for that."""
+    granted: dict[str, int] = {}
+    short: list[Shortage] = []
+    for unit, want in wants.items():
+        capped = [(purse, purse.rows[unit]) for purse in purses if unit in purse.rows]
+        capped = [(purse, row) for purse, row in capped if row["cap"] is not None]
+        if not capped:
+            continue
+        asked = max(1, min(_left(row) for _, row in capped)) if want is None else want
+        granted[unit] = asked
+        short += [_shortage(purse, unit, asked) for purse, row in capped if _left(row) < asked]
+    return granted, short
+
+
+def shortages(run: RunEdit, wants: Mapping[str, int | None]) -> list[Shortage]:
+    """The caps that would be in the way of this now, those of the run itself first."""
+    return _fit(_purses(run), wants)[1]
+
+
+def _shortage(purse: _Purse, unit: str, asked: int) -> Shortage:
+    row = purse.rows[unit]
+    return Shortage(purse.no, purse.run_id, purse.gated, unit, asked, row["cap"], row["spent"], row["reserved"])
+
+
+def _as_answered(purses: list[_Purse], wait: Row) -> Shortage:
+    """The cap that a person would not raise, with its numbers as they are."""
+    purse = next(purse for purse in purses if purse.no == wait["purse_no"])
+    return _shortage(purse, wait["unit"], wait["asked"])
 
 
 def _left(row: Row) -> int:
@@ -136,18 +177,20 @@ def _change(tx: Tx, row: Row, *, reserved: int = 0, spent: int = 0, lost: int = 
         tx.update(BudgetRow, changes, run_no=row["run_no"], unit=row["unit"], **was)
 
 
-def _refuse(run: RunEdit, place: str, unit: str, asked: int, purse: _Purse, fingerprint: str) -> None:
-    row = purse.rows[unit]
+def _refuse(run: RunEdit, place: str, short: Shortage, fingerprint: str, denied: Row | None = None) -> None:
+    """`denied`: what a person has answered."""
     refused = BudgetRefused(
         place=place,
         ordinal=run.tx.connection.execute(_REFUSALS, {"run_no": run.no, "place": place}).fetchone()[0],
-        unit=unit,
-        asked=asked,
-        cap=row["cap"],
-        spent=row["spent"],
-        reserved=row["reserved"],
-        run=purse.run_id,
+        unit=short.unit,
+        asked=short.asked,
+        cap=short.cap,
+        spent=short.spent,
+        reserved=short.reserved,
+        run=short.run_id,
         fingerprint=fingerprint,
+        actor=denied["actor"] if denied is not None else "",
+        reason=denied["reason"] if denied is not None else "",
     )
     run.record(refused)
 
@@ -205,7 +248,8 @@ def lose_open_asks(run: RunEdit) -> None:
 def _settle(run: RunEdit, place: str, bill: Mapping[str, int], *, goes_on: bool = False, lost: bool = False) -> None:
     """Spends the bill in every purse and gives back what was held for this place; with `goes_on` only as much of it as
     the bill has used."""
-    for purse in _purses(run):
+    purses, freed = _purses(run), False
+    for purse in purses:
         held_as = purse.place_of(run, place)
         held = _held(run.tx, purse.no, held_as)
         for unit in [*bill, *(unit for unit in held if unit not in bill)]:
@@ -215,6 +259,7 @@ def _settle(run: RunEdit, place: str, bill: Mapping[str, int], *, goes_on: bool 
                     raise Refused(f"{purse.run_id} has no budget row {unit}")
                 continue
             back = min(kept, amount) if goes_on else kept
+            freed |= back > amount
             if back:
                 _give_back(run.tx, purse.no, held_as, unit, kept, back)
             _change(run.tx, row, reserved=-back, spent=amount, lost=amount if lost else 0)
@@ -222,6 +267,8 @@ def _settle(run: RunEdit, place: str, bill: Mapping[str, int], *, goes_on: bool 
             over = -1 if row["cap"] is None else row["spent"] + row["reserved"] + amount - back - row["cap"]
             if above > 0 and over > 0:
                 run.record(BudgetOverrun(place=place, unit=unit, by=min(above, over), run=purse.run_id))
+    if freed and any(purse.gated for purse in purses):
+        capwaits.mark_family(run.tx, purses[-1].no)
 
 
 def _give_back(tx: Tx, run_no: int, place: str, unit: str, kept: int, back: int) -> None:

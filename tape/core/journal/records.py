@@ -34,8 +34,9 @@ def ask_model(
     fingerprint: str = "",
 ) -> int:
     """Says that the model is about to be asked for this decision, and holds back what that may cost; a second time
-    means that the first reply was lost. If a cap is in the way `budget_refused` is recorded instead, and the model is
-    not to be asked. Without `capped` none is in the way: the agent does not wait for the answer."""
+    means that the first reply was lost. If a cap is in the way `budget_refused` is recorded instead (or, beside the
+    tape, `budget_awaited`), and the model is not to be asked. Without `capped` none is in the way: the agent does not
+    wait for the answer."""
     run = edit_leased(tx, run_id, epoch)
     if run["cancel"]:
         raise CancelRequested(f"{run_id} is being cancelled")
@@ -115,11 +116,13 @@ def fire_set_timer(run: RunEdit, ordinal: int) -> bool:
     return True
 
 
-def attach(tx: Tx, run_id: str, epoch: int, replayed: list[str], caps: Mapping[str, int] = {}) -> int:
+def attach(
+    tx: Tx, run_id: str, epoch: int, replayed: list[str], caps: Mapping[str, int] = {}, *, gated: bool = False
+) -> int:
     """The agent has replayed its tape and goes on from the first seq without a record. `caps` are those of its own
-    budget: they hold from the run's first attachment on."""
+    budget, and `gated` what is done where they are in the way: they hold from the run's first attachment on."""
     run = edit_leased(tx, run_id, epoch)
-    declare_caps(run, caps)
+    declare_caps(run, caps, gated=gated)
     run.record(Attached(decision_index=run["decisions"], next_seq=run.seq + 1, drive=run["drive"], replayed=replayed))
     run.save()
     return run.seq

@@ -30,6 +30,7 @@ _TEXT_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "attempt": ("by", "how", "evidence"),
     "lease": ("why",),
     "gate": ("reason",),
+    "cap_wait": ("reason",),
     "conflict": ("why", "evidence"),
     "order": ("args", "reason"),
     "worker": ("how",),
@@ -46,6 +47,7 @@ _VALUE_COLUMNS: Mapping[str, tuple[str, ...]] = {
     "obligation": ("act", "why"),
     "attempt": ("evidence",),
     "gate": ("prompt", "approves", "answer", "reason", "on_timeout"),
+    "cap_wait": ("reason",),
     "conflict": ("why", "evidence"),
     "order": ("args", "reason"),
 }

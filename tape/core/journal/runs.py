@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tape.core.journal import settling
+from tape.core.journal.capgates import WAIT, keep_waits, still_awaits
 from tape.core.journal.caps import first_rows
 from tape.core.journal.course import children_wait, finish, needs_outside, open_effects, settle, take_back
 from tape.core.journal.outcomes import live_body
@@ -94,6 +95,7 @@ def start_run(
             "caps_known": 0,
             "children": 0,
             "children_open": 0,
+            "gated": 0,
         },
     )
     for row in first_rows(caps):
@@ -231,9 +233,12 @@ def park(tx: Tx, run_id: str, epoch: int, waits: list[str], why: str) -> None:
     refuse_open_body(run)
     end_lease(run, LeaseTrigger.RELEASE, why)
     run.set(crashes=max(0, run["crashes"] - 1))
-    still = [wait for wait in waits if _still_waits(tx, run, wait)]
+    keep_waits(run, waits)
+    named = [wait for wait in waits if wait.partition(" ")[0] in _AWAITED]
+    still = [_shown(run, wait) for wait in named if _still_waits(tx, run, wait)]
     children = children_wait(run, waits)
-    settle(run, why, () if children is None else [*still, *children])
+    over = children is None or len(still) < len(named)  # one of them has come since the agent last heard: on it goes
+    settle(run, why, () if over else [*still, *(children or ())])
     run.save()
 
 
@@ -244,8 +249,19 @@ def refuse_open_body(run: RunEdit) -> None:
             raise Refused(f"the body of {effect['key']} is still open: record its end first, or end the worker")
 
 
+_AWAITED = frozenset({"gate", "timer", WAIT})
+
+
+def _shown(run: RunEdit, wait: str) -> str:
+    """`budget for 2/0/wire_money`, `budget for decision 3`; other waits as they are."""
+    what, _, name = wait.partition(" ")
+    return f"{WAIT} for {name.removeprefix(f'{run.id}/')}" if what == WAIT else wait
+
+
 def _still_waits(tx: Tx, run: RunEdit, wait: str) -> bool:
     what, _, name = wait.partition(" ")
+    if what == WAIT:
+        return still_awaits(run, name)
     if what == "gate":
         gate, _, ordinal = name.rpartition(" ")
         row = tx.one(GateRow, run_no=run.no, name=gate, ordinal=int(ordinal)) if ordinal.isdecimal() else None

@@ -145,6 +145,7 @@ class NeedKind(StrEnum):
     OBLIGATION = "obligation"
     CONFLICT = "conflict"
     GATE = "gate"
+    BUDGET = "budget"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,9 @@ class Need:
     how they ended (effect, obligation) or the surplus act (conflict); `row` is the row of the resolution table that
     led here. A run that does not fit its tape has both sides in `recorded` and `asked`. A gate that waits for an answer
     has its name in `gate`, its `prompt` and `options` (the first one approves), one command for each option, and the
-    call that the answer is bound to in `tool`, `args` and `args_hash`; `deadline_us` is when it times out.
+    call that the answer is bound to in `tool`, `args` and `args_hash`; `deadline_us` is when it times out. An ask or a
+    call (`key`) that waits for a cap: it may take `most` of `unit`, and `budget` is the run whose `cap` is in the way,
+    with what is `spent` and `reserved` of it now.
     """
 
     kind: NeedKind
@@ -178,6 +181,12 @@ class Need:
     args_hash: str = ""
     deadline_us: int | None = None
     on_timeout: str | None = None
+    budget: str = ""
+    unit: str = ""
+    most: int | None = None
+    cap: int | None = None
+    spent: int | None = None
+    reserved: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

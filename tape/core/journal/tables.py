@@ -64,8 +64,8 @@ class RunRow(SQLModel, table=True):
     """`lease_until_boot_us` is 0 without a lease; `next_boot_us` is the end of a back-off. `parent_no` and
     `parent_ordinal`: the run that started this one, and which of its children it is. `source_id` and `source_seq`: the
     run that it was forked from; `quarantine`: its new effects touch nothing outside. `caps_known`: the caps that its
-    agent declares have been set. `children` counts the runs that it has started, `children_open` those that are not at
-    their end."""
+    agent declares have been set; `gated`: where a cap of its is in the way, a person is asked. `children` counts the
+    runs that it has started, `children_open` those that are not at their end."""
 
     __tablename__ = "run"
     __table_args__ = (
@@ -110,6 +110,7 @@ class RunRow(SQLModel, table=True):
     caps_known: int = 0
     children: int
     children_open: int
+    gated: int = 0
 
 
 class _Settling(SQLModel):
@@ -270,6 +271,30 @@ class ReservationRow(SQLModel, table=True):
     amount: int
 
 
+class CapWaitRow(SQLModel, table=True):
+    """An ask or a call that waits for a person to raise a cap, by its `place`. `wants` is JSON, by unit what it takes
+    at most (null: all that is left); `unit`, `asked` and `purse_no`: the first cap that was in its way. ANSWERED: the
+    person will not, and it gets its refusal when it is asked for again. `recheck`: money has been given back since."""
+
+    __tablename__ = "cap_wait"
+    __table_args__ = (
+        _one_of("status", [str(GateStatus.OPEN), str(GateStatus.ANSWERED)]),
+        Index("cap_wait_recheck", "run_no", sqlite_where=text("recheck = 1")),
+        {"sqlite_with_rowid": False},
+    )
+    run_no: int = Field(primary_key=True)
+    place: str = Field(primary_key=True)
+    status: str
+    wants: str
+    unit: str
+    asked: int
+    purse_no: int
+    since_us: int
+    actor: str
+    reason: str
+    recheck: int
+
+
 class TimerRow(SQLModel, table=True):
     __tablename__ = "timer"
     __table_args__ = (
@@ -372,6 +397,7 @@ TABLES = (
     LeaseRow,
     BudgetRow,
     ReservationRow,
+    CapWaitRow,
     TimerRow,
     GateRow,
     BlobRow,

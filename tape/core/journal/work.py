@@ -132,6 +132,10 @@ WHERE {OPEN_EFFECT} AND (run.status IN ('RUNNABLE', 'WAITING', 'STUCK') OR effec
   AND effect.step = 'again' AND effect.attempts > 0 AND effect.claim_by = '' AND effect.semantics = 'idempotent'
   AND effect.first_us + effect.key_lifetime_us < :now
 """
+_TO_RECHECK = """
+SELECT DISTINCT run.id FROM cap_wait INDEXED BY cap_wait_recheck CROSS JOIN run ON run.no = cap_wait.run_no
+WHERE cap_wait.recheck = 1 AND run.status = 'WAITING' ORDER BY run.no
+"""
 _LIVE_WORKERS = "SELECT no, nonce, pid, host FROM worker WHERE status <> 'DEAD'"
 STATEMENTS = (
     _LOOK_UPS,
@@ -144,6 +148,7 @@ STATEMENTS = (
     _GATES,
     _UNDONE,
     _OUTLIVED,
+    _TO_RECHECK,
     _LIVE_WORKERS,
 )
 
@@ -204,6 +209,10 @@ class Work:
     def outlived(self, wall_us: int) -> list[str]:
         """Runs with a body that is to run again though the upstream may have forgotten its key: `recheck_keys`."""
         return [row["id"] for row in self._rows(_OUTLIVED, now=wall_us)]
+
+    def to_recheck(self) -> list[str]:
+        """Runs that wait for a cap and may go on, for money was given back since: `recheck_waits`."""
+        return [row["id"] for row in self._rows(_TO_RECHECK)]
 
     def live_workers(self) -> list[tuple[int, str, int, str]]:
         """Workers that nobody has declared dead: number, nonce, pid, host."""

@@ -187,7 +187,7 @@ class ChildEnded(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetRefused(Event):
     """A cap was in the way. `place` is `decision 3` or an effect's key; `ordinal` counts refusals at that place; `run`
-    is whose purse it was: this run's, or an ancestor's."""
+    is whose purse it was: this run's, or an ancestor's. `actor`: who would not raise it, if a person was asked."""
 
     kind: ClassVar[str] = "budget_refused"
     place: str
@@ -199,6 +199,8 @@ class BudgetRefused(Event):
     reserved: int
     run: str
     fingerprint: str = ""
+    actor: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -478,6 +480,31 @@ class BudgetRaised(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetAwaited(Event):
+    """A cap is in the way of an ask or a call, and a person is asked to raise it: `run` is whose. Nothing of it has
+    begun; the run asks again when the cap is raised or refused."""
+
+    kind: ClassVar[str] = "budget_awaited"
+    place: str
+    unit: str
+    asked: int
+    cap: int
+    spent: int
+    reserved: int
+    run: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetDenied(Event):
+    """A person will not raise the cap: the ask or the call gets its refusal when it is asked for again."""
+
+    kind: ClassVar[str] = "budget_denied"
+    place: str
+    actor: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ForkPromoted(Event):
     """What a fork did in quarantine is done for good by `run`, which goes on from `source_seq`."""
 
@@ -552,6 +579,8 @@ STORY_EVENTS: tuple[type[Event], ...] = (
     BudgetLost,
     BudgetOverrun,
     BudgetRaised,
+    BudgetAwaited,
+    BudgetDenied,
     ForkPromoted,
     OrderPlaced,
     PointReached,

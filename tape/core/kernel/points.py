@@ -45,6 +45,7 @@ POINTS: tuple[Point, ...] = (
     Point("effect.ended", "end", Stage.COMMITTED, "the outcome; the next model call has not started"),
     Point("timer.set", "timer", Stage.COMMITTED, "the timer; the run has not parked"),
     Point("gate.opened", "gate", Stage.COMMITTED, "the gate; the run has not parked"),
+    Point("budget.awaited", "awaits", Stage.COMMITTED, "that a person is asked to raise a cap; the run has not parked"),
     Point("child.started", "child", Stage.COMMITTED, "the child, a run of its own; its parent has not heard of it"),
     Point("run.ending", "finish", Stage.RECEIVED, "all but the end; the agent function has returned"),
     Point("run.ended", "finish", Stage.COMMITTED, "the end of the run"),

@@ -21,7 +21,7 @@ from tape.core.sdk.decorators import Tool
 from tape.core.sdk.effects import Effect, UsageMeter, micro_usd
 from tape.core.sdk.gates import Approvals
 from tape.core.sdk.hiding import opened
-from tape.core.sdk.replay import Body, Outcome, describe_begun, describe_call
+from tape.core.sdk.replay import NOTHING_BEGUN, Body, Outcome, describe_begun, describe_call
 from tape.core.sdk.stand_ins import stand_in
 from tape.core.sdk.values import check_annotation, signature_of, typed
 from tape.core.wire import Frame
@@ -221,7 +221,7 @@ class Calls:
         context = self._context
         while True:
             answer = await sent
-            if isinstance(context.signal, errors.LeaseLost) or "refusal" in answer:
+            if isinstance(context.signal, errors.LeaseLost) or answer.keys() & NOTHING_BEGUN:
                 return
             meter = UsageMeter()
             context.entered += 1

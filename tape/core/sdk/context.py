@@ -46,6 +46,10 @@ class CallCancelled(errors.RunParked):
     """The agent's code cancelled a tape call that was open: the run parks until its outcome is recorded."""
 
 
+class CapCancelled(CallCancelled):
+    """The same for one that waits for a cap: nothing of it has begun, and a person has the next word."""
+
+
 class NothingMoves(errors.RunParked):
     """All that the run waits for comes from outside."""
 
@@ -126,6 +130,10 @@ class RunContext:
         self._turns: list[_Turn] = []
         self._called: set[Outcome] = set()
         self._asked: dict[Outcome, object] = {}
+        self._done: dict[Outcome, _Turn] = {}
+        """What was done for an outcome that is not known yet: it is done again if it had to wait for a cap."""
+        self._capped: dict[Outcome, _Turn] = {}
+        """What waits for a person to raise a cap."""
         self._awaited_outside: list[Outcome] = []
         self._frame_number = 0
         self._unanswered: dict[asyncio.Future[Frame], int] = {}
@@ -289,13 +297,24 @@ class RunContext:
         )
 
     def waits(self) -> list[str]:
-        """What a parked run waits for, besides open effects: `timer 0`, `child 3`, `gate pay 0`. Parked for another
-        reason than waiting, it may have more to do at once."""
+        """What a parked run waits for, besides open effects: `timer 0`, `child 3`, `gate pay 0`, `budget decision 2`.
+        Parked for another reason than waiting, it may have more to do at once; but without a cap, an ask or a call that
+        the code has left behind does not go ahead."""
+        if self.signal is None or isinstance(self.signal, CapCancelled):
+            return self._caps(self._capped)
         if not isinstance(self.signal, NothingMoves):
             return []
         plain = [f"{name[0]} {name[1]}" for name in self._awaited_outside if name[0] in ("timer", "child")]
         gates = [f"gate {name[1][0]} {name[1][1]}" for name in self._awaited_outside if name[0] == "gate"]
-        return sorted(plain) + sorted(gates)
+        return sorted(plain) + sorted(gates) + self._caps(self._awaited_outside)
+
+    def awaits_caps(self) -> bool:
+        """Whether an ask or a call waits for a person to raise a cap."""
+        return bool(self._capped)
+
+    def _caps(self, names: Iterable[Outcome]) -> list[str]:
+        places = (f"decision {name[1]}" if name[0] == "decision" else name[1] for name in names if name in self._capped)
+        return sorted(f"budget {place}" for place in places)
 
     # --- the end --------------------------------------------------------------------------------------------------
 
@@ -328,7 +347,7 @@ class RunContext:
         """Sends one boundary; the future holds the server's answer. A refusal unwinds the run.
 
         `outcome`: what the agent waits for and its value (None: the answer holds it), queued once it is durable.
-        `refusable`: what the agent waits for, and gets a refusal instead if a cap is in the way."""
+        `refusable`: what the agent waits for, and gets a refusal instead if a cap is in the way, or waits on for it."""
         self._frame_number += 1
         number = self._frame_number
         had = next(iter(self._unanswered.values()), number) - 1
@@ -358,7 +377,9 @@ class RunContext:
         if "seq" in reply:
             self.tape.cover(reply["seq"], reply.get("records", 0))
         self.purse.capped = self.purse.capped or bool(reply.get("capped"))
-        if refusable is not None and "refusal" in reply:
+        if refusable is not None and "awaits" in reply:
+            self._await_cap(refusable)
+        elif refusable is not None and "refusal" in reply:
             self._refuse(refusable, self.tape.refuse(reply["seq"], reply["refusal"]))
         elif outcome is not None:
             name, known = outcome
@@ -378,6 +399,24 @@ class RunContext:
         future = self._waiters.pop(name, None)
         if future is not None:
             self._waiters[refusal] = future
+
+    def _await_cap(self, name: Outcome) -> None:
+        """Nothing has begun, and a person is asked to raise a cap."""
+        self.external.add(name)
+        self._capped[name] = self._done[name]
+
+    def ask_again(self) -> None:
+        """A cap was raised, or a person will not: what waits for one is asked for once more."""
+        if self.signal is not None or self._over:
+            return
+        turns, self._capped = self._capped, {}
+        for turn in turns.values():
+            self.external.discard(turn.name)
+            self._do(turn)
+
+    def _do(self, turn: _Turn) -> None:
+        self._done[turn.name] = turn
+        turn.take()
 
     def may_pipeline(self) -> bool:
         """Whether an outcome sent now is certainly the next on the tape: it may be handed over before it is durable."""
@@ -432,10 +471,11 @@ class RunContext:
         calls. `asked`, as text, is its side of a divergence; `work` sends the first boundary and must not raise."""
         self.note_call(name)
         self._asked[name] = asked
+        turn = _Turn(name, work, settles, copy_context())
         if self.live:
-            work()
+            self._do(turn)
         else:
-            self._turns.append(_Turn(name, work, settles, copy_context()))
+            self._turns.append(turn)
 
     def used_up(self) -> bool:
         """Whether the tape holds nothing more that the code could be about to do again."""
@@ -510,10 +550,13 @@ class RunContext:
             self.external.discard(name)
             return
         why = f"the agent's code cancelled {self._describe(name)} while it was open: time limits belong to tools"
+        if name in self._capped:
+            self.interrupt(CapCancelled(why))
+            return
         turn = next((turn for turn in self._turns if turn.name == name), None)
         self.interrupt(errors.RunDiverged(f"{why}; it does so every time") if self.stubborn else CallCancelled(why))
         if turn is not None and not self.stubborn:
-            turn.take()  # before the tape is used up: nothing more of it is handed over in this drive
+            self._do(turn)  # before the tape is used up: nothing more of it is handed over in this drive
 
     # --- idleness: outcomes are handed over one at a time -----------------------------------------------------------
 
@@ -537,6 +580,7 @@ class RunContext:
             tape.outcomes.popleft()
             self.external.discard(due.name)
             self._asked.pop(due.name, None)
+            self._done.pop(due.name, None)
             self._moved()
             if due.name[0] in ("child", "started"):  # it may be asked for later, or again
                 self._come[due.name] = due.body
@@ -566,11 +610,12 @@ class RunContext:
             return
         self.live = True
         caps = {"caps": self.purse.declared} if self.purse.declared else {}
+        caps |= {"on_exceeded": "gate"} if self.purse.gated else {}
         self.boundary("attach", {"replayed": self.replayed, "waits": False, **caps})
         turns, self._turns = self._turns, []
         for turn in turns:
             if turn.settles or not self.cancelled:
-                turn.take()
+                self._do(turn)
         if self.cancelled:
             self.interrupt(errors.RunCancelled("cancelled by a person"))
 

@@ -15,7 +15,7 @@ from tape.core.sdk.context import RunContext
 from tape.core.sdk.decorators import check_result_function, limits_of, name_of
 from tape.core.sdk.effects import CURRENT_METER, UsageMeter
 from tape.core.sdk.hiding import CURRENT_PLAIN, Plain, lifted, resolved
-from tape.core.sdk.replay import Outcome, describe
+from tape.core.sdk.replay import NOTHING_BEGUN, Outcome, describe
 from tape.core.sdk.values import check_annotation, error_json, returns_of, to_json, typed
 from tape.core.wire import Frame
 
@@ -137,7 +137,7 @@ class Decisions:
         on its way to the journal."""
         context = self._context
         await context.durable(earlier)
-        if any("refusal" in sent.result() for sent in earlier[-1:] if not sent.exception()):
+        if any(sent.result().keys() & NOTHING_BEGUN for sent in earlier[-1:] if not sent.exception()):
             return
         meter = UsageMeter()
         CURRENT_METER.set(meter)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from difflib import get_close_matches
+from typing import Any, Literal, Protocol
 
 from tape.core.kernel.errors import UsageError
 
@@ -68,13 +69,19 @@ def unclear(why: str = "") -> Observation:
     return Observation("unclear", (), why)
 
 
+ON_EXCEEDED = ("error", "gate")
+
+
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Caps of one run: dollars, tokens, calls per tool. None is no cap. Raises UsageError for what is no cap."""
+    """Caps of one run: dollars, tokens, calls per tool. None is no cap. `on_exceeded`: where a cap of the run is in the
+    way of an ask or a call, of its own or of a child run's, the agent gets BudgetExceeded ("error"), or the run waits
+    until a person raises the cap or will not ("gate"). Raises UsageError for what is no cap."""
 
     usd: float | None = None
     tokens: int | None = None
     calls: Mapping[str, int] = field(default_factory=lambda: {})
+    on_exceeded: Literal["error", "gate"] = "error"
 
     def __post_init__(self) -> None:
         if self.usd is not None:
@@ -90,6 +97,10 @@ class Budget:
                 raise UsageError(f"the budget's calls are by the names of tools, not by {name!r}")
             _whole(cap, f"the budget's calls of {name}")
         object.__setattr__(self, "calls", dict(self.calls))
+        if self.on_exceeded not in ON_EXCEEDED:
+            near = get_close_matches(str(self.on_exceeded), ON_EXCEEDED, 1)
+            hint = f"did you mean {near[0]!r}?" if near else "it is 'error' or 'gate'"
+            raise UsageError(f"the budget's on_exceeded is {self.on_exceeded!r}; {hint}")
 
     def caps(self) -> dict[str, int]:
         """By unit: tokens, usd_micro, `calls:<tool>`."""

@@ -56,6 +56,8 @@ class Purse:
         self.capped = bool(told.get("capped"))
         self.known = bool(told.get("known"))
         self.declared: dict[str, int] = {}
+        self.gated = False
+        """A person is asked where a cap is in the way: told with `declared`."""
         self._caps: list[tuple[int, Caps]] = [(seq, dict(caps)) for seq, caps in told.get("caps", [])] or [(0, {})]
         self._spent: Counter[str] = Counter()
         self._calls: Counter[str] = Counter()
@@ -66,6 +68,7 @@ class Purse:
         if budget is None or self.known:
             return
         self.declared = budget.caps()
+        self.gated = budget.on_exceeded == "gate"
         self.capped = self.capped or bool(self.declared)
         for _, caps in self._caps:
             for unit, cap in self.declared.items():
@@ -103,10 +106,14 @@ def exceeded(refused: Body, run_id: str) -> BudgetExceeded:
     whose = "" if refused["run"] == run_id else f" (drawn from by {run_id})"
     flag = {TOKENS: "--tokens N", USD_MICRO: "--usd N"}.get(unit, f"--calls {unit.removeprefix(CALLS)}=N")
     asked, cap, spent, reserved = (amount(unit, refused[name]) for name in ("asked", "cap", "spent", "reserved"))
+    if refused.get("actor"):
+        reason = f": {refused['reason']}" if refused.get("reason") else ""
+        way_out = f"{refused['actor']} would not raise it{reason}"
+    else:
+        way_out = f"`tape budget {refused['run']} {flag}` raises it"
     return BudgetExceeded(
         f"{what}: it may take {asked}, and {amount(unit, max(0, left))} are left in the budget of "
-        f"{refused['run']}{whose}: cap {cap}, spent {spent}, reserved {reserved}; "
-        f"`tape budget {refused['run']} {flag}` raises it"
+        f"{refused['run']}{whose}: cap {cap}, spent {spent}, reserved {reserved}; {way_out}"
     )
 
 

@@ -90,7 +90,8 @@ def _child(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb
 
 
 def _attach(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb:
-    return lambda tx: {"seq": records.attach(tx, run, epoch, frame["replayed"], frame.get("caps", {}))}
+    gated = frame.get("on_exceeded") == "gate"
+    return lambda tx: {"seq": records.attach(tx, run, epoch, frame["replayed"], frame.get("caps", {}), gated=gated)}
 
 
 def _begin(frame: Frame, run: str, epoch: int, recovery: RecoveryPolicy) -> Verb:
@@ -261,14 +262,14 @@ def subject_of(frame: Frame) -> tuple[str | None, int | None]:
     """The tool (of a child's start its agent) and the decision index that a frame is about: what narrows a crash
     point."""
     kind = frame["t"]
-    if kind == "begin":
+    if "call" in frame:
         return frame["call"]["tool"], frame["call"]["decision_index"]
     if kind == "end":
         _, index, _, tool = frame["key"].split("/", 3)
         return tool, None if index == "-" else int(index)
     if kind == "child":
         return frame["agent"], None
-    if kind == "ask":
+    if kind in ("ask", "awaits"):
         return None, frame["index"]
     if kind == "decision":
         return None, frame["decision"]["index"]

@@ -12,6 +12,9 @@ from tape.core.journal import records, runs
 from tape.core.journal.writer import Writer
 from tape.core.kernel.errors import JournalUnavailable, UsageError
 from tape.core.kernel.events import (
+    BudgetAwaited,
+    BudgetDenied,
+    BudgetRaised,
     Charge,
     ChildEnded,
     EffectBegun,
@@ -47,6 +50,8 @@ class Drives:
         self._driving: dict[str, tuple[int, int]] = {}
         self._left: dict[str, set[str]] = {}
         """By run, the open effects that it does not wait for."""
+        self._capped: set[str] = set()
+        """Runs of which something waits for a person to raise a cap while they are driven."""
 
     def live(self, peer: WorkerPeer, run_id: str, epoch: int) -> bool:
         """Whether this worker's lease of that epoch is the run's live one."""
@@ -73,9 +78,12 @@ class Drives:
                     peer.alone = event.alone
             elif isinstance(event, LeaseEnded):
                 self._driving.pop(run_id, None)
+                self._capped.discard(run_id)
                 server.points.steps.lease_ended(run_id)
             elif isinstance(event, EffectBegun | EffectEnded):
                 self._note_left(run_id, event)
+            elif isinstance(event, BudgetAwaited):
+                self._capped.add(run_id)
             elif isinstance(event, RunEnded) or (isinstance(event, RunMoved) and event.status in RUN_ENDS):
                 server.soon(lambda run_id=run_id: server.points.steps.ended(run_id))
                 if isinstance(event, RunMoved):
@@ -112,6 +120,8 @@ class Drives:
             elif isinstance(event, OrderPlaced):
                 if event.verb == "cancel" and "parent" in (event.args or {}):
                     self._cancel_child(entry.run_id)
+            elif isinstance(event, BudgetRaised | BudgetDenied):
+                self._ask_again()
             elif entry.seq is None:
                 continue  # a story, or the end of an effect that no run waits for
             elif isinstance(event, TimerFired | GateAnswered | ChildEnded) or (
@@ -134,6 +144,12 @@ class Drives:
             pushed = {**frame, "run": run_id, "epoch": driver[1]}
             peer.pushed.setdefault(run_id, []).append(pushed)
             peer.send(pushed)
+
+    def _ask_again(self) -> None:
+        """A person has answered one who waits for a cap: all of them ask again, and what does not fit waits on."""
+        capped, self._capped = self._capped, set()
+        for run_id in sorted(capped):
+            self._send_to_driver(run_id, {"t": "budget"})
 
     def _cancel_child(self, run_id: str) -> None:
         """An order of its parent's; what is withheld goes on after what is being committed now."""

@@ -35,9 +35,10 @@ class Order:
     """A wish, with who and why. Verbs and their args: start {agent, input, key}; cancel, redrive {}; resolve {key,
     how, result}, where `how` is confirm, fail, retry, undo (an act of a run that goes on) or close (the conflicts of
     this key); answer {gate, value, ordinal}: without an ordinal the open instance, or the next one; budget {caps:
-    {tokens, usd_micro, calls:<tool>}}; fork {at, and an input if it is to be another}; promote {}; kill {at, tool,
-    decision_index, nth, signal, each_run, pid}; disarm {at}; thaw {}; step {to, tool, decision_index, nth, go}; gc
-    {groups, until} or {values, after}: a batch of what retention removes."""
+    {tokens, usd_micro, calls:<tool>}}, or {deny: true} for a run that waits for a cap: it stays as it is; fork {at, and
+    an input if it is to be another}; promote {}; kill {at, tool, decision_index, nth, signal, each_run, pid}; disarm
+    {at}; thaw {}; step {to, tool, decision_index, nth, go}; gc {groups, until} or {values, after}: a batch of what
+    retention removes."""
 
     verb: str
     run_id: str | None = None
@@ -206,7 +207,7 @@ def journal_verb(config: Config, order: Order) -> Callable[[Tx], dict[str, Any]]
 
 
 def _work_of(config: Config, order: Order) -> Callable[[Tx], dict[str, Any]]:
-    from tape.core.journal import caps, claims, forks, gates, obligations, persons, runs
+    from tape.core.journal import capgates, claims, forks, gates, obligations, persons, runs
 
     args, run_id = order.args, order.run_id
     actor = order.actor or operator_name()
@@ -228,8 +229,12 @@ def _work_of(config: Config, order: Order) -> Callable[[Tx], dict[str, Any]]:
         said = gates.Answer(args["gate"], args["value"], args.get("ordinal"), actor, order.reason)
         return lambda tx: gates.answer_gate(tx, run_id, said)
     if order.verb == "budget":
-        told = dict(args["caps"])
-        return lambda tx: {"caps": caps.set_caps(tx, run_id, told, actor, order.reason)}
+        told = dict(args.get("caps") or {})
+        if args.get("deny"):
+            if told:
+                raise UsageError("a cap is raised or denied, not both")
+            return lambda tx: capgates.deny_caps(tx, run_id, actor, order.reason)
+        return lambda tx: capgates.raise_caps(tx, run_id, told, actor, order.reason)
     if order.verb in ("fork", "promote"):
         known = _caps(config)
         if order.verb == "promote":
