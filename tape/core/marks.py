@@ -68,7 +68,7 @@ WORKER_MARKS: Mapping[str, Mark] = {
 UNKNOWN_MARK = Mark("·", Style.PLAIN)
 QUIET = Mark("·", Style.DIM)
 RECOVERING = Mark("↻", Style.MUTED)
-FORK = Mark("⎇", Style.ACCENT)
+FORK = Mark("↱", Style.ACCENT)
 """A fork, what it took over, and what it does not call while it is in quarantine."""
 
 

@@ -90,7 +90,7 @@ def run_state(run: RunView, stop: Stop | None) -> Span:
     return f"{mark.glyph} {run.status}", Ink.DIM if run.status == "TERMINAL" else ink(mark.style)
 
 
-def lease_cell(lease: Leased | None, boot_us: int, instead: Span) -> list[Span]:
+def lease_cell(lease: Leased | None, boot_us: int, instead: Span = ("", PLAIN)) -> list[Span]:
     """`w1#4 9.1s ▮▮▮▮▯`: the bar runs down. `instead` is what stands there while nobody drives it."""
     if lease is None:
         return [(fit(instead[0] or "-", LEASE_WIDTH), instead[1] if instead[0] else DIM)]

@@ -103,7 +103,7 @@ def caps_then(selected: Selected) -> dict[str, int | None]:
 def gate_word(gate: GateFact) -> Word:
     """`gate pay 0  ● approve by ada: seen  for wire_money(to="ACME") #1f2e3d4c, used by 1/0/wire_money`"""
     head = f"gate {show(gate.name, 60)} {gate.ordinal}"
-    bound = f"  for {show(gate.call, 200)} #{show(gate.args_hash, 8)}" if gate.call else ""
+    bound = f"  for {show(gate.call, 200)} #{show(gate.args_hash[:8], 8)}" if gate.call else ""
     refused = f"; {count(gate.refused, 'later answer')} refused" if gate.refused else ""
     if gate.status == OPEN:
         return f"{head}  ◇ waits for an answer{bound}{refused}", Ink.WARNING

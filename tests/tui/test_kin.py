@@ -59,8 +59,8 @@ async def test_f_forks_at_the_record_under_the_cursor_and_shows_the_fork(stage: 
         assert fork is not None and fork.source_id == stage.named["quiet"] and fork.quarantine
         assert seat.main.view.run_id == fork.id
         assert f"{fork.id} goes on from seq 3 of {stage.named['quiet']} in quarantine" in bottom(seat)
-        assert "⎇ quarantine" in seat.of("runs")[2]
-        assert "⎇ in quarantine" in seat.of("tape")[0]
+        assert "↱ quarantine" in seat.of("runs")[2]
+        assert "↱ in quarantine" in seat.of("tape")[0]
 
 
 async def test_a_cursor_between_records_or_at_the_end_takes_the_record_before(stage: Stage, kin: Kin) -> None:
@@ -90,12 +90,12 @@ async def test_what_a_fork_took_over_and_did_not_call_is_said_in_words(stage: St
     async with stage.console(WIDE) as seat:
         await choose(seat, stage, fork)
         tape = seat.of("tape")
-        assert [line[1] for line in tape[2:6]] == ["⎇", "⎇", "⎇", " "], "three records were taken over"
-        assert sum("⎇ not called" in line for line in tape) == 2
-        assert "⎇ not called" in "\n".join(seat.of("effects"))
+        assert [line[1] for line in tape[2:6]] == ["↱", "↱", "↱", " "], "three records were taken over"
+        assert sum("↱ not called" in line for line in tape) == 2
+        assert "↱ not called" in "\n".join(seat.of("effects"))
         taken = kin.do(forks.fork_run, stage.named["quiet"], 7).run
         await choose(seat, stage, taken)
-        assert "⎇ taken over" in "\n".join(seat.of("effects"))
+        assert "↱ taken over" in "\n".join(seat.of("effects"))
 
 
 async def test_a_fork_is_promoted_only_with_the_word(stage: Stage, kin: Kin) -> None:
@@ -121,8 +121,8 @@ async def test_a_fork_is_promoted_only_with_the_word(stage: Stage, kin: Kin) -> 
         assert "acts for real already" in bottom(seat)
         await choose(seat, stage, fork)
         await seat.press("1")
-        assert f"⎇ promoted: {made.id} acts for it" in words(seat)
-        assert f"⎇ fork of {stage.named['quiet']} at seq 3, in quarantine" in words(seat)
+        assert f"↱ promoted: {made.id} acts for it" in words(seat)
+        assert f"↱ fork of {stage.named['quiet']} at seq 3, in quarantine" in words(seat)
 
 
 # --- families -------------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from tape.tui.screens.text_field import TextField
 if TYPE_CHECKING:
     from tape.core.journal.dump import BudgetView
 
-HINT = "left and right choose    enter goes on    esc leaves the caps as they are"
+HINT = "left and right choose    enter goes on    esc leaves the caps alone"
 LIMIT = 10**15
 UNITS_SHOWN = 40
 
