@@ -68,6 +68,8 @@ WORKER_MARKS: Mapping[str, Mark] = {
 UNKNOWN_MARK = Mark("·", Style.PLAIN)
 QUIET = Mark("·", Style.DIM)
 RECOVERING = Mark("↻", Style.MUTED)
+FORK = Mark("↱", Style.ACCENT)
+"""A fork, what it took over, and what it does not call while it is in quarantine."""
 
 
 def run_mark(status: str, *, drive: int = 0) -> Mark:

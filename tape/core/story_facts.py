@@ -37,7 +37,7 @@ REASON_LIMIT = 200
 class EffectFact:
     """One effect. `attempts`: bodies entered, or about to be (an attempt is durable before it starts). `evidence`: the
     line of the entry that says most about the outcome. `undo`: the status of its duty, empty if it has none. `called`:
-    by this run, and not in quarantine."""
+    by this run, and not in quarantine; `quarantined`: by this run, but its body was not entered."""
 
     key: str
     short: str
@@ -63,6 +63,7 @@ class EffectFact:
     error: Json = None
     undo: str = ""
     called: bool = True
+    quarantined: bool = False
 
     @property
     def open(self) -> bool:
@@ -228,6 +229,7 @@ def _effect_begun(facts: Facts, entry: Entry, event: events.EffectBegun, shown: 
         evidence=shown.text,
         undo=ObligationStatus.ARMED if event.compensable and not not_called else "",
         called=not not_called,
+        quarantined=event.quarantined and not _inherited(entry),
     )
 
 

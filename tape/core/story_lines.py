@@ -15,12 +15,13 @@ from tape.core.kernel import events
 from tape.core.kernel.events import Entry, Event
 from tape.core.kernel.lifecycle import RUN_ENDS, LeaseStatus, ObligationStatus, RunStatus
 from tape.core.kernel.points import Death
-from tape.core.marks import EFFECT_MARKS, OBLIGATION_MARKS, RUN_MARKS, UNKNOWN_MARK, Mark, Style
+from tape.core.marks import EFFECT_MARKS, FORK, OBLIGATION_MARKS, RUN_MARKS, UNKNOWN_MARK, Mark, Style
 from tape.core.render import ANSWER_MARKS, Line
 from tape.core.story_facts import DEATHS, Facts, at_hook, blow, by_agent, struck
 from tape.core.text import duration, show
 
 RESUME_TEXT = "← resume here"
+NOT_CALLED = "not called"
 SIGNALS: Mapping[str, str] = {Death.KILL: "SIGKILL", Death.STOP: "SIGSTOP", Death.TERM: "SIGTERM"}
 _OWN_REASONS = ("killed at ", "killed by order", "terminated at ", "terminated by order", "frozen")
 _BLANK = Mark("", Style.PLAIN)
@@ -88,7 +89,7 @@ class Lines:
         merged = self._merge(entry, facts)
         if self.full or not (merged or self._is_quiet(entry, facts)):
             kind = LineKind.STORY if entry.seq is None else LineKind.RECORD
-            self.lines.append(self._line(entry, kind, shown.glyph, shown.text, shown.style))
+            self.lines.append(self._line(entry, kind, shown, facts))
         if isinstance(event, events.Attached) and entry.run_id is not None:
             self._dim(event.next_seq, facts)
 
@@ -106,9 +107,13 @@ class Lines:
 
     # --- lines ------------------------------------------------------------------------------------------------
 
-    def _line(self, entry: Entry, kind: LineKind, glyph: str, text: str, style: Style) -> TapeLine:
+    def _line(self, entry: Entry, kind: LineKind, shown: Line, facts: Facts) -> TapeLine:
         state, mark = _state(entry.event)
-        return self._plain(entry, kind, glyph, text, style, show(str(state), 40), mark)
+        if isinstance(entry.event, events.EffectBegun | events.EffectEnded):
+            effect = facts.effects.get(entry.event.key)
+            if effect is not None and effect.quarantined:
+                state, mark = NOT_CALLED, FORK
+        return self._plain(entry, kind, shown.glyph, shown.text, shown.style, show(str(state), 40), mark)
 
     def _plain(
         self, entry: Entry, kind: LineKind, glyph: str, text: str, style: Style, state: str = "", mark: Mark = _BLANK

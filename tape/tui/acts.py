@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 HOLD = "HOLD"
 NO_RUN = "select a run first"
 CONSOLE = "at the console"
+READ_ONLY = "this journal was imported: it is only looked at, nothing drives or writes it"
+SAME_INPUT: Any = object()
 
 
 def armed_states(arms: tuple[Arm, ...], run_id: str | None) -> dict[str, Armed]:
@@ -108,6 +110,32 @@ def cancel(run_id: str, reason: str) -> Act:
 
 def redrive(run_id: str, reason: str) -> Act:
     return Act(Order("redrive", run_id, reason=reason), f"{run_id} is taken up again")
+
+
+def fork(run_id: str, at: int, given: Any = SAME_INPUT, reason: str = "") -> Act:
+    args = {"at": at} if given is SAME_INPUT else {"at": at, "input": given}
+    return Act(Order("fork", run_id, args, reason=reason or CONSOLE), f"forked from {run_id} at seq {at}")
+
+
+def promote(run_id: str, reason: str) -> Act:
+    return Act(Order("promote", run_id, reason=reason or CONSOLE), f"acts for {run_id} for real")
+
+
+def undo(key: str, reason: str) -> Act:
+    """An act of a run that goes on is undone."""
+    return replace(resolve(key, "undo", None, reason), told=f"{key}: its act is being undone")
+
+
+def close(key: str, reason: str) -> Act:
+    return replace(resolve(key, "close", None, reason), told=f"{key}: its conflicts are closed")
+
+
+def budget(run_id: str, unit: str, cap: int, reason: str) -> Act:
+    """`unit` and `cap` as the journal has them: tokens, usd_micro, calls:<tool>."""
+    from tape.core.render import amount
+
+    order = Order("budget", run_id, {"caps": {unit: cap}}, reason=reason or CONSOLE)
+    return Act(order, f"{run_id} may spend {amount(unit, cap)} from now on")
 
 
 def answer(run_id: str, gate: str, ordinal: int | None, value: str, reason: str) -> Act:

@@ -6,7 +6,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from tape.core.clock import format_us
-from tape.core.figures import recovery_lines
 from tape.core.text import duration, show
 from tape.tui.ink import Ink, ink
 from tape.tui.pane import Pane
@@ -17,13 +16,12 @@ from tape.tui.panes.processes import ProcessesPane
 from tape.tui.panes.reactors import ReactorsPane
 from tape.tui.panes.runs import RunsPane
 from tape.tui.panes.tape import TapePane
+from tape.tui.run_words import Word, family_words, past_words, standing_words
 from tape.tui.scene import Scene
 
 if TYPE_CHECKING:
     from tape.core.journal.shapes import RunView
     from tape.core.story import TapeLine
-
-Word = tuple[str, Ink]
 
 
 def subject_of(scene: Scene, pane: Pane) -> Subject | None:
@@ -58,14 +56,20 @@ def _run(scene: Scene, run: RunView | None) -> Subject | None:
         return None
     from tape.core.journal.shapes import view_json
 
+    selected = scene.selected if scene.selected is not None and scene.selected.run.id == run.id else None
+    if selected is not None and selected.at is not None:
+        return Subject(show(run.id, 20), past_words(selected), None)
     words: list[Word] = [(f"{run.status}  drive {run.drive}, {run.crashes} crashes in a row", Ink.MUTED)]
+    if scene.imported:
+        words.append((f"⊘ {scene.imported}", Ink.WARNING))
     if run.error:
         words.append((show(run.error, 2000), Ink.ERROR))
+    words += family_words(run)
     for need in scene.needs:
         if need.run_id == run.id:
             words += [(f"  {show(command, 400)}", Ink.ACCENT) for command in need.commands]
-    if scene.selected is not None and scene.selected.run.id == run.id:
-        words += [(text, Ink.MUTED) for text in recovery_lines(scene.selected.recovery)]
+    if selected is not None:
+        words += standing_words(selected)
     return Subject(show(run.id, 20), words, view_json(run))
 
 

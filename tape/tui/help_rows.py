@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tape.core.marks import EFFECT_MARKS, RECOVERING, RUN_MARKS, Mark, Style
+from tape.core.marks import EFFECT_MARKS, FORK, RECOVERING, RUN_MARKS, Mark, Style
 from tape.core.text import cells, fit, show
 from tape.tui.ink import Ink, Row, Span, ink, width_of
 
@@ -30,14 +30,14 @@ class Group:
 _GROUPS: Mapping[str, tuple[str, ...]] = {
     "run and kill": (
         "trigger", "repeat", "arm", "run-to", "step", "continue", "kill", "death", "thaw", "interrupt", "prove",
-        "scenarios", "record",
+        "scenarios", "record", "fork", "promote",
     ),
     "decide": (
-        "inbox", "settle", "cancel", "redrive",
+        "inbox", "settle", "undo", "cancel", "redrive", "budget",
     ),
     "look": (
-        "filter", "follow", "sort", "time-back", "time-forth", "whole-story", "effects-of-all", "log-tab", "compare",
-        "copy", "export",
+        "filter", "follow", "sort", "time-back", "time-forth", "time-here", "jump", "jump-back", "whole-story",
+        "effects-of-all", "log-tab", "compare", "copy", "export",
     ),
     "panes": (
         "pane-runs", "pane-tape", "pane-effects", "pane-reactors", "pane-processes", "pane-log", "pane-detail",
@@ -46,6 +46,7 @@ _GROUPS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 REST = "and"
 KEYS_WIDTH, SAYS_WIDTH = 11, 34
+FOLDED = Mark("⊞", Style.MUTED)
 STOPPED, ARMED, REPLAYED = Mark("◆", Style.ACCENT), Mark("▣", Style.ACCENT), Mark("≡", Style.DIM)
 TWO_COLUMNS_FROM = 2 * (KEYS_WIDTH + SAYS_WIDTH) + 4
 
@@ -69,8 +70,8 @@ def legend() -> tuple[tuple[str, tuple[tuple[Mark, str], ...]], ...]:
     runs.insert(1, (RECOVERING, "RUNNABLE again"))
     effects = [(mark, str(status)) for status, mark in EFFECT_MARKS.items()]
     return (
-        ("runs", (*runs, (STOPPED, "stopped at a point"))),
-        ("effects", (*effects, (REPLAYED, "replayed"))),
+        ("runs", (*runs, (STOPPED, "stopped at a point"), (FORK, "fork"), (FOLDED, "children hidden"))),
+        ("effects", (*effects, (REPLAYED, "replayed"), (FORK, "not called, or taken over"))),
         ("crash points", ((ARMED, "armed"), (STOPPED, "stopped here"))),
     )
 

@@ -33,12 +33,14 @@ def layers() -> tuple[Layer, ...]:
     from tape.tui.app import Console
     from tape.tui.pane import Pane
     from tape.tui.panes.crash import CrashPane
+    from tape.tui.panes.runs import RunsPane
     from tape.tui.screens.keys import BINDINGS
 
     return (
         Layer("everywhere", _whole(Console.BINDINGS)),
         Layer("main screen", _whole(BINDINGS)),
         Layer("panes", _whole(Pane.BINDINGS)),
+        Layer("runs pane", _whole(RunsPane.BINDINGS), over="panes"),
         Layer("crash pane", _whole(CrashPane.BINDINGS), over="panes"),
     )
 
@@ -132,7 +134,7 @@ def _refuse_clashes(found: Mapping[str, tuple[str, ...]], file: Table, known: tu
 def _pairs(known: tuple[Layer, ...]) -> Iterator[tuple[Layer, Layer]]:
     for at, first in enumerate(known):
         for second in known[at:]:
-            if second.over != first.name:
+            if second.over != first.name and not (first is not second and first.over and first.over == second.over):
                 yield first, second
 
 

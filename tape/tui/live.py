@@ -11,6 +11,7 @@ from tape.core.clock import Clock
 from tape.core.config import Config
 from tape.core.kernel.errors import EnvironmentTrouble, TapeError, one_line
 from tape.core.marks import Style
+from tape.tui.acts import READ_ONLY
 from tape.tui.backstage import Post
 from tape.tui.choices import Choices
 from tape.tui.messages import Act, ActDone, Ended, PlayWanted, ProofWanted, Said
@@ -44,6 +45,7 @@ class Live:
         self._view = scene.view
         self._post: Post = lambda message: None
         self._failure = ""
+        self._imported = False
         self._last_trouble = ("", -SAME_TROUBLE_US)
         self._stopping = False
         self._proving: Proving | None = None
@@ -120,6 +122,8 @@ class Live:
         if self._stopping:
             return Phase.STOPPING
         host = self.host
+        if self._imported:
+            return Phase.READ_ONLY
         if self._failure or (host is not None and (host.fatal or host.server.fatal)):
             return Phase.BROKEN
         return Phase.STARTING if host is None else Phase.LIVE
@@ -145,7 +149,9 @@ class Live:
         feed.look(self._view)
         feed.start()
         try:
-            self._open()
+            self._imported = is_imported(self._config)
+            if not self._imported:
+                self._open()
         except TapeError as error:
             self._fail(error)
         except Exception as error:  # nobody foresaw it: better said than a console that starts for ever
@@ -194,6 +200,10 @@ class Live:
 
     def _place(self, order: Order) -> dict[str, Any]:
         host = self.host
+        if self._imported:
+            from tape.core.kernel.errors import JournalUnavailable
+
+            raise JournalUnavailable(READ_ONLY)
         if host is None:
             from tape.core.kernel.errors import ServerUnavailable
 
@@ -208,8 +218,7 @@ class Live:
             self._say(act, f"{one_line(error)}", Style.WARNING)
             self._post(ActDone(act, ok=False, text=one_line(error), result={}))
             return
-        told = _told(act, result)
-        self._post(ActDone(act, ok=True, text=told, result=result))
+        self._post(ActDone(act, ok=True, text=told(act, result), result=result))
         assert self._feed is not None
         self._feed.look(self._view)
 
@@ -262,10 +271,25 @@ class Live:
             self._feed.say(Source.TAPE, "reload", what)
 
 
-def _told(act: Act, result: dict[str, Any]) -> str:
+def is_imported(config: Config) -> bool:
+    """Whether the journal is an imported one, which nothing drives or writes."""
+    from tape.core.journal.views import open_reader
+
+    try:
+        with open_reader(config.journal) as reader:
+            return reader.imported() is not None
+    except TapeError:  # there is none yet, or the service will say what is wrong with it
+        return False
+
+
+def told(act: Act, result: dict[str, Any]) -> str:
     """What the last line says of an act that was done."""
     if act.order.verb == "start":
         return f"{result['run']} {act.told}"
+    if act.order.verb in ("fork", "promote"):
+        how = "in quarantine" if act.order.verb == "fork" else "and acts for real"
+        note = f" ({result['note']})" if result.get("note") else ""
+        return f"{result['run']} goes on from seq {result['seq']} of {result['source']} {how}{note}"
     if act.order.verb == "thaw" and not result.get("thawed"):
         return "no agent is frozen"
     return act.told

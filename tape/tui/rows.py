@@ -5,13 +5,14 @@ An entry's words come from `tape.core.render`, through `tape.core.story`; here i
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tape.core.clock import format_us
-from tape.core.marks import EFFECT_MARKS, LEASE_MARKS, UNKNOWN_MARK, Style, run_mark
+from tape.core.marks import EFFECT_MARKS, FORK, LEASE_MARKS, UNKNOWN_MARK, Style, run_mark
 from tape.core.text import age, cells, count, duration, fit, show
 from tape.tui.ink import Ink, Row, Span, bar, clip, ink, spark, width_of
-from tape.tui.scene import Leased, LogLine, Phase, ProcessRow, ReactorRow, Source, Strip
+from tape.tui.scene import Leased, LogLine, Phase, ProcessRow, ReactorRow, RunList, Source, Strip
 
 if TYPE_CHECKING:
     from tape.core.journal.shapes import EffectRef, RunView
@@ -22,6 +23,8 @@ ID_WIDTH, STATE_WIDTH, LEASE_WIDTH, AGENT_WIDTH = 14, 14, 16, 12
 PLAIN, DIM, MUTED, HEAD = Ink.PLAIN, Ink.DIM, Ink.MUTED, Ink.HEAD
 HALF_LEFT, LITTLE_LEFT = 0.5, 0.2
 BAR_CELLS = 5
+DEEPEST = 3
+"""Children of children of children are drawn as deep as these: the id must stay in sight."""
 
 
 def clock_text(us: int) -> str:
@@ -36,9 +39,33 @@ def clock_ms(us: int) -> str:
 # --- runs -------------------------------------------------------------------------------------------------------
 
 
-def _run_columns(width: int, several: bool) -> tuple[bool, bool, int]:
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """Where a run stands in the tree of the list: how deep, and the sign before its id. `room`: what the tree takes of
+    each row."""
+
+    room: int = 0
+    depth: int = 0
+    sign: str = ""
+
+
+NO_TREE = Branch()
+
+
+def tree_room(runs: RunList) -> int:
+    """A sign, and a column for each generation on screen, the fourth and later ones together."""
+    return 2 + min(runs.deepest, DEEPEST) if runs.parents else 0
+
+
+def branch_of(runs: RunList, run: RunView) -> Branch:
+    depth = min(runs.depths.get(run.no, 0), DEEPEST)
+    sign = "⊟" if run.no in runs.open else "⊞" if run.children and runs.parents else "└" if depth else ""
+    return Branch(tree_room(runs), depth, sign)
+
+
+def _run_columns(width: int, several: bool, tree: int) -> tuple[bool, bool, int]:
     """Whether the agent and the lease have a column, and how wide what it waits for may be."""
-    used = 2 + ID_WIDTH + 1 + STATE_WIDTH + 1 + 3 + 1 + 3 + 1 + 4 + 1
+    used = 2 + tree + ID_WIDTH + 1 + STATE_WIDTH + 1 + 3 + 1 + 3 + 1 + 4 + 1
     agent = several and width - used > AGENT_WIDTH + 22
     used += AGENT_WIDTH + 1 if agent else 0
     lease = width - used >= LEASE_WIDTH
@@ -46,9 +73,9 @@ def _run_columns(width: int, several: bool) -> tuple[bool, bool, int]:
     return agent, lease, max(0, width - used)
 
 
-def runs_head(width: int, several: bool) -> Row:
-    agent, lease, rest = _run_columns(width, several)
-    text = f"  {fit('run', ID_WIDTH)} {fit('state', STATE_WIDTH)} "
+def runs_head(width: int, several: bool, tree: int = 0) -> Row:
+    agent, lease, rest = _run_columns(width, several, tree)
+    text = f"  {fit('run', tree + ID_WIDTH)} {fit('state', STATE_WIDTH)} "
     text += f"{fit('agent', AGENT_WIDTH)} " if agent else ""
     text += "dec eff "
     text += f"{fit('lease', LEASE_WIDTH)} " if lease else ""
@@ -63,10 +90,10 @@ def run_state(run: RunView, stop: Stop | None) -> Span:
     return f"{mark.glyph} {run.status}", Ink.DIM if run.status == "TERMINAL" else ink(mark.style)
 
 
-def lease_cell(lease: Leased | None, boot_us: int) -> list[Span]:
-    """`w1#4 9.1s ▮▮▮▮▯`: the bar runs down."""
+def lease_cell(lease: Leased | None, boot_us: int, instead: Span = ("", PLAIN)) -> list[Span]:
+    """`w1#4 9.1s ▮▮▮▮▯`: the bar runs down. `instead` is what stands there while nobody drives it."""
     if lease is None:
-        return [(fit("-", LEASE_WIDTH), DIM)]
+        return [(fit(instead[0] or "-", LEASE_WIDTH), instead[1] if instead[0] else DIM)]
     left = max(0, lease.until_boot_us - boot_us)
     share = left / lease.ttl_us if lease.ttl_us else 0.0
     colour = Ink.SUCCESS if share > HALF_LEFT else Ink.WARNING if share > LITTLE_LEFT else Ink.ERROR
@@ -84,26 +111,56 @@ def run_row(
     stop: Stop | None,
     now_us: int,
     boot_us: int,
+    branch: Branch = NO_TREE,
+    past: str = "",
 ) -> Row:
+    """`past` says as of when it is, if not as of now."""
     mark: Span = ("▸ " if here else "  ", Ink.STRONG)
     if run is None:
         return mark, ("…", DIM)
-    agent, with_lease, rest = _run_columns(width, several)
+    agent, with_lease, rest = _run_columns(width, several, branch.room)
     base = DIM if run.ended and not here else PLAIN
     state, colour = run_state(run, stop)
-    row: list[Span] = [mark, (f"{fit(show(run.id, 20), ID_WIDTH)} ", Ink.STRONG if here else base)]
+    signed = f"{' ' * branch.depth}{fit(branch.sign, 2)}" if branch.room else ""
+    row: list[Span] = [mark, (signed, MUTED), (f"{fit(show(run.id, 20), ID_WIDTH)}", Ink.STRONG if here else base)]
+    row.append((" " * max(1, branch.room - cells(signed) + 1), PLAIN))
     row += [(state, colour), (" " * (STATE_WIDTH + 1 - cells(state)), PLAIN)]
     if agent:
         row.append((f"{fit(show(run.agent, 40), AGENT_WIDTH)} ", base))
     row.append((f"{run.decisions:>3} {run.effects:>3} ", base))
+    kin = (f"◆ {past}", Ink.ACCENT) if past else _kin(run, base)
     if with_lease:
-        row += [*lease_cell(lease, boot_us), (" ", PLAIN)]
+        row += [*lease_cell(lease, boot_us, kin), (" ", PLAIN)]
     row.append((f"{age(now_us - run.created_us):>4} ", base))
     if rest > 3:
-        waits = run.waiting_on or (run.error if run.status in ("FAILED", "STUCK") else "") or run.origin
-        at = f"at {stop.point}" if stop is not None else waits
-        row.append((fit(show(at, 200), rest), Ink.WARNING if at and not run.ended else base))
+        told = with_lease and lease is None
+        row += clip(_last_column(run, stop, base, ("", PLAIN) if told else kin, in_tree=bool(branch.depth)), rest)
     return tuple(row)
+
+
+def _kin(run: RunView, base: Ink) -> Span:
+    """That it is a fork, and whether it acts; else how many children it has."""
+    if run.source_id is not None:
+        return f"{FORK.glyph} {'quarantine' if run.quarantine else 'fork'}", ink(FORK.style)
+    if run.children:
+        left = f", {run.children_open} open" if run.children_open else ""
+        return f"{count(run.children, 'child', 'children')}{left}", base
+    return "", base
+
+
+def _last_column(run: RunView, stop: Stop | None, base: Ink, kin: Span, *, in_tree: bool) -> list[Span]:
+    """What it waits for, or died of; around it, what it is to other runs, as far as that is not said elsewhere."""
+    waits = run.waiting_on or (run.error if run.status in ("FAILED", "STUCK") else "")
+    at = f"at {stop.point}" if stop is not None else waits
+    source = f"of {show(run.source_id, 20)} at seq {run.source_seq}" if run.source_id is not None else ""
+    parent = f"↳ child of {show(run.parent, 20)}" if run.parent is not None and not in_tree else ""
+    waiting = base if run.ended else Ink.WARNING
+    said = [kin, (show(at, 200), waiting), (parent, base), (source, base)]
+    spans: list[Span] = []
+    for text, style in said:
+        if text:
+            spans.append((f"{'  ' if spans else ''}{text}", style))
+    return spans
 
 
 # --- the tape ---------------------------------------------------------------------------------------------------
@@ -121,15 +178,18 @@ def since_text(us: int) -> str:
     return f"{us / 1_000_000:.3f}" if 0 <= us < 1_000_000_000 else duration(us)
 
 
-def tape_row(line: TapeLine, *, here: bool, width: int) -> Row:
+def tape_row(line: TapeLine, *, here: bool, width: int, taken_over: int = 0) -> Row:
+    """`taken_over`: up to which seq the tape is another run's, of which this one is a fork."""
     if line.kind == "CUT":
         return _cut_row(line, here=here, width=width)
     seq = f"{line.seq}" if line.seq is not None else ""
     since = since_text(line.since_us) if line.kind == "RECORD" or here else ""
     base = DIM if line.dimmed or line.kind == "STORY" else PLAIN
-    marker = "▸" if here else " "
+    taken = line.kind == "RECORD" and line.seq is not None and line.seq <= taken_over
+    marker: Span = ("▸", Ink.STRONG) if here else (FORK.glyph, DIM) if taken else (" ", MUTED)
     left: list[Span] = [
-        (f"{marker}{seq:>{SEQ_WIDTH - 1}} ", Ink.STRONG if here else MUTED),
+        marker,
+        (f"{seq:>{SEQ_WIDTH - 1}} ", Ink.STRONG if here else MUTED),
         (f"{since:>{SINCE_WIDTH}}  ", DIM),
     ]
     room = width - width_of(tuple(left))
@@ -167,6 +227,8 @@ def effect_row(fact: EffectFact, acts: int | None, *, here: bool, width: int) ->
         how += f" ({fact.row})" if fact.row else ""
         how += f", ≡ replayed {fact.replayed}" if fact.replayed else ""
         how += f", undo {fact.undo}" if fact.undo else ""
+    elif not fact.called:
+        how = ""
     elif fact.undo:
         how = f"undo {fact.undo}"
     row: list[Span] = [
@@ -174,9 +236,13 @@ def effect_row(fact: EffectFact, acts: int | None, *, here: bool, width: int) ->
         (f"{mark.glyph} ", colour),
         (f"{fit(show(fact.tool, 60), 16 if wide else 12)} ", Ink.STRONG if here else PLAIN),
         (f"{fit(f'd{place}', 6)} ", MUTED),
-        (f"{fit(counted, 12)} ", Ink.ALARM if wrong else MUTED),
-        (how, colour if fact.open else MUTED),
     ]
+    if fact.called:
+        row.append((f"{fit(counted, 12)} ", Ink.ALARM if wrong else MUTED))
+    else:
+        said = "not called" if fact.quarantined else "taken over"
+        row.append((f"{FORK.glyph} {said}{', ' if how else ''}", ink(FORK.style) if fact.quarantined else DIM))
+    row.append((how, colour if fact.open else MUTED))
     return tuple(row)
 
 
@@ -281,6 +347,7 @@ _PHASES: dict[Phase, Span] = {
     Phase.LIVE: ("● live", Ink.SUCCESS),
     Phase.BROKEN: ("✗ stopped", Ink.ALARM),
     Phase.STOPPING: ("○ stopping", Ink.MUTED),
+    Phase.READ_ONLY: ("⊘ read-only", Ink.WARNING),
 }
 _ORDER = ("RUNNABLE", "RUNNING", "WAITING", "COMPENSATING", "STUCK", "TERMINAL", "FAILED", "CANCELLED")
 
@@ -320,7 +387,8 @@ def strip_row(strip: Strip, phase: Phase, now_us: int, *, paused: bool, at: tupl
     """The line on top: what falls out first when it is narrow is what the panes say as well."""
     state: Span = ("▮▮ paused", Ink.WARNING) if paused else _PHASES[phase]
     if at is not None:
-        state = (f"◆ time {at[0]}/{at[1]}", Ink.ACCENT)
+        mark = "⊘ read-only  " if phase is Phase.READ_ONLY else ""
+        state = (f"{mark}◆ time {at[0]}/{at[1]}", Ink.ACCENT)
     head: list[Span] = [(" tape dev  ", Ink.STRONG), (f"{show(strip.project, 24)}  ", Ink.FOCUS)]
     journal: list[Span] = [(f"{show(strip.journal, 40)} {size_text(strip.size)}  ", MUTED)]
     live: list[Span] = [state, ("  ", PLAIN)]
@@ -338,7 +406,8 @@ def strip_row(strip: Strip, phase: Phase, now_us: int, *, paused: bool, at: tupl
     chosen = [head, live, counts, alarms]
     if width_of(tuple(span for spans in [*chosen, right] for span in spans)) > width:
         chosen = [[(" ", PLAIN), *head[1:]], live, alarms, counts]
-    for part, place in ((reactors, 3), (agents, 4), (journal, 1)):
+    service = () if phase is Phase.READ_ONLY else ((reactors, 3), (agents, 4))
+    for part, place in (*service, (journal, 1)):
         if width_of(tuple(span for spans in [*chosen, part, right] for span in spans)) <= width:
             chosen.insert(min(place, len(chosen)), part)
     left = [span for spans in chosen for span in spans]

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from tape.core.figures import Recovery
 from tape.core.marks import Style
+from tape.tui.particulars import Particulars
 
 if TYPE_CHECKING:  # the first paint needs none of these
+    from tape.core.journal.dump import BudgetView
     from tape.core.journal.shapes import EffectRef, Need, RunView
     from tape.core.kernel.events import Entry
     from tape.core.kernel.points import Arm, Stop
@@ -29,6 +31,7 @@ class Phase(StrEnum):
     STARTING = "starting"
     LIVE = "live"
     BROKEN = "broken"
+    READ_ONLY = "read-only"
     STOPPING = "stopping"
 
 
@@ -46,6 +49,7 @@ class View:
     """What the screen wants to see. The newest one counts; the feed answers with a scene made for it.
 
     `first`..`last` are the rows of the list of runs on screen, newest first; `at` is the entry that time stands at.
+    `opened` and `closed` are the numbers of runs whose children are shown, or not, by the user's hand.
     """
 
     run_id: str | None = None
@@ -58,6 +62,8 @@ class View:
     all_effects: bool = False
     paused: bool = False
     other: str | None = None
+    opened: frozenset[int] = frozenset()
+    closed: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,10 @@ class Leased:
 class RunList:
     """The runs that pass the filter, newest first. `numbers` are their journal numbers, oldest first; `length` says
     how many of them belong to this scene; `ascending` unless they are sorted otherwise. `views` holds those near the
-    screen."""
+    screen.
+
+    As a tree (`parents` is not empty) the newest ones stand otherwise: children under the run that started them, the
+    first one on top. `places` has the positions in `numbers` of those; `depths` how deep the children are."""
 
     numbers: array[int] = field(default_factory=lambda: array("q"))
     length: int = 0
@@ -86,6 +95,11 @@ class RunList:
     chips: tuple[str, ...] = ()
     several_agents: bool = False
     ascending: bool = True
+    parents: Mapping[int, int] = field(default_factory=lambda: {})
+    places: Mapping[int, int] = field(default_factory=lambda: {})
+    depths: Mapping[int, int] = field(default_factory=lambda: {})
+    open: frozenset[int] = frozenset()
+    deepest: int = 0
 
     def number(self, index: int) -> int | None:
         """The journal's number of the run in this row."""
@@ -98,9 +112,13 @@ class RunList:
 
     def find(self, number: int) -> int | None:
         """The row of the run with this number."""
+        placed = self.places.get(number)
+        if placed is not None:
+            return self.length - 1 - placed
         if self.ascending:
-            place = bisect_left(self.numbers, number, 0, self.length)
-            return self.length - 1 - place if place < self.length and self.numbers[place] == number else None
+            end = self.length - len(self.places)
+            place = bisect_left(self.numbers, number, 0, end)
+            return self.length - 1 - place if place < end and self.numbers[place] == number else None
         try:
             return self.length - 1 - self.numbers.index(number)
         except ValueError:
@@ -111,8 +129,8 @@ class RunList:
 class Selected:
     """The selected run: as of now, or as of the entry `at`, where `live` is still the whole story.
 
-    `acts` counts per key what the upstream's ledger holds and has not undone, where it can be read. `recovery` is as of
-    now.
+    `acts` counts per key what the upstream's ledger holds and has not undone, where it can be read. `budget` is the
+    purse as it stands now, by unit.
     """
 
     run: RunView
@@ -124,6 +142,8 @@ class Selected:
     acts: Mapping[str, int] = field(default_factory=lambda: {})
     readable: bool = False
     recovery: Recovery = field(default_factory=Recovery)
+    budget: tuple[BudgetView, ...] = ()
+    particulars: Particulars = field(default_factory=Particulars)
 
     @property
     def position(self) -> tuple[int, int]:
@@ -198,7 +218,8 @@ class Strip:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Everything on screen at one moment. `cursor` is the newest entry that went into it."""
+    """Everything on screen at one moment. `cursor` is the newest entry that went into it; `letters` are the keys of the
+    needs over which no run is STUCK; `imported` says where a journal comes from that is only looked at."""
 
     view: View
     strip: Strip
@@ -215,8 +236,10 @@ class Scene:
     processes: tuple[ProcessRow, ...] = ()
     log: tuple[LogLine, ...] = ()
     needs: tuple[Need, ...] = ()
+    letters: frozenset[str] = frozenset()
     arms: tuple[Arm, ...] = ()
     agents: tuple[str, ...] = ()
     manifest: Mapping[str, Any] | None = None
     own_points: tuple[str, ...] = ()
     honours_key: bool | None = None
+    imported: str = ""

@@ -21,7 +21,7 @@ from tape.core.server.orders import Lock
 from tape.tui.app import ENDING_SIGNALS, Console
 from tape.tui.choices import Choices
 from tape.tui.keymap import keys_file, read_keymap
-from tape.tui.live import Live
+from tape.tui.live import Live, is_imported
 from tape.tui.memory import keep, recall
 from tape.tui.scene import Scene, Strip, View
 
@@ -46,7 +46,8 @@ def run_console(config: Config, *, fresh: bool = False, ascii: bool = False, mou
         os.environ.pop(name, None)
     clock = SystemClock()
     keymap = read_keymap(keys_file(os.environ, Path.home()))
-    _check_lock(config, clock)
+    if not is_imported(config):
+        _check_lock(config, clock)
     folder = config.journal.parent
     choices = Choices() if fresh else recall(folder)
     view = View(run_id=choices.run_id, filter=choices.filter, sort=choices.sort)

@@ -10,6 +10,7 @@ import pytest
 
 os.environ["TEXTUAL_ANIMATIONS"] = "none"  # read when Textual is imported
 
+from tests.tui.kin_stories import Kin
 from tests.tui.stage import Recorded, Stage, record, stage_of, stories_again
 from tests.tui.stories import Stories
 
@@ -30,6 +31,15 @@ def stage(recorded: Recorded, tmp_path: Path) -> Iterator[Stage]:
 def stories(stage: Stage, recorded: Recorded) -> Iterator[Stories]:
     """The stories go on while the console looks."""
     writing = stories_again(stage, recorded)
+    yield writing
+    writing.close()
+
+
+@pytest.fixture
+def kin(stage: Stage, recorded: Recorded) -> Iterator[Kin]:
+    """The same with more to tell; what the console orders is applied to the journal."""
+    writing = stories_again(stage, recorded, Kin)
+    stage.writer = writing.writer
     yield writing
     writing.close()
 

@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from textual.geometry import Region
 from textual.message import Message
@@ -25,19 +25,24 @@ from textual.widget import Widget
 
 from tape.core.config import AgentTarget, BudgetCaps, Config
 from tape.core.journal.writer import Writer
+from tape.core.kernel.errors import TapeError, one_line
 from tape.core.kernel.points import Arm, Death, Point, Stop, find_point
 from tape.core.kernel.policy import LeasePolicy, RecoveryPolicy
 from tape.core.marks import Style
+from tape.core.server.orders import journal_verb
 from tape.reactors.host import ReactorState
 from tape.tui.app import Console
 from tape.tui.choices import Choices
 from tape.tui.feed.feed import Feed
+from tape.tui.live import told
 from tape.tui.messages import Act, ActDone, PlayWanted, ProofWanted, SceneReady
 from tape.tui.pane import Pane
 from tape.tui.proving import Playing, Proving
 from tape.tui.scene import Phase, Scene, Source, Strip, View
 from tape.tui.screens.main import MainScreen
 from tests.tui.stories import Stories
+
+Told = TypeVar("Told", bound=Stories)
 
 REACTORS = ("recovery", "reconciler", "outbox", "timers", "compensation")
 MANIFEST: dict[str, Any] = {
@@ -103,7 +108,8 @@ class HostFacts:
 
 
 class Stage:
-    """A `Backstage`, and the `Facts` of its feed. `edit` changes each scene before it is sent."""
+    """A `Backstage`, and the `Facts` of its feed. `edit` changes each scene before it is sent; with a `writer` orders
+    are applied to the journal."""
 
     def __init__(self, folder: Path, journal: Path, clock: Any, *, empty: bool = False) -> None:
         self.folder = folder
@@ -126,6 +132,7 @@ class Stage:
         self.playings: list[Playing] = []
         self.words: list[dict[str, Any]] = []
         self.edit: Edit = lambda scene: scene
+        self.writer: Writer | None = None
         self.first = Scene(
             View(),
             Strip("treasury", ".tape/dev.db"),
@@ -158,6 +165,9 @@ class Stage:
         if self.refuses:
             self._post(ActDone(act, ok=False, text=self.refuses, result={}))
             return
+        if self.writer is not None:
+            self._write(self.writer, act)
+            return
         args = act.order.args
         if act.order.verb == "kill" and "at" in args:
             arm = Arm(_point(args["at"]), Death(args["signal"]), each_run=bool(args.get("each_run")))
@@ -170,6 +180,16 @@ class Stage:
             self.host.stopped = []
         result = {"run": self.named["running"]} if act.order.verb == "start" else {}
         self._post(ActDone(act, ok=True, text=act.told, result=result))
+        self.turn()
+
+    def _write(self, writer: Writer, act: Act) -> None:
+        """The order itself, as a server applies it; what it says of it is what the console says."""
+        try:
+            result = writer.apply(journal_verb(self.config, act.order))
+        except TapeError as error:
+            self._post(ActDone(act, ok=False, text=one_line(error), result={}))
+        else:
+            self._post(ActDone(act, ok=True, text=told(act, result), result=result))
         self.turn()
 
     def prove(self, wanted: ProofWanted) -> None:
@@ -396,9 +416,9 @@ def set_host(stage: Stage) -> None:
     ]
 
 
-def stories_again(stage: Stage, recorded: Recorded) -> Stories:
+def stories_again(stage: Stage, recorded: Recorded, kind: type[Told] = Stories) -> Told:
     """The writer of a stage's journal: the stories go on."""
-    stories = Stories.__new__(Stories)
+    stories = kind.__new__(kind)
     stories.path = stage.config.journal
     stories.clock = stage.clock
     stories.writer = Writer(stories.path, stage.clock)

@@ -54,6 +54,9 @@ SQL: Mapping[str, str] = {
     "run_span": "SELECT coalesce(min(no), 0), coalesce(max(no), 0), count(*) FROM run "
     "WHERE no > :after_no AND no <= :until_no",
     "run_numbers": "SELECT no FROM run WHERE no > :after_no AND no <= :until_no ORDER BY no",
+    # All children by the index that holds nothing else; those of new runs by their numbers.
+    "children": "SELECT no, parent_no FROM run INDEXED BY run_parent WHERE parent_no IS NOT NULL",
+    "new_children": "SELECT no, parent_no FROM run WHERE no > :after_no AND parent_no IS NOT NULL ORDER BY no",
 }
 
 
@@ -88,6 +91,12 @@ def run_numbers(fetch: Fetch, wanted: RunFilter | None, after_no: int, until_no:
     if count and last - first + 1 == count:  # numbers without a gap, as the journal gives them, need not be fetched
         return array("q", range(first, last + 1))
     return array("q", [row[0] for row in fetch(SQL["run_numbers"], span)])
+
+
+def parents(fetch: Fetch, after_no: int) -> dict[int, int]:
+    """Number -> its parent's number, for every child run above `after_no`."""
+    found = fetch(SQL["new_children"], {"after_no": after_no}) if after_no else fetch(SQL["children"], {})
+    return dict(sorted(found))
 
 
 def runs_by_no(fetch: Fetch, numbers: Sequence[int]) -> list[RunView]:

@@ -137,6 +137,10 @@ class Reader:
         with self.snapshot():
             return lists.run_numbers(self.fetch, wanted, after_no, until_no)
 
+    def run_parents(self, *, after_no: int = 0) -> dict[int, int]:
+        """The number of the run that started it, for every child run above `after_no`, ascending."""
+        return lists.parents(self.fetch, after_no)
+
     def runs_by_no(self, numbers: Sequence[int]) -> list[RunView]:
         """The runs with these numbers, in this order; those that do not exist are left out."""
         return lists.runs_by_no(self.fetch, numbers)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tape.core.journal.views import JournalMissing, open_reader
 from tape.core.kernel.errors import TapeError, UsageError, one_line
 from tape.core.marks import Style
+from tape.core.text import show
 from tape.tui.backstage import Post
 from tape.tui.feed.log import Log
 from tape.tui.feed.machine import Processes, Reactors
@@ -27,7 +28,7 @@ from tape.tui.scene import Leased, Phase, Scene, Selected, Source, Strip, View
 if TYPE_CHECKING:
     from tape.core.clock import Clock
     from tape.core.config import Config
-    from tape.core.journal.shapes import LeaseRef
+    from tape.core.journal.shapes import LeaseRef, Need
     from tape.core.journal.views import Reader
     from tape.core.kernel.events import Entry
     from tape.lab.contract_count import ContractCount
@@ -200,13 +201,18 @@ class Feed:
             return False
         self._runs = RunLists(self._reader, self._clock)
         self._selection = self._other = None
+        self._scene = replace(self._scene, imported=_imported(self._reader))
         if not self._cursor:
             self._cursor = max(0, self._reader.last_id() - LOG_BEFORE)
             self._counts = self._contract_counts()
         return True
 
     def _contract_counts(self) -> list[ContractCount]:
+        """One per stand-in; none where the journal was imported: its upstreams are somewhere else."""
         from tape.lab.contract_count import ContractCount
+
+        if self._scene.imported:
+            return []
 
         folder = self._config.journal.parent
         return [ContractCount(name, folder / f"{name}.jsonl") for name in self._config.upstream]
@@ -248,7 +254,7 @@ class Feed:
             boot_us=boot_us,
             cursor=self._cursor,
             runs=runs,
-            selected=self._select(view),
+            selected=self._select(view, news=bool(entries) or tick),
             other=self._select_other(view),
             log=self._log.lines(),
             own_points=self._facts.own_points,
@@ -256,10 +262,18 @@ class Feed:
         if host is not None:
             scene = self._add_host(scene, host, reader, leases, news=bool(entries) or tick, tick=tick)
         if entries or tick or view.all_effects != before.view.all_effects:
-            scene = replace(scene, needs=_same(before.needs, tuple(reader.needs())))
+            needs = _same(before.needs, tuple(reader.needs()))
+            scene = replace(scene, needs=needs, letters=_same(before.letters, self._letters(needs)))
             if view.all_effects:
                 scene = replace(scene, effects=_same(before.effects, _effects(reader)))
         return replace(scene, strip=self._strip(scene, contract, tick=tick))
+
+    def _letters(self, needs: tuple[Need, ...]) -> frozenset[str]:
+        """What needs a person although no run is STUCK over it: `tape status` calls them dead letters."""
+        found = [need for need in needs if need.kind in ("effect", "obligation")]
+        views = {run_id: self._runs.view(run_id) for run_id in {need.run_id for need in found}}
+        stuck = {run_id for run_id, run in views.items() if run is not None and run.status == "STUCK"}
+        return frozenset(need.key for need in found if need.run_id not in stuck)
 
     def _add_host(
         self, scene: Scene, host: Host, reader: Reader, leases: list[LeaseRef], *, news: bool, tick: bool
@@ -304,8 +318,10 @@ class Feed:
             needs=len(scene.needs),
         )
 
-    def _select(self, view: View) -> Selected | None:
+    def _select(self, view: View, *, news: bool) -> Selected | None:
         self._selection = self._followed(self._selection, view.run_id)
+        if self._selection is not None and news:
+            self._selection.look_at_purse()
         return self._shown(self._selection, view.at, full=view.full_story)
 
     def _select_other(self, view: View) -> Selected | None:
@@ -331,6 +347,17 @@ class Feed:
             return {key: number for counter in self._counts for key, number in counter.acts_of(keys).items()}
 
         return selection.show(run, at, full=full, acts=acts, readable=readable)
+
+
+def _imported(reader: Reader) -> str:
+    """Where an imported journal comes from; empty for one of this project."""
+    facts = reader.imported()
+    if facts is None:
+        return ""
+    hashed = ", its values are hashes" if facts.get("values") == "hashed" else ""
+    return (
+        f"imported: {show(str(facts.get('run')), 20)}, written by release {show(str(facts.get('release')), 20)}{hashed}"
+    )
 
 
 def _effects(reader: Reader) -> tuple[Any, ...]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tape.core.kernel.events import OrderPlaced
 from tape.core.kernel.lifecycle import RUN_ENDS
 from tape.core.run_filter import RunFilter, parse_filter
+from tape.tui.feed.tree import Rows, Tree
 from tape.tui.scene import Leased, RunList, View
 
 if TYPE_CHECKING:
@@ -30,6 +31,11 @@ class _Wanted:
     sort: str
     filter: RunFilter | None
 
+    @property
+    def plain(self) -> bool:
+        """Every run, the newest first: only then children stand under their parents."""
+        return self.filter is None and self.sort == "newest"
+
 
 class RunLists:
     """Belongs to the feed's thread."""
@@ -39,6 +45,8 @@ class RunLists:
         self._clock = clock
         self._wanted = _Wanted("", "newest", None)
         self._numbers: array[int] = array("q")
+        self._tree = Tree()
+        self._rows: tuple[tuple[object, ...], Rows] = ((), Rows(array("q")))
         self._views: dict[int, RunView] = {}
         self._by_id: dict[str, int] = {}
         self._made_us = 0
@@ -52,6 +60,7 @@ class RunLists:
         entries = list(entries)
         if any(isinstance(entry.event, OrderPlaced) and entry.event.verb == "gc" for entry in entries):
             self._numbers, self._views, self._by_id = array("q"), {}, {}
+            self._tree = Tree()
             self._stale, self._made_us, self._counted = True, 0, False
         changed = {entry.run_id for entry in entries if entry.run_id is not None}
         for run_id in changed:
@@ -65,9 +74,10 @@ class RunLists:
         self._choose(view)
         self._renumber()
         self._count()
-        length = len(self._numbers)
+        placed = self._placed(view)
+        length = len(placed.numbers)
         first, last = max(0, view.first), min(length, view.last)
-        rows = [self._numbers[length - 1 - index] for index in range(first, last)]
+        rows = [placed.numbers[length - 1 - index] for index in range(first, last)]
         missing = [number for number in rows if number not in self._views]
         if len(self._views) + len(missing) > KEPT_VIEWS:
             kept = {number: self._views[number] for number in rows if number in self._views}
@@ -78,7 +88,7 @@ class RunLists:
             self._by_id[run.id] = run.no
         wanted = self._wanted
         return RunList(
-            numbers=self._numbers,
+            numbers=placed.numbers,
             length=length,
             views=dict(self._views),
             leases=leases,
@@ -87,13 +97,28 @@ class RunLists:
             chips=tuple(wanted.filter.chips()) if wanted.filter else (),
             several_agents=several,
             ascending=wanted.sort == "newest",
+            parents=self._tree.parents if wanted.plain else {},
+            places=placed.places,
+            depths=placed.depths,
+            open=placed.open,
+            deepest=max(placed.depths.values(), default=0),
         )
+
+    def _placed(self, view: View) -> Rows:
+        """The numbers as they stand on screen; made anew only when something has moved."""
+        if not self._wanted.plain:
+            return Rows(self._numbers)
+        made_of = (self._tree, len(self._numbers), view.opened, view.closed)
+        if self._rows[0] != made_of:
+            self._rows = (made_of, self._tree.rows(view.opened, view.closed))
+        return self._rows[1]
 
     def _choose(self, view: View) -> None:
         if (view.filter, view.sort) != (self._wanted.text, self._wanted.sort):
             chosen = parse_filter(view.filter, self._clock.wall_us()) if view.filter else None
             self._wanted = _Wanted(view.filter, view.sort, chosen)
             self._numbers = array("q")
+            self._tree = Tree()
             self._stale, self._made_us = True, 0
 
     def _renumber(self) -> None:
@@ -101,11 +126,13 @@ class RunLists:
         wanted, now = self._wanted, self._clock.boot_us()
         if not self._stale:
             return
-        if wanted.filter is None and wanted.sort == "newest":
+        if wanted.plain:
             after = self._numbers[-1] if self._numbers else 0
-            new = self._reader.run_numbers(after_no=after)
+            with self._reader.snapshot():
+                new, parents = self._reader.run_numbers(after_no=after), self._reader.run_parents(after_no=after)
             if new:
                 self._numbers = self._numbers + new
+                self._tree.take(new, parents, self._numbers)
         elif now - self._made_us >= ANEW_US:
             self._made_us = now
             self._numbers = self._sorted(self._reader.run_numbers(wanted.filter))

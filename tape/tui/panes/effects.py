@@ -51,7 +51,9 @@ class EffectsPane(Pane):
 
     def info(self) -> Row:
         where = "all runs" if self.all else show(self.selected.run.id, 20) if self.selected else ""
-        return ((where, Ink.MUTED),) if where else ()
+        past = self.selected is not None and self.selected.at is not None and not self.all
+        mark: Row = (("◆ past  ", Ink.ACCENT),) if past else ()
+        return (*mark, (where, Ink.MUTED)) if where else ()
 
     def count(self) -> int:
         return len(self.everywhere) if self.all else len(self._own)

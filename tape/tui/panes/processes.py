@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tape.tui.ink import Ink, Row
 from tape.tui.pane import Pane
 from tape.tui.rows import lease_row, process_row
-from tape.tui.scene import ProcessRow, Scene
+from tape.tui.scene import Phase, ProcessRow, Scene
 
 if TYPE_CHECKING:
     from tape.core.story import LeaseFact
@@ -22,10 +22,13 @@ class ProcessesPane(Pane):
         super().__init__(id=id)
         self.processes: tuple[ProcessRow, ...] = ()
         self.then: tuple[LeaseFact, ...] | None = None
+        self.read_only = False
 
     def show(self, scene: Scene) -> None:
         then = scene.selected.story.leases if scene.selected is not None and scene.selected.at is not None else None
-        if scene.processes is not self.processes or then is not self.then:
+        read_only = scene.phase is Phase.READ_ONLY
+        if scene.processes is not self.processes or then is not self.then or read_only is not self.read_only:
+            self.read_only = read_only
             self.processes, self.then = scene.processes, then
             self.redraw()
 
@@ -49,4 +52,6 @@ class ProcessesPane(Pane):
         return self.processes[index].worker if self.then is None else self.then[index].epoch
 
     def empty(self) -> list[Row]:
+        if self.read_only:
+            return [((" none: this journal is only looked at", Ink.MUTED),)]
         return [((" the agent runs in a process of its own; starting …", Ink.MUTED),)]

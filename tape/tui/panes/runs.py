@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
+from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from tape.tui.ink import Ink, Row
 from tape.tui.pane import Pane
-from tape.tui.rows import run_row, runs_head
+from tape.tui.rows import NO_TREE, branch_of, run_row, runs_head, tree_room
 from tape.tui.scene import Phase, RunList, Scene, Selected
 
 if TYPE_CHECKING:
@@ -22,12 +23,23 @@ MARGIN_ROWS = 60
 class RunsPane(Pane):
     number = "1"
     name_shown = "Runs"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left", "fold", "hide its children, or go to its parent", show=False, id="fold"),
+        Binding("right", "unfold", "show its children", show=False, id="unfold"),
+    ]
 
     class Needed(Message):
         """These rows, or ones near them, are on screen and not read yet."""
 
         def __init__(self, first: int, last: int) -> None:
             self.first, self.last = first, last
+            super().__init__()
+
+    class Folded(Message):
+        """The children of this run are to be shown, or not."""
+
+        def __init__(self, number: int, *, open: bool) -> None:
+            self.number, self.open = number, open
             super().__init__()
 
     def __init__(self, *, id: str) -> None:
@@ -61,16 +73,17 @@ class RunsPane(Pane):
         return (*chips, (place, Ink.MUTED), (" follow ▴" if self.following else "", Ink.PRIMARY))
 
     def head(self, width: int) -> Row | None:
-        return runs_head(width, self.runs.several_agents) if self.runs.length else None
+        return runs_head(width, self.runs.several_agents, tree_room(self.runs)) if self.runs.length else None
 
     def count(self) -> int:
         return self.runs.length
 
     def row(self, index: int, width: int) -> Row:
-        run = self.runs.at(index)
+        run, past = self.runs.at(index), ""
         if run is not None and self.past is not None and run.id == self.past.run.id:
             story = self.past.story
             status = story.status or run.status
+            past = f"as of seq {story.seq}"
             run = replace(
                 run, status=status, decisions=story.decisions, effects=len(story.effects), waiting_on="", error=""
             )
@@ -79,11 +92,37 @@ class RunsPane(Pane):
             here=index == self.cursor,
             width=width,
             several=self.runs.several_agents,
-            lease=self.runs.leases.get(run.id) if run else None,
-            stop=self.runs.stops.get(run.id) if run else None,
+            lease=self.runs.leases.get(run.id) if run and not past else None,
+            stop=self.runs.stops.get(run.id) if run and not past else None,
             now_us=self.now_us,
             boot_us=self.boot_us,
+            branch=branch_of(self.runs, run) if run else NO_TREE,
+            past=past,
         )
+
+    # --- the tree -----------------------------------------------------------------------------------------------
+
+    def action_fold(self) -> None:
+        """Hides the children; on a run without any goes to its parent."""
+        number = self.runs.number(self.cursor)
+        if number is None:
+            return
+        if number in self.runs.open:
+            self.post_message(self.Folded(number, open=False))
+        elif number in self.runs.depths:
+            place = self.find(self.runs.parents[number])
+            if place is not None:
+                self.select(place)
+
+    def action_unfold(self) -> None:
+        """Shows the children; where they stand already goes to the first."""
+        number, run = self.runs.number(self.cursor), self.run
+        if number is None or run is None or not run.children or not self.runs.parents:
+            return
+        if number in self.runs.open:
+            self.select(self.cursor + 1)
+        else:
+            self.post_message(self.Folded(number, open=True))
 
     def key_of(self, index: int) -> Hashable | None:
         return self.runs.number(index)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
+from tape.core.marks import FORK
 from tape.core.text import show
 from tape.tui.ink import Ink, Row
 from tape.tui.pane import Pane
@@ -48,14 +49,18 @@ class TapePane(Pane):
         return lines[self.cursor] if self.cursor < len(lines) else None
 
     def title(self) -> str:
-        return f"Tape {show(self.selected.run.id, 20)}" if self.selected else "Tape"
+        if self.selected is None:
+            return "Tape"
+        run = self.selected.run
+        fork = "" if run.source_id is None else f" {FORK.glyph} {'in quarantine' if run.quarantine else 'fork'}"
+        return f"Tape {show(run.id, 20)}{fork}"
 
     def info(self) -> Row:
         if self.selected is None:
             return ()
         if self.selected.at is not None:
             place, of = self.selected.position
-            return ((f"◆ as of entry {place} of {of}", Ink.ACCENT), ("  > on  esc now", Ink.MUTED))
+            return ((f"◆ past: as of entry {place} of {of}", Ink.ACCENT), ("  > on  esc now", Ink.MUTED))
         return (
             ("every entry  " if self.full else "", Ink.ACCENT),
             ("follow ▾" if self.following else "enter: detail", Ink.PRIMARY if self.following else Ink.MUTED),
@@ -68,7 +73,14 @@ class TapePane(Pane):
         return len(self.lines)
 
     def row(self, index: int, width: int) -> Row:
-        return tape_row(self.lines[index], here=self.points_at(index), width=width)
+        taken_over = self.selected.run.source_seq if self.selected else 0
+        return tape_row(self.lines[index], here=self.points_at(index), width=width, taken_over=taken_over)
+
+    @property
+    def seq(self) -> int | None:
+        """The record under the cursor, else the last one above it."""
+        upto = self.lines[: self.cursor + 1]
+        return next((line.seq for line in reversed(upto) if line.seq is not None and line.kind == "RECORD"), None)
 
     def key_of(self, index: int) -> Hashable | None:
         if not 0 <= index < self.count():

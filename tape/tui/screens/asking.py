@@ -69,6 +69,8 @@ class Asking:
     def action_trigger(self) -> None:
         from tape.tui.screens.trigger import TriggerScreen
 
+        if not self._main.may_write():
+            return
         self.ask(TriggerScreen(self._main.scene, self._main.choices.inputs), self._start)
 
     def _start(self, trigger: Trigger) -> None:
@@ -84,7 +86,7 @@ class Asking:
             self._main.say(acts.NO_RUN, wrong=True)
         elif run.ended or run.end_status:
             self._main.say(f"{run.id} has ended ({run.end_status or run.status}): nothing to cancel", wrong=True)
-        else:
+        elif self._main.may_write():
             self._cancel(run.id)
 
     def _cancel(self, run_id: str) -> None:
@@ -102,7 +104,7 @@ class Asking:
             self._main.say(acts.NO_RUN, wrong=True)
         elif run.status != "STUCK":
             self._main.say(f"{run.id} is {run.status}, not STUCK: there is nothing to redrive", wrong=True)
-        else:
+        elif self._main.may_write():
             self._redrive(run.id)
 
     def _redrive(self, run_id: str) -> None:
@@ -127,7 +129,7 @@ class Asking:
             found = mine[0] if mine else f"{run.id} has nothing that a person must settle"
         if isinstance(found, str):
             main.say(found, wrong=True)
-        else:
+        elif main.may_write():
             self._settle(found)
 
     def _answer(self, need: Need) -> None:
@@ -158,7 +160,11 @@ class Asking:
     def _take_way(self, need: Need, way: Way) -> None:
         from tape.tui.screens.inbox import Way
 
-        if way in (Way.SETTLE, Way.ANSWER):
+        if way is not Way.LOOK and not self._main.may_write():
+            return
+        if way is Way.CLOSE:
+            self._main.close_conflict(need)
+        elif way in (Way.SETTLE, Way.ANSWER):
             self._settle(need)
         elif way is Way.REDRIVE:
             self._redrive(need.run_id)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SIDE_LIMIT = 4_000
 WHY_LIMIT = 2_000
+LETTER = "a dead letter: its run has gone on, or ended, without it"
 
 
 class Facts(Pane):
@@ -29,6 +30,7 @@ class Facts(Pane):
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
         self.need: Need | None = None
+        self.letter = False
         self.now_us = 0
         self._rows: list[Row] = []
         self._made_for: tuple[Need | None, int] = (None, 0)
@@ -56,6 +58,8 @@ class Facts(Pane):
         if self.need is not self._made_for[0] or self.inner_width != self._made_for[1]:
             self._made_for = (self.need, self.inner_width)
             self._rows = [] if self.need is None else facts_rows(self.need, max(20, self.inner_width - 2))
+            if self._rows and self.letter:
+                self._rows.insert(1, ((LETTER, Ink.WARNING),))
         return len(self._rows)
 
     def row(self, index: int, width: int) -> Row:

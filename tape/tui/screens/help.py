@@ -40,7 +40,7 @@ def acts_of(screen: Screen[None]) -> tuple[Act, ...]:
 def key_text(screen: Screen[None], binding: Binding) -> str:
     """A key as people write it: `^p`, `?`, `space`."""
     shown = screen.app.get_key_display(binding)  # pyright: ignore[reportUnknownMemberType]
-    return "enter" if shown == "⏎" else shown
+    return {"⏎": "enter", "⌫": "backspace"}.get(shown, shown)
 
 
 class HelpPane(Pane):

@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import Static
 
-from tape.core.text import age, call, fit, show
+from tape.core.text import age, call, count, fit, show
 from tape.tui.ink import Ink, Row
 from tape.tui.pane import Pane
 from tape.tui.scene import Scene
@@ -31,6 +31,7 @@ class Way(StrEnum):
     SETTLE = "settle"
     REDRIVE = "redrive"
     CANCEL = "cancel"
+    CLOSE = "close"
     LOOK = "look"
 
 
@@ -42,10 +43,11 @@ class NeedList(Pane):
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
         self.needs: tuple[Need, ...] = ()
+        self.letters: frozenset[str] = frozenset()
         self.now_us = 0
 
     def show(self, scene: Scene) -> None:
-        self.needs, self.now_us = scene.needs, scene.now_us
+        self.needs, self.letters, self.now_us = scene.needs, scene.letters, scene.now_us
         self.redraw()
 
     @property
@@ -53,8 +55,9 @@ class NeedList(Pane):
         return self.needs[self.cursor] if self.cursor < len(self.needs) else None
 
     def info(self) -> Row:
-        waiting = len(self.needs)
-        return ((f"{waiting} need{'s' if waiting == 1 else ''} you", Ink.WARNING if waiting else Ink.MUTED),)
+        waiting, dead = len(self.needs), len(self.letters)
+        said = f"{waiting} need{'s' if waiting == 1 else ''} you" + (f", {count(dead, 'dead letter')}" if dead else "")
+        return ((said, Ink.WARNING if waiting else Ink.MUTED),)
 
     def count(self) -> int:
         return len(self.needs)
@@ -64,7 +67,9 @@ class NeedList(Pane):
         return need.kind, need.run_id, need.key, need.since_us if need.kind == "conflict" else 0
 
     def row(self, index: int, width: int) -> Row:
-        return need_row(self.needs[index], here=self.points_at(index), now_us=self.now_us, width=width)
+        need = self.needs[index]
+        letter = need.key in self.letters
+        return need_row(need, here=self.points_at(index), now_us=self.now_us, width=width, letter=letter)
 
     def empty(self) -> list[Row]:
         return [
@@ -73,9 +78,9 @@ class NeedList(Pane):
         ]
 
 
-def need_row(need: Need, *, here: bool, now_us: int, width: int) -> Row:
-    """`? effect    r-0123456789ab wire_money(to="ACME")     3m`"""
-    word, glyph, colour = _kind(need)
+def need_row(need: Need, *, here: bool, now_us: int, width: int, letter: bool = False) -> Row:
+    """`? effect    r-0123456789ab wire_money(to="ACME")     3m`; `letter`: no run is stuck over it."""
+    word, glyph, colour = ("letter", "†", Ink.ALARM) if letter else _kind(need)
     room = max(8, width - 2 - 2 - KIND_WIDTH - 1 - ID_WIDTH - 1 - 1 - AGE_WIDTH)
     what = call(need.tool, need.args, room) if need.tool else show(need.why, room)
     return (
@@ -104,7 +109,7 @@ def _kind(need: Need) -> tuple[str, str, Ink]:
 def ways_of(need: Need) -> tuple[Way, ...]:
     """The ways out, the likeliest first."""
     if need.kind == "conflict":
-        return (Way.LOOK,)
+        return (Way.LOOK, Way.CLOSE)
     if need.kind == "gate":
         return (Way.ANSWER, Way.LOOK)
     return (Way.REDRIVE, Way.CANCEL, Way.LOOK) if need.kind == "run" else (Way.SETTLE, Way.LOOK)
@@ -115,6 +120,7 @@ KEYS = {
     Way.SETTLE: "s settle",
     Way.REDRIVE: "D redrive",
     Way.CANCEL: "C cancel",
+    Way.CLOSE: "c close",
     Way.LOOK: "o open its run",
 }
 
@@ -127,6 +133,7 @@ class InboxScreen(Dialog[None]):
         Binding("s", "way('settle')", "settle", show=False, id="inbox-settle"),
         Binding("D", "way('redrive')", "redrive", show=False, id="inbox-redrive"),
         Binding("C", "way('cancel')", "cancel", show=False, id="inbox-cancel"),
+        Binding("c", "way('close')", "close", show=False, id="inbox-close"),
         Binding("o", "way('look')", "open its run", show=False, id="inbox-look"),
         Binding("i,q", "leave", "back", show=False, id="inbox-leave"),
         Binding("tab", "app.focus_next", show=False, id="inbox-next"),
@@ -159,6 +166,7 @@ class InboxScreen(Dialog[None]):
         need = self.list.need
         self.facts.display = need is not None
         self.list.set_class(need is None, "alone")
+        self.facts.letter = need is not None and need.key in self._scene.letters
         self.facts.show_need(need, self._scene.now_us)
         ways = [KEYS[way] for way in ways_of(need)] if need else []
         first = [f"enter {ways[0].partition(' ')[2]}"] if ways else []

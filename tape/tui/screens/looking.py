@@ -103,6 +103,17 @@ class Looking:
         elif wanted >= 0:
             main.look(replace(main.view, at=ids[wanted]))
 
+    def action_time_here(self) -> None:
+        """The run as it was at the line under the tape's cursor."""
+        main = self._main
+        line, selected = main.tape.line, main.scene.selected
+        if line is None or selected is None:
+            main.say("choose a line of the tape first", wrong=True)
+        elif line.id >= selected.live.lines[-1].id:
+            main.look(replace(main.view, at=None))
+        else:
+            main.look(replace(main.view, at=line.id))
+
     def action_sort(self) -> None:
         main = self._main
         orders = ("newest", "oldest", "open first")

@@ -33,8 +33,10 @@ from tape.tui.plan import Width, Wish, width_class
 from tape.tui.scene import Phase, Scene, View
 from tape.tui.screens.asking import Asking
 from tape.tui.screens.helping import Helping
+from tape.tui.screens.jumping import Jumping
 from tape.tui.screens.keys import BINDINGS, keys_for
 from tape.tui.screens.looking import Looking
+from tape.tui.screens.orders import Orders
 from tape.tui.screens.plays import Plays
 from tape.tui.screens.proofs import Proofs
 from tape.tui.screens.text_field import TextField
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
 TWICE_WITHIN_US = 2_000_000
 
 
-class MainScreen(Asking, Helping, Looking, Plays, Proofs, Screen[None]):
+class MainScreen(Asking, Helping, Jumping, Looking, Orders, Plays, Proofs, Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [*cast("list[BindingType]", BINDINGS)]
 
     def __init__(self, backstage: Backstage, clock: Clock, scene: Scene, choices: Choices) -> None:
@@ -102,6 +104,7 @@ class MainScreen(Asking, Helping, Looking, Plays, Proofs, Screen[None]):
             self.runs.show(scene)
             self._take_wanted_run()
             self.tape.show(scene)
+            self.land(scene)
             self.effects.show(scene)
             self.reactors.show(scene)
             self.processes.show(scene)
@@ -124,9 +127,13 @@ class MainScreen(Asking, Helping, Looking, Plays, Proofs, Screen[None]):
         if self.wanted_run is None:
             return
         selected = self.scene.selected
-        if selected is not None and selected.run.id == self.wanted_run and self.runs.select_run(selected.run.no):
+        if selected is None or selected.run.id != self.wanted_run:
+            return
+        if self.runs.select_run(selected.run.no):
             self.wanted_run = None
             self.runs.following = self.runs.cursor == self.runs.follow_end()
+        else:
+            self.reveal(selected.run.no)
 
     def look(self, view: View) -> None:
         self.view = view
@@ -237,15 +244,16 @@ class MainScreen(Asking, Helping, Looking, Plays, Proofs, Screen[None]):
         for act in wanted:
             if isinstance(act, str):
                 self.say(act, wrong=True)
-            else:
+            elif self.may_write():
                 self.backstage.act(act)
 
     def say(self, text: str, *, wrong: bool = False) -> None:
         self.keys.say(show(text, 300), Ink.WARNING if wrong else Ink.ACCENT)
 
     def act_done(self, message: ActDone) -> None:
-        if message.ok and message.act.order.verb == "start":
-            self.wanted_run = str(message.result["run"])
+        made = self.made_run(message)
+        if made is not None:
+            self.wanted_run = made
             self.runs.following = True
             self.look(replace(self.view, run_id=self.wanted_run, at=None))
         self.say(message.text, wrong=not message.ok)
