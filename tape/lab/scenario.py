@@ -103,6 +103,7 @@ class Verb(StrEnum):
     THAW = "thaw"
     ADVANCE = "advance"
     ANSWER = "answer"
+    BUDGET = "budget"
 
 
 class How(StrEnum):
@@ -119,8 +120,8 @@ class ScriptedOrder:
     crash point (then the run is held there until the order is placed).
 
     `tool` or `key` (`decision/ordinal/tool`, for a duty with `/undo/N` behind it), `how` and `result` belong to
-    `resolve`, `by_us` to `advance`, `gate`, `value` and `ordinal` to `answer`. `result` is UNSET unless `how` is
-    `confirm`.
+    `resolve`, `by_us` to `advance`, `gate`, `value` and `ordinal` to `answer`, `caps` (by unit,
+    dollars in millionths) or `deny` to `budget`. `result` is UNSET unless `how` is `confirm`.
     """
 
     on: str
@@ -135,6 +136,8 @@ class ScriptedOrder:
     gate: str | None = None
     value: str | None = None
     ordinal: int | None = None
+    caps: Mapping[str, int] | None = None
+    deny: bool = False
 
     @property
     def moment(self) -> Moment:

@@ -29,6 +29,7 @@ _NEEDS = {
     Verb.RESOLVE: ("tool", "key", "how", "result"),
     Verb.ADVANCE: ("by",),
     Verb.ANSWER: ("gate", "value", "ordinal"),
+    Verb.BUDGET: ("caps", "deny"),
 }
 _AGENT_OR_OUTBOX = (Writer.AGENT, Writer.OUTBOX)
 _ENDINGS: dict[Resolution, tuple[tuple[EffectStatus, ...], tuple[Writer, ...]]] = {
@@ -103,6 +104,8 @@ class OrderShape(Shape):
     gate: words.Gate | None = None
     value: words.Gate | None = None
     ordinal: words.Index | None = None
+    caps: dict[words.Unit, words.Amount] | None = None
+    deny: bool = False
     reason: words.Line = ""
 
     @model_validator(mode="after")
@@ -122,8 +125,17 @@ class OrderShape(Shape):
             yield from self._resolving()
         if self.do == Verb.ANSWER and (self.gate is None or self.value is None):
             yield "", "answer needs a gate and one of its options; write gate: NAME, value: approve"
+        if self.do == Verb.BUDGET:
+            yield from self._budgeting()
         if self.on in _RUN_ENDS and self.nth > 1:
             yield "nth", f"a run comes to {self.on} once; leave nth out"
+
+    def _budgeting(self) -> Iterator[tuple[str, str]]:
+        if bool(self.caps) is self.deny:
+            yield "", "budget needs caps, or deny and no caps; write caps: {usd: 0.10}, or deny: true"
+        for unit, amount in (self.caps or {}).items():
+            if wrong := _wrong_amount(unit, amount):
+                yield "caps", f"{unit}: {wrong}"
 
     def _resolving(self) -> Iterator[tuple[str, str]]:
         if self.how is None:
@@ -141,8 +153,14 @@ class OrderShape(Shape):
         how = None if self.how is None else How(self.how)
         return values.ScriptedOrder(
             self.on, Verb(self.do), self.nth, self.tool, self.key, how, self.result, self.by, self.reason,
-            gate=self.gate, value=self.value, ordinal=self.ordinal,
+            gate=self.gate, value=self.value, ordinal=self.ordinal, caps=self._caps(), deny=self.deny,
         )  # fmt: skip
+
+    def _caps(self) -> dict[str, int] | None:
+        if self.caps is None:
+            return None
+        named = {"usd": "usd_micro"}
+        return {named.get(unit, unit): round(amount * _parts(unit)) for unit, amount in self.caps.items()}
 
 
 class EffectShape(Shape):
@@ -206,14 +224,21 @@ class BudgetShape(Shape):
             yield "", "nothing is expected of it; write {spent: 0.05}, or take it out"
         for name in ("spent", "reserved", "lost"):
             amount = getattr(self, name)
-            if amount is not None and abs(amount * _parts(unit) - round(amount * _parts(unit))) > 0.001:
-                least = "0.000001 dollars is the smallest amount" if unit == "usd" else f"{unit} are whole numbers"
-                yield name, f"{amount} is no amount; {least}"
+            if amount is not None and (wrong := _wrong_amount(unit, amount)):
+                yield name, wrong
 
     def value(self, unit: str) -> values.BudgetExpect:
         told = {name: getattr(self, name) for name in ("spent", "reserved", "lost")}
         parts = {name: None if amount is None else round(amount * _parts(unit)) for name, amount in told.items()}
         return values.BudgetExpect(**parts, refused=self.refused)
+
+
+def _wrong_amount(unit: str, amount: Any) -> str:
+    """What is wrong with so much of a unit; empty if nothing is."""
+    if abs(amount * _parts(unit) - round(amount * _parts(unit))) <= 0.001:
+        return ""
+    least = "0.000001 dollars is the smallest amount" if unit == "usd" else f"{unit} are whole numbers"
+    return f"{amount} is no amount; {least}"
 
 
 def _parts(unit: str) -> int:

@@ -95,6 +95,7 @@ def _kind(need: Need) -> tuple[str, str, Ink]:
         "effect": ("effect", "?", Ink.ALARM),
         "obligation": ("undo", "!", Ink.ALARM),
         "gate": ("gate", "◇", Ink.WARNING),
+        "budget": ("budget", "◇", Ink.WARNING),
     }
     return kinds.get(str(need.kind)) or (
         ("stuck", "!", Ink.ALARM) if need.kind == "run" else ("conflict", "≠", Ink.ERROR)
@@ -103,7 +104,7 @@ def _kind(need: Need) -> tuple[str, str, Ink]:
 
 def ways_of(need: Need) -> tuple[Way, ...]:
     """The ways out, the likeliest first."""
-    if need.kind == "conflict":
+    if need.kind in ("conflict", "budget"):
         return (Way.LOOK,)
     if need.kind == "gate":
         return (Way.ANSWER, Way.LOOK)
