@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from tape.cli_common import output
+from tape.cli_common import hint, output
+from tape.core.journal.commands import budget_commands
 from tape.core.kernel.errors import UsageError
+from tape.core.render import amount
 
 if TYPE_CHECKING:
     from tape.core.config import Config
@@ -36,8 +38,24 @@ def asked_caps(usd: float | None, tokens: int | None, calls: Sequence[str]) -> d
     return caps
 
 
-def print_run_budget(config: Config, run_id: str, as_json: bool) -> None:
-    """The purse as it stands in the journal."""
+def say_who_goes_on(done: Mapping[str, Any]) -> None:
+    """What the order came to for those who wait for a cap, as hints."""
+    for run_id in done.get("woken", ()):
+        hint(f"{run_id} goes on")
+    for still in done.get("waiting", ()):
+        place, unit = still["place"].removeprefix(f"{still['run']}/"), still["unit"]
+        left = max(0, still["cap"] - still["spent"] - still["reserved"])
+        enough, _ = budget_commands(still["run"], still["budget"], unit, still["enough"])
+        hint(
+            f"{still['run']} still waits: {place} may take {amount(unit, still['asked'])}, and {amount(unit, left)} "
+            f"are left in the budget of {still['budget']}: `{enough.removesuffix(' --reason TEXT')}` is enough"
+        )
+    for place in done.get("denied", ()):
+        hint(f"{place} is refused")
+
+
+def print_run_budget(config: Config, run_id: str, as_json: bool, done: Mapping[str, Any] = {}) -> None:
+    """The purse as it stands in the journal; as JSON with what an order came to."""
     from tape.core.journal.shapes import view_json
     from tape.core.journal.views import open_reader
     from tape.core.report_doctor import print_budget
@@ -45,6 +63,7 @@ def print_run_budget(config: Config, run_id: str, as_json: bool) -> None:
     with open_reader(config.journal) as reader:
         purse = reader.budget(run_id)
     if as_json:
-        output().json({"run": run_id, "budget": [view_json(row, {}) for row in purse]}, indent=2)
+        told = {name: done[name] for name in ("woken", "waiting", "denied") if name in done}
+        output().json({"run": run_id, "budget": [view_json(row, {}) for row in purse], **told}, indent=2)
     else:
         print_budget(output(), purse)

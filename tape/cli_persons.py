@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -70,25 +71,32 @@ def budget(
     calls: Annotated[
         list[str] | None, typer.Option("--calls", metavar="TOOL=N", help="Its cap on calls of a tool; may be repeated.")
     ] = None,
+    deny: Annotated[bool, typer.Option("--deny", help="It waits for a cap: leave it, and let it be refused.")] = False,
     reason: Reason = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show what a run may spend, holds back, has spent and lost; with a cap, set that first.
+    """Show what a run may spend, holds back, has spent and lost; with a cap, set that first. A run that waits for a
+    cap goes on at once, or with --deny is told that nobody raises it.
 
     \b
     Examples:
       tape budget r-0123456789ab
       tape budget r-0123456789ab --usd 2.50 --reason "worth it"
+      tape budget r-0123456789ab --deny --reason "not this month"
     """
-    from tape.cli_budget import asked_caps, print_run_budget
+    from tape.cli_budget import asked_caps, print_run_budget, say_who_goes_on
 
     config = project()
     caps = asked_caps(usd, tokens, calls or [])
-    if caps:
-        place_order(config, "budget", run_id, {"caps": caps}, reason)
+    done: Mapping[str, Any] = {}
+    if deny and caps:
+        raise UsageError("--deny leaves the caps as they are: give it, or a cap, not both")
+    if deny or caps:
+        done = place_order(config, "budget", run_id, {"deny": True} if deny else {"caps": caps}, reason).result
     elif reason:
-        raise UsageError("--reason goes with a cap: --usd N, --tokens N or --calls TOOL=N")
-    print_run_budget(config, run_id, as_json)
+        raise UsageError("--reason goes with a cap (--usd N, --tokens N or --calls TOOL=N) or with --deny")
+    print_run_budget(config, run_id, as_json, done)
+    say_who_goes_on(done)
 
 
 def resolve(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tape.core.config import Config
 from tape.core.kernel.errors import TapeError, UsageError, one_line
-from tape.core.kernel.events import EffectEnded, PointReached
+from tape.core.kernel.events import BudgetAwaited, BudgetDenied, BudgetRaised, EffectEnded, PointReached
 from tape.core.kernel.points import Death
 from tape.core.kernel.policy import AskPolicy, Backoff, RecoveryPolicy
 from tape.lab.convict import causes
@@ -123,13 +123,27 @@ def _keep(task: Task, result: Result) -> Result:
 
 
 def answers_of(good: Good | None) -> tuple[ScriptedOrder, ...]:
-    """The answers that a proof gives to the gates of a good run, as orders of a scenario that is played without one."""
+    """The answers that a proof gives to the gates of a good run, and the caps that it raises there, as orders of a
+    scenario that is played without one."""
     gates = [] if good is None else sorted(good.dump.gates, key=lambda gate: gate.opened_us or 0)
-    return tuple(
+    answers = tuple(
         ScriptedOrder("gate_opened", Verb.ANSWER, nth, gate=gate.name, ordinal=gate.ordinal, value=gate.options[0])
         for nth, gate in enumerate(gates, 1)
         if gate.opened_us is not None
     )
+    return (*answers, *_raises(good)) if good is not None else answers
+
+
+def _raises(good: Good) -> Iterator[ScriptedOrder]:
+    awaited = 0
+    for entry in good.dump.entries:
+        if isinstance(entry.event, BudgetAwaited):
+            awaited += 1
+        elif isinstance(entry.event, BudgetRaised) and entry.event.cap is not None and awaited:
+            caps = {entry.event.unit: entry.event.cap}
+            yield ScriptedOrder("budget_awaited", Verb.BUDGET, awaited, caps=caps)
+        elif isinstance(entry.event, BudgetDenied):
+            yield ScriptedOrder("budget_awaited", Verb.BUDGET, awaited, deny=True)
 
 
 def _after(cell: Cell, outcome: Outcome) -> tuple[Place, ...]:

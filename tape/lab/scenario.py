@@ -108,6 +108,7 @@ class Verb(StrEnum):
     ANSWER = "answer"
     FORK = "fork"
     PROMOTE = "promote"
+    BUDGET = "budget"
 
 
 class How(StrEnum):
@@ -124,10 +125,10 @@ class ScriptedOrder:
     crash point (then the run is held there until the order is placed).
 
     `tool` or `key` (`decision/ordinal/tool`, for a duty with `/undo/N` behind it), `how` and `result` belong to
-    `resolve`, `by_us` to `advance`, `gate`, `value` and `ordinal` to `answer`, `at` (a seq) and `input` to `fork`.
-    `result` is UNSET unless `how` is `confirm`, `input` where the fork keeps its source's. `run` is the fork whose
-    moment this is, and that the order is about; None is the story's own run. `name` is what the fork, or the run that
-    it is promoted to, is called from then on.
+    `resolve`, `by_us` to `advance`, `gate`, `value` and `ordinal` to `answer`, `caps` (by unit, dollars in millionths)
+    or `deny` to `budget`, `at` (a seq) and `input` to `fork`. `result` is UNSET unless `how` is `confirm`, and `input`
+    where the fork keeps its source's. `run` is the fork whose moment this is, and that the order is about; None is the
+    story's own run. `name` is what the fork, or the run that it is promoted to, is called from then on.
     """
 
     on: str
@@ -146,6 +147,8 @@ class ScriptedOrder:
     at: int | None = None
     input: Json | Literal[Unset.UNSET] = UNSET
     name: str | None = None
+    caps: Mapping[str, int] | None = None
+    deny: bool = False
 
     @property
     def moment(self) -> Moment:

@@ -31,6 +31,7 @@ _NEEDS = {
     Verb.ADVANCE: ("by",),
     Verb.ANSWER: ("gate", "value", "ordinal"),
     Verb.FORK: ("at", "input"),
+    Verb.BUDGET: ("caps", "deny"),
 }
 _MAKES_A_RUN = (Verb.FORK, Verb.PROMOTE)
 _AGENT_OR_OUTBOX = (Writer.AGENT, Writer.OUTBOX)
@@ -107,6 +108,8 @@ class OrderShape(Shape):
     gate: words.Gate | None = None
     value: words.Gate | None = None
     ordinal: words.Index | None = None
+    caps: dict[words.Unit, words.Amount] | None = None
+    deny: bool = False
     reason: words.Line = ""
     run: words.ForkName | None = None
     at: words.Seq | None = None
@@ -130,9 +133,18 @@ class OrderShape(Shape):
             yield from self._resolving()
         if self.do == Verb.ANSWER and (self.gate is None or self.value is None):
             yield "", "answer needs a gate and one of its options; write gate: NAME, value: approve"
+        if self.do == Verb.BUDGET:
+            yield from self._budgeting()
         yield from self._forking()
         if self.on in _RUN_ENDS and self.nth > 1:
             yield "nth", f"a run comes to {self.on} once; leave nth out"
+
+    def _budgeting(self) -> Iterator[tuple[str, str]]:
+        if bool(self.caps) is self.deny:
+            yield "", "budget needs caps, or deny and no caps; write caps: {usd: 0.10}, or deny: true"
+        for unit, amount in (self.caps or {}).items():
+            if wrong := _wrong_amount(unit, amount):
+                yield "caps", f"{unit}: {wrong}"
 
     def _forking(self) -> Iterator[tuple[str, str]]:
         if self.do not in _MAKES_A_RUN:
@@ -163,8 +175,14 @@ class OrderShape(Shape):
         return values.ScriptedOrder(
             self.on, Verb(self.do), self.nth, self.tool, self.key, how, self.result, self.by, self.reason,
             gate=self.gate, value=self.value, ordinal=self.ordinal,
-            run=self.run, at=self.at, input=self.input, name=self.name,
+            run=self.run, at=self.at, input=self.input, name=self.name, caps=self._caps(), deny=self.deny,
         )  # fmt: skip
+
+    def _caps(self) -> dict[str, int] | None:
+        if self.caps is None:
+            return None
+        named = {"usd": "usd_micro"}
+        return {named.get(unit, unit): round(amount * _parts(unit)) for unit, amount in self.caps.items()}
 
 
 class EffectShape(Shape):
@@ -228,14 +246,21 @@ class BudgetShape(Shape):
             yield "", "nothing is expected of it; write {spent: 0.05}, or take it out"
         for name in ("spent", "reserved", "lost"):
             amount = getattr(self, name)
-            if amount is not None and abs(amount * _parts(unit) - round(amount * _parts(unit))) > 0.001:
-                least = "0.000001 dollars is the smallest amount" if unit == "usd" else f"{unit} are whole numbers"
-                yield name, f"{amount} is no amount; {least}"
+            if amount is not None and (wrong := _wrong_amount(unit, amount)):
+                yield name, wrong
 
     def value(self, unit: str) -> values.BudgetExpect:
         told = {name: getattr(self, name) for name in ("spent", "reserved", "lost")}
         parts = {name: None if amount is None else round(amount * _parts(unit)) for name, amount in told.items()}
         return values.BudgetExpect(**parts, refused=self.refused)
+
+
+def _wrong_amount(unit: str, amount: Any) -> str:
+    """What is wrong with so much of a unit; empty if nothing is."""
+    if abs(amount * _parts(unit) - round(amount * _parts(unit))) <= 0.001:
+        return ""
+    least = "0.000001 dollars is the smallest amount" if unit == "usd" else f"{unit} are whole numbers"
+    return f"{amount} is no amount; {least}"
 
 
 def _parts(unit: str) -> int:

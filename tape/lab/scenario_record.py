@@ -151,6 +151,10 @@ class _Script:
             gate, value, ordinal = str(args["gate"]), str(args["value"]), args.get("ordinal")
             named: dict[str, Any] = {"gate": gate, "value": value, "ordinal": ordinal}
             yield ScriptedOrder(when, Verb.ANSWER, nth, reason=event.reason, **named)
+        elif event.verb == Verb.BUDGET:
+            yield ScriptedOrder(
+                when, Verb.BUDGET, nth, caps=args.get("caps"), deny=bool(args.get("deny")), reason=event.reason
+            )
         elif event.verb in (Verb.CANCEL, Verb.REDRIVE):
             yield ScriptedOrder(when, Verb(event.verb), nth, reason=event.reason)
 

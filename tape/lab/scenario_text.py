@@ -73,6 +73,9 @@ def _order(order: ScriptedOrder) -> dict[str, Any]:
     told = _told(order, by_us="by")
     if order.by_us is not None:
         told["by"] = Raw(_duration(order.by_us))
+    if order.caps is not None:
+        named = {"usd" if unit == "usd_micro" else unit: cap for unit, cap in order.caps.items()}
+        told["caps"] = {unit: Raw(_dollars(cap)) if unit == "usd" else cap for unit, cap in named.items()}
     return {Raw(key): value for key, value in told.items()}  # `on` would be quoted for the sake of other readers
 
 

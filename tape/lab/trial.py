@@ -43,6 +43,8 @@ ZOMBIE_US = 1_000_000
 BURIAL_US = 5_000_000
 QUIET_US = 1_500_000
 """After so long without any news from a run that rests, what an order waits for will not come."""
+MOST_STEPS = 30
+"""For so many decisions and effects of a run a proof raises caps."""
 RESOLVED = (NeedKind.EFFECT, NeedKind.OBLIGATION)
 REHEARSAL_VARIABLE = "TAPE_REHEARSAL"
 """Where the agent's process finds the recorded run that plays its models and tools."""
@@ -233,7 +235,7 @@ class Trial:
         if self._person and self._course.status is RunStatus.STUCK and not (self._waiting and self._strict):
             self._decide(host)
         if RunStatus.WAITING in [self._heard.courses[run].status for run in (self._run_id, *self._forks.values())]:
-            if self._prover is not None and self._answer_gates(host):
+            if self._prover is not None and (self._answer_gates(host) or self._answer_caps(host)):
                 return
             if self._scenario.timers is Timers.SKIPPED:
                 self._skip_timer(host)
@@ -268,6 +270,9 @@ class Trial:
         elif order.do is Verb.ANSWER:
             said = {"gate": order.gate, "value": order.value, "ordinal": order.ordinal}
             host.order(Order("answer", run_id, said, ACTOR, order.reason))
+        elif order.do is Verb.BUDGET:
+            told = {"deny": True} if order.deny else {"caps": dict(order.caps or {})}
+            host.order(Order("budget", run_id, told, ACTOR, order.reason))
         elif order.do in (Verb.FORK, Verb.PROMOTE):
             self._fork(host, order)
         else:
@@ -337,6 +342,22 @@ class Trial:
             with contextlib.suppress(Refused):  # the run has ended meanwhile
                 host.order(Order("answer", gate.run_id, said, ACTOR, "the proof takes the first option"))
         return bool(gates)
+
+    def _answer_caps(self, host: Host) -> bool:
+        """In a proof somebody raises each cap that a run waits for, to what is just enough; but not for ever: what a
+        run does after its first steps is denied, at the same place whoever was killed. False if nothing waits."""
+        with open_reader(self._config.journal) as reader:
+            waiting = [need for need in reader.needs() if need.kind is NeedKind.BUDGET]
+            done = {need.run_id: reader.run(need.run_id) for need in waiting}
+        for need in waiting:
+            run = done[need.run_id]
+            with contextlib.suppress(Refused):  # the run has ended, or goes on, meanwhile
+                if run.decisions + run.effects >= MOST_STEPS:
+                    host.order(Order("budget", need.run_id, {"deny": True}, ACTOR, "the proof comes to an end"))
+                    continue
+                enough = {need.unit: (need.spent or 0) + (need.reserved or 0) + (need.most or 0)}
+                host.order(Order("budget", need.budget, {"caps": enough}, ACTOR, "the proof raises each cap"))
+        return bool(waiting)
 
     def _skip_timer(self, host: Host) -> None:
         """Nothing but a timer is waited for: it is time."""

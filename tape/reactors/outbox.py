@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from tape.core.journal import claims
 from tape.core.journal.claims import Claim
 from tape.core.journal.effects import Ending
+from tape.core.journal.purses import Usage
 from tape.core.journal.work import DueHook
 from tape.core.kernel.errors import Refused, one_line
 from tape.core.kernel.lifecycle import EffectStatus
@@ -44,15 +45,18 @@ class Outbox:
             return
         frame = answer.result()
         how, error = frame["how"], frame.get("error")
+        usage = Usage(**frame["usage"]) if frame.get("usage") else None
         if how in ("returned", "failed"):
             status = EffectStatus.CONFIRMED if how == "returned" else EffectStatus.FAILED
             ending = Ending(status, frame.get("result"), error, frame.get("result_error"))
-            desk.try_call(lambda tx: claims.end_dispatch(tx, claim, ending))
+            desk.try_call(lambda tx: claims.end_dispatch(tx, claim, ending, usage))
         elif how == "rejected":
-            desk.try_call(lambda tx: claims.reject_dispatch(tx, claim, error, desk.recovery))
+            desk.try_call(lambda tx: claims.reject_dispatch(tx, claim, error, desk.recovery, usage))
         else:
             desk.try_call(
-                lambda tx: claims.lose_dispatch(tx, claim, how, error, desk.recovery, body_over=True, died=False)
+                lambda tx: claims.lose_dispatch(
+                    tx, claim, how, error, desk.recovery, body_over=True, died=False, usage=usage
+                )
             )
 
     def _dispatch(self) -> int:

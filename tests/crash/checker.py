@@ -1,7 +1,7 @@
 """Judges contract.md section 6 from what is left on disk, and shares no code with the runtime.
 
 Four witnesses: J, the journal (read-only SQL of its own); U, the upstreams' ledgers; M, the questions that the model
-was asked; H, the bodies that were entered and left. Invariants that only other suites can see (I10, I15) are not here.
+was asked; H, the bodies that were entered and left. I15, which only other suites can see, is not here.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ OF_WHAT_IS_LEFT = {
 """What the story of an effect goes on with after the end of a run that does not wait for it."""
 BY_AGENT = {
     "decision", "charge", "effect_begun", "sample", "timer_set", "gate_opened", "attached", "model_asked",
+    "budget_awaited", "budget_refused",
 }  # fmt: skip
 
 
@@ -81,6 +82,7 @@ class Story:
     conflicts: list[dict[str, Any]]
     budget: list[dict[str, Any]] = field(default_factory=list)
     reservations: list[dict[str, Any]] = field(default_factory=list)
+    cap_waits: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def id(self) -> str:
@@ -164,6 +166,7 @@ def _story(rows: Any, run: dict[str, Any]) -> Story:
         conflicts=mine("conflict"),
         budget=mine("budget"),
         reservations=mine("reservation"),
+        cap_waits=mine("cap_wait"),
     )
 
 
@@ -275,6 +278,57 @@ def i3_dense(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
             return
     if head != story.row["head"]:
         yield "the chain's head is not the run's"
+
+
+def _dispatched(story: Story, key: str) -> bool:
+    return any(
+        entry["body"]["key"] == key and entry["body"]["dispatch"] == "outbox" for entry in story.of("effect_begun")
+    )
+
+
+def i10_charged_once(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
+    """Each recorded reply is paid for once; the purse is what was paid and lost, by the run and its descendants."""
+    paid = [entry["body"]["pays_for"] for entry in story.of("charge")]
+    for entry in story.of("decision"):
+        times = paid.count(f"decision {entry['body']['index']}")
+        if times != 1:
+            yield f"decision {entry['body']['index']} is charged {times} times"
+    family = [story]
+    for one in family:
+        family += [other for other in seen.stories if other.row["parent_no"] == one.row["no"]]
+    own = [entry for one in family for entry in one.of("charge", "budget_lost") if not _copied(one, entry)]
+    bodies = [entry["body"] for entry in own]
+    for row in story.budget:
+        if row["unit"] == "usd_micro":
+            summed = sum(body["usd_micro"] for body in bodies)
+        elif row["unit"] == "tokens":
+            summed = sum(
+                body.get("tokens", 0) + body.get("tokens_in", 0) + body.get("tokens_out", 0) for body in bodies
+            )
+        else:
+            continue
+        if summed != row["spent"]:
+            yield f"{row['unit']}: {row['spent']} spent, its entries and its descendants' say {summed}"
+
+
+def i10_waits(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
+    """What waits for a person to raise a cap has not begun, and a cap is in its way; what was denied is refused."""
+    begun = {entry["body"]["key"] for entry in story.of("effect_begun")}
+    purses = {other.row["no"]: {row["unit"]: row for row in other.budget} for other in seen.stories}
+    if story.cap_waits and story.row["end_status"] is not None:
+        yield "it has ended, and waits for a cap"
+    for wait in story.cap_waits:
+        place, row = wait["place"], purses[wait["purse_no"]][wait["unit"]]
+        if place in begun or any(one["place"] == place for one in story.reservations):
+            yield f"{place} waits for a cap, and has begun"
+        short = row["cap"] is not None and row["spent"] + row["reserved"] + wait["asked"] > row["cap"]
+        if promise.at_rest and story.row["status"] == "WAITING" and (not short or wait["status"] != "OPEN"):
+            yield f"{place} waits for a cap, and none is in its way"
+    refused = {(entry["body"]["place"], entry["body"]["actor"]) for entry in story.of("budget_refused")}
+    for entry in story.of("budget_denied"):
+        said = entry["body"]["place"], entry["body"]["actor"]
+        if story.row["status"] == "TERMINAL" and said not in refused:
+            yield f"{said[1]} denied {said[0]}, and nobody was told"
 
 
 def i10_budgets(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
@@ -400,7 +454,7 @@ def i6_fenced(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
             continue
         own = kind in BY_AGENT
         if kind == "charge" and not body["pays_for"].startswith("decision "):
-            own = settled_by == "agent"  # who ended the effect writes what it cost
+            own = settled_by == "agent" and entry["seq"] is not None  # who ended the effect writes what it cost
         own |= kind in ("effect_ended", "run_ended") and body["writer"] == "agent"
         own |= kind == "attempt_started" and body["by"] == "agent"
         if not own:
@@ -498,6 +552,8 @@ def i9_final(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
         yield f"the run ended {end}, its record says {outcome}"
     for entry in story.of("effect_ended", "charge"):
         whose = entry["body"]["key" if entry["kind"] == "effect_ended" else "pays_for"]
+        if entry["kind"] == "charge" and entry["seq"] is None and _dispatched(story, whose):
+            continue  # for an attempt of the outbox that settled nothing
         if (entry["seq"] is None) != (whose in story.left):
             yield f"the {entry['kind']} of {whose} has seq {entry['seq']}"
     waited_for = [effect for key, effect in story.effects.items() if key not in story.left]
@@ -571,6 +627,7 @@ def i12_nothing_forgotten(story: Story, seen: Witnesses, promise: Promise) -> It
         if effect["status"] not in EFFECT_ENDS and effect["step"] not in ("person", "compensate"):
             yield f"everything is quiet and {key}, which is left to itself, is {effect['status']}: {effect['step']}"
     waits = status == "WAITING" and any(row["status"] in ("SET", "OPEN") for row in (*story.timers, *story.gates))
+    waits = waits or (status == "WAITING" and bool(story.cap_waits))
     waits = waits or (status in ("WAITING", "COMPENSATING") and any(_open(child) for child in _children(story, seen)))
     if status not in RUN_ENDS and status != "STUCK" and not waits:
         yield f"everything is quiet and the run is {status}, waiting on {story.row['waiting_on']!r}"
@@ -770,8 +827,8 @@ def h_worker_deaths(seen: Witnesses, promise: Promise) -> Iterable[str]:
 
 RULES = (
     i1_once, i3_dense, i4_intent_first, i4_one_body_at_a_time, i5_never_asked_again, i6_fenced, i7_one_driver,
-    i8_settled_first, i9_final, i9_one_answer, i4_approved, i10_budgets, i11_newest_first, i11_children_first,
-    i12_nothing_forgotten, i12_in_order, i12_children, i13_poison, i14_keys,
+    i8_settled_first, i9_final, i9_one_answer, i4_approved, i10_budgets, i10_charged_once, i10_waits, i11_newest_first,
+    i11_children_first, i12_nothing_forgotten, i12_in_order, i12_children, i13_poison, i14_keys,
 )  # fmt: skip
 WHOLE = (i7_alone, h_worker_deaths)
 

@@ -14,7 +14,7 @@ AGENTS = Path(__file__).with_name("agents")
 
 SETTINGS = """\
 name: crash
-agent: crew:script
+agents: {{script: crew:script, asking: crew:asking}}
 journal: sqlite:///.tape/crash.db
 workers: {workers}
 concurrency: {concurrency}

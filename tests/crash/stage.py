@@ -160,8 +160,8 @@ class Stage:
     def arm(self, point: str, death: str = "KILL", **narrow: Any) -> None:
         self.host.arm(Arm(find_point(point), Death(death), **narrow))
 
-    def run(self, *steps: Sequence[Any], key: str | None = None) -> str:
-        return self.host.start_run("script", [list(step) for step in steps], key)
+    def run(self, *steps: Sequence[Any], key: str | None = None, agent: str = "script") -> str:
+        return self.host.start_run(agent, [list(step) for step in steps], key)
 
     def order(self, verb: str, run_id: str | None = None, reason: str = "as the test says", **args: Any) -> Any:
         return self.host.order(Order(verb, run_id, args, "tester", reason))

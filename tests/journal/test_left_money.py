@@ -5,10 +5,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tape.core.journal import claims, effects, gates, runs
 from tape.core.journal.audit import audit
 from tape.core.journal.effects import Call
 from tape.core.journal.gates import Answer, Gate
+from tape.core.journal.purses import Usage
 from tape.core.journal.views import open_reader
 from tape.core.kernel.errors import UsageError
 from tape.core.kernel.identity import effect_key, hash_json
@@ -149,3 +152,66 @@ def test_a_failed_run_undoes_what_it_left_after_its_children_have_ended(book: Bo
     book.do(claims.end_dispatch, claim, CONFIRMED)
     book.undo(run_id, f"{key}/undo/1")
     assert book.status(run_id) == "FAILED" and clean(book)
+
+
+# --- what a dispatched body reports ---------------------------------------------------------------------------------
+
+REPORTED = Usage(tokens_in=30, tokens_out=10, usd_micro=300_000)
+
+
+def begun(book: Book, run_id: str, epoch: int, *, awaited: bool, cost: int | None = 200_000) -> str:
+    call = Call(None, 0, "tool", {}, OUTBOX, cost_micro=cost, awaited=awaited)
+    book.do(effects.begin_effect, run_id, epoch, call, "f")
+    return effect_key(run_id, None, 0, "tool")
+
+
+@pytest.mark.parametrize("awaited", [True, False])
+def test_what_its_body_reports_is_charged_with_its_end(book: Book, awaited: bool) -> None:
+    """In the transaction that confirms it; more than it declares is an overrun once it passes the cap."""
+    run_id = book.start(caps={"usd_micro": 250_000, "tokens": 1_000})
+    epoch = book.grant(run_id)
+    key = begun(book, run_id, epoch, awaited=awaited)
+    if awaited:
+        book.do(runs.park, run_id, epoch, [], "an effect is open")
+    book.do(claims.end_dispatch, book.claim(run_id, key, "body"), CONFIRMED, REPORTED)
+    assert book.purse(run_id, "usd_micro") == (250_000, 0, 300_000, 0)
+    assert book.purse(run_id) == (1_000, 0, 40, 0)
+    assert [(body["unit"], body["by"]) for body in book.bodies("budget_overrun")] == [("usd_micro", 50_000)]
+    (charge,) = book.rows("SELECT seq FROM entry WHERE kind = 'charge'")
+    assert (charge["seq"] is not None) is awaited, "with its end, on the tape or beside it"
+    assert clean(book)
+
+
+@pytest.mark.parametrize("awaited", [True, False])
+@pytest.mark.parametrize("how", ["rejected", "raised"])
+def test_what_an_attempt_reports_that_came_to_nothing(book: Book, awaited: bool, how: str) -> None:
+    run_id = book.start(caps={"usd_micro": 1_000_000})
+    epoch = book.grant(run_id)
+    key = begun(book, run_id, epoch, awaited=awaited)
+    if awaited:
+        book.do(runs.park, run_id, epoch, [], "an effect is open")
+    before = book.tape(run_id)
+    claim = book.claim(run_id, key, "body")
+    if how == "rejected":
+        book.do(claims.reject_dispatch, claim, FAILED.error, book.recovery, REPORTED)
+        assert book.purse(run_id, "usd_micro") == (1_000_000, 0, 300_000, 0)
+    else:
+        book.do(claims.lose_dispatch, claim, how, BOOM, book.recovery, body_over=True, died=False, usage=REPORTED)
+        assert book.purse(run_id, "usd_micro") == (1_000_000, 0, 300_000, 0), "what was held back is used up"
+        assert book.tape(run_id) == before, "the attempt is no business of the tape"
+        book.do(claims.end_dispatch, book.claim(run_id, key, "body"), CONFIRMED, Usage(usd_micro=1))
+        assert book.purse(run_id, "usd_micro") == (1_000_000, 0, 300_001, 0)
+    assert clean(book)
+
+
+def test_an_ancestor_pays_for_what_a_body_reports(book: Book) -> None:
+    parent = book.start(caps={"usd_micro": 1_000_000})
+    book.grant(parent)
+    child = book.child(parent)
+    epoch = book.grant(child)
+    key = begun(book, child, epoch, awaited=False)
+    book.do(runs.end_run, child, epoch, "TERMINAL", None, None)
+    book.do(claims.end_dispatch, book.claim(child, key, "body"), CONFIRMED, REPORTED)
+    assert book.purse(parent, "usd_micro") == (1_000_000, 0, 300_000, 0)
+    assert book.purse(child, "usd_micro")[1:] == (0, 300_000, 0)
+    assert clean(book)

@@ -29,7 +29,9 @@ async def run_hook(frame: Frame) -> Frame:
         effect = Effect(**given)
         what = frame["what"]
         if what == "body":
-            answer = await attempt(tool, effect, UsageMeter(), plain=plain)
+            meter = UsageMeter()
+            answer = await attempt(tool, effect, meter, plain=plain)
+            answer["usage"] = meter.as_json() if meter.reported else None
         elif what == "undo":
             answer = await _undo(tool, effect, frame["key"])
         else:

@@ -41,7 +41,7 @@ from tape.core.kernel.lifecycle import (
     RunStatus,
     TimerStatus,
 )
-from tape.core.kernel.resolution import Step
+from tape.core.kernel.resolution import Dispatch, Step
 
 UPGRADE = "a newer release wrote it: upgrade tape-agents to read it"
 
@@ -85,8 +85,11 @@ def _chain(facts: Facts) -> Iterator[str]:
 
 def _dense(facts: Facts) -> Iterator[str]:
     left = {effect["key"] for effect in facts.effects if not effect["awaited"]}
+    dispatched = {begun.key for _, begun in facts.told(EffectBegun) if begun.dispatch == Dispatch.OUTBOX}
     for entry in facts.entries:
         event = entry.event
+        if isinstance(event, Charge) and event.pays_for in dispatched - left:
+            continue  # with the end on the tape, for an attempt that settled nothing beside it
         beside = (isinstance(event, EffectEnded) and event.key in left) or (
             isinstance(event, Charge) and event.pays_for in left
         )

@@ -24,6 +24,7 @@ from tape.core.journal.outcomes import (
     resolution_of,
     unknown_of,
 )
+from tape.core.journal.purses import Usage
 from tape.core.journal.tables import ConflictRow, EffectRow
 from tape.core.journal.transaction import Row, RunEdit, Tx, dump, edit_run
 from tape.core.kernel import identity
@@ -187,33 +188,44 @@ def note_fenced_end(tx: Tx, run_id: str, worker_no: int | None, epoch: int, key:
     run.save()
 
 
-def end_dispatch(tx: Tx, claim: Claim, ending: Ending) -> None:
-    """The outbox's certain outcome of a dispatch. FAILED is refused where an earlier attempt may have acted
-    (`reject_dispatch`)."""
+def end_dispatch(tx: Tx, claim: Claim, ending: Ending, usage: Usage | None = None) -> None:
+    """The outbox's certain outcome of a dispatch, and what its body reported that it cost. FAILED is refused where an
+    earlier attempt may have acted (`reject_dispatch`)."""
     run, effect = _claimed_effect(tx, claim, "body")
     if ending.status is EffectStatus.FAILED and not never_acted(effect):
         raise Refused(f"{claim.key}: an earlier attempt may have acted, attempt {claim.number} cannot speak for it")
-    close_effect(run, effect, ending, resolution_of(ending, claim.number), Writer.OUTBOX, "")
+    close_effect(run, effect, ending, resolution_of(ending, claim.number), Writer.OUTBOX, "", usage)
     carry_on(run, effect, f"{claim.key} was dispatched")
     run.save()
 
 
-def reject_dispatch(tx: Tx, claim: Claim, error: Any, recovery: RecoveryPolicy) -> Step | None:
+def reject_dispatch(
+    tx: Tx, claim: Claim, error: Any, recovery: RecoveryPolicy, usage: Usage | None = None
+) -> Step | None:
     """A dispatched body raised `Rejected`: FAILED (None) if every earlier attempt is known not to have acted,
     otherwise the table, whose step is returned."""
     run, effect = _claimed_effect(tx, claim, "body")
     step = None
     if never_acted(effect):
-        close_effect(run, effect, Ending(EffectStatus.FAILED, error=error), Resolution.REJECTED, Writer.OUTBOX, "")
+        ending = Ending(EffectStatus.FAILED, error=error)
+        close_effect(run, effect, ending, Resolution.REJECTED, Writer.OUTBOX, "", usage)
     else:
-        step = raised(run, effect, Writer.OUTBOX, "rejected", error, recovery, body_over=True)
+        step = raised(run, effect, Writer.OUTBOX, "rejected", error, recovery, body_over=True, usage=usage)
     carry_on(run, effect, f"{claim.key} was rejected")
     run.save()
     return step
 
 
 def lose_dispatch(
-    tx: Tx, claim: Claim, how: str, error: Any, recovery: RecoveryPolicy, *, body_over: bool, died: bool
+    tx: Tx,
+    claim: Claim,
+    how: str,
+    error: Any,
+    recovery: RecoveryPolicy,
+    *,
+    body_over: bool,
+    died: bool,
+    usage: Usage | None = None,
 ) -> Step | None:
     """A dispatch whose outcome is not known: the table applies. Deaths of the hook worker count as poison. Returns
     the next step, or None if the effect has ended FAILED by it (it only reads)."""
@@ -221,7 +233,7 @@ def lose_dispatch(
     if died:
         step = _body_died(run, effect, how, error, recovery, body_over=body_over)
     else:
-        step = raised(run, effect, Writer.OUTBOX, how, error, recovery, body_over=body_over)
+        step = raised(run, effect, Writer.OUTBOX, how, error, recovery, body_over=body_over, usage=usage)
     carry_on(run, effect, how)
     run.save()
     return step

@@ -133,7 +133,7 @@ def _of_run(row: tuple[Any, ...], story: _Story) -> Need:
         commands=story.commands or look_commands(run_id),
         since_us=story.since_us or updated_us,
         recorded=recorded,
-        most=asked,
+        asked=asked,
     )
 
 
@@ -199,7 +199,7 @@ def _of_cap(row: tuple[Any, ...]) -> Need:
         since_us=since_us,
         budget=budget,
         unit=unit,
-        asked=asked,
+        most=asked,
         cap=cap,
         spent=spent,
         reserved=reserved,

@@ -176,8 +176,9 @@ def raised(
     if semantics is Semantics.READ_ONLY and beyond > 0:
         close_effect(run, effect, Ending(EffectStatus.FAILED, error=error), Resolution.REJECTED, writer, "", usage)
         return None
-    if usage is not None:
-        charge(run, effect["key"], usage, goes_on=True, beside=not effect["awaited"])
+    if usage is not None:  # of a dispatch beside the tape: its run, which waits for the end, has no part in attempts
+        beside = writer is Writer.OUTBOX or not effect["awaited"]
+        charge(run, effect["key"], usage, goes_on=True, beside=beside)
     changes = {"live_failures": failures, "hook_crashes": max(0, effect["hook_crashes"] - 1)}
     if semantics is not Semantics.NON_IDEMPOTENT and beyond <= 0:
         pause_us = 0 if writer is Writer.AGENT else recovery.backoff.delay_us(failures)

@@ -100,6 +100,7 @@ def _kind(need: Need) -> tuple[str, str, Ink]:
         "effect": ("effect", "?", Ink.ALARM),
         "obligation": ("undo", "!", Ink.ALARM),
         "gate": ("gate", "◇", Ink.WARNING),
+        "budget": ("budget", "◇", Ink.WARNING),
     }
     return kinds.get(str(need.kind)) or (
         ("stuck", "!", Ink.ALARM) if need.kind == "run" else ("conflict", "≠", Ink.ERROR)

@@ -205,6 +205,21 @@ mail_gamble = make("mail_gamble", "non_idempotent", dispatch="outbox", undo="ide
 mail_book = make("mail_book", "idempotent", upstream=MINT, dispatch="outbox", undo="idempotent")
 
 
+@tape.tool(semantics="idempotent", dispatch="outbox", cost=0.001)
+def mail_dear(n: int) -> dict[str, Any]:
+    """Costs more than it declares."""
+    tape.report_usage(tokens_in=30, tokens_out=10, usd=0.03)
+    return perform("mail_dear", MINT, False, n, 1)
+
+
+@tape.tool(semantics="idempotent")
+def slowly(n: int) -> dict[str, Any]:
+    """Acts when a file says mercy."""
+    while not (logs() / "mercy").exists():
+        time.sleep(0.01)
+    return perform("slowly", MINT, False, n, 1)
+
+
 @tape.tool(semantics="idempotent", dispatch="outbox")
 def mail_slowly(n: int) -> dict[str, Any]:
     """Acts when a file says mercy."""
@@ -446,6 +461,12 @@ async def script(run: tape.Run, steps: list[list[Any]]) -> list[Any]:
         else:
             raise RuntimeError(f"no step is called {what}")
     return told
+
+
+@tape.agent(budget=tape.Budget(on_exceeded="gate"))
+async def asking(run: tape.Run, steps: list[list[Any]]) -> list[Any]:
+    """The same; where a cap is in its way, it asks a person."""
+    return await script.function(run, steps)
 
 
 async def called(run: tape.Run, tool: str, n: int, **more: Any) -> Any:
