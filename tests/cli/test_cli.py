@@ -431,7 +431,7 @@ def test_a_dump_is_readable(tape: Tape, journal: Journal) -> None:
     said = tape("doctor", "--dump-run", run_id)
     assert (said.code, said.err) == (0, "")
     sections = [line for line in said.out.splitlines() if line and not line.startswith(" ")]
-    assert sections[2:] == ["entries", "decisions", "effects", "attempts", "budget", "leases"]
+    assert sections[2:] == ["entries", "decisions", "effects", "attempts", "budget", "leases", "crashes and questions"]
     for expected in (
         '     2  08:00:00.081Z  ✓ decision 0  ask_model  {"say": "a plan"}',
         '  decision 0  seq 2  ask_model  210 tokens $0.002  {"say": "a plan"}',
