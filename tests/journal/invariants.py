@@ -403,7 +403,7 @@ class _Checked:
             assert not self.attempts and not self.duties
             assert all(effect["status"] in EFFECT_ENDS for effect in self.effects)
             assert all(child["quarantine"] for child in self.children)
-        assert {body["key"] for body in begun if body["quarantined"]} & own == (own if run["quarantine"] else set())
+        assert {body["key"] for body in begun if body.get("quarantined")} & own == (own if run["quarantine"] else set())
         if not run["quarantine"]:
             assert not [body["key"] for body in begun if body["quarantined"]], "taken for real, and only tried"
             for entry in self.entries:
