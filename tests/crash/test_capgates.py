@@ -236,7 +236,7 @@ def test_what_a_dispatched_body_reports_is_charged(open_stage: Opener) -> None:
     """Of one that the run waits for, and of one that outlives it."""
     stage = open_stage(budget="{usd: 0.05}")
     run = stage.run(["call", "mail_dear", 1], ["enqueue", "mail_dear", 2], ["call", "peek", 3])
-    assert stage.until_rest(run) == "TERMINAL"
+    assert stage.until_rest(run) == "TERMINAL", stage.watch.tail()
     stage.until_event("effect_ended", run, 3)
     assert purse(stage, run)["usd_micro"] == (50_000, 0, 60_000, 0) and purse(stage, run)["tokens"][2] == 80
     assert [event.by for event in stage.watch.of("budget_overrun", run)] == [10_000]
