@@ -43,11 +43,5 @@ async def boastful(run: tape.Run, amount: int) -> str:
 
 @tape.agent(budget=tape.Budget(tokens=300, calls={"wire": 0}, on_exceeded="gate"))
 async def patient(run: tape.Run, amount: int) -> str:
-    """The wire and the second question wait for a person; after them, a child's question does."""
-    paid = await spend(run, sober, amount)
-    return f"{paid} {await run.start(modest, 1)}"
-
-
-@tape.agent
-async def modest(run: tape.Run, amount: int) -> str:
-    return await run.decide(sober, "a little more?")
+    """The wire and the second question wait for a person."""
+    return await spend(run, sober, amount)
