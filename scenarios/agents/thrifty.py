@@ -1,4 +1,4 @@
-"""An agent with a budget: it buys until a cap is in the way, and reports what it got."""
+"""Agents with a budget: they buy until a cap is in the way, and report what they got. `asking` asks a person first."""
 
 from web import act, acts_of
 
@@ -39,3 +39,9 @@ async def thrifty(run: tape.Run, wanted: int) -> str:
             return f"{len(bought)} bought, and no more: {run.budget.usd_left} left"
         bought.append(item)
     return f"{len(bought)} bought"
+
+
+@tape.agent(budget=tape.Budget(usd=0.06, calls={"buy": 5}, on_exceeded="gate"))
+async def asking(run: tape.Run, wanted: int) -> str:
+    """The same, but where a cap is in the way it waits until somebody raises it, or will not."""
+    return await thrifty.function(run, wanted)

@@ -23,6 +23,7 @@ LABELS: Mapping[str, tuple[str, str]] = {
     "compensate.acted": ("recovery", "undone"),
     "timer.set": ("run", "timer set"),
     "gate.opened": ("run", "gate open"),
+    "budget.awaited": ("run", "cap"),
     "child.started": ("run", "child"),
     "run.ending": ("run", "ending"),
     "run.ended": ("run", "ended"),

@@ -286,13 +286,8 @@ def _dispatched(story: Story, key: str) -> bool:
     )
 
 
-def i10_charged_once(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
-    """Each recorded reply is paid for once; the purse is what was paid and lost, by the run and its descendants."""
-    paid = [entry["body"]["pays_for"] for entry in story.of("charge")]
-    for entry in story.of("decision"):
-        times = paid.count(f"decision {entry['body']['index']}")
-        if times != 1:
-            yield f"decision {entry['body']['index']} is charged {times} times"
+def i10_adds_up(story: Story, seen: Witnesses, promise: Promise) -> Iterable[str]:
+    """What is spent is what was paid and lost, by the run and its descendants: each bill once."""
     family = [story]
     for one in family:
         family += [other for other in seen.stories if other.row["parent_no"] == one.row["no"]]
@@ -827,7 +822,7 @@ def h_worker_deaths(seen: Witnesses, promise: Promise) -> Iterable[str]:
 
 RULES = (
     i1_once, i3_dense, i4_intent_first, i4_one_body_at_a_time, i5_never_asked_again, i6_fenced, i7_one_driver,
-    i8_settled_first, i9_final, i9_one_answer, i4_approved, i10_budgets, i10_charged_once, i10_waits, i11_newest_first,
+    i8_settled_first, i9_final, i9_one_answer, i4_approved, i10_budgets, i10_adds_up, i10_waits, i11_newest_first,
     i11_children_first, i12_nothing_forgotten, i12_in_order, i12_children, i13_poison, i14_keys,
 )  # fmt: skip
 WHOLE = (i7_alone, h_worker_deaths)

@@ -236,7 +236,19 @@ def test_what_a_dispatched_body_reports_is_charged(open_stage: Opener) -> None:
     """Of one that the run waits for, and of one that outlives it."""
     stage = open_stage(budget="{usd: 0.05}")
     run = stage.run(["call", "mail_dear", 1], ["enqueue", "mail_dear", 2], ["call", "peek", 3])
-    assert stage.until_rest(run) == "TERMINAL"
+    assert stage.until_rest(run) == "TERMINAL", stage.watch.tail()
     stage.until_event("effect_ended", run, 3)
     assert purse(stage, run)["usd_micro"] == (50_000, 0, 60_000, 0) and purse(stage, run)["tokens"][2] == 80
     assert [event.by for event in stage.watch.of("budget_overrun", run)] == [10_000]
+
+
+def test_a_first_cap_holds_from_the_next_ask_on(open_stage: Opener) -> None:
+    """The run is at work, under no cap so far; one is set, and its next ask is held back for."""
+    stage = open_stage()
+    run = stage.run(["ask"], ["until", "go"], ["ask"])
+    stage.until_event("charge", run)
+    stage.order("budget", run, caps={"usd_micro": 5_000})
+    (stage.logs / "go").touch()
+    assert stage.until_rest(run) == "FAILED"
+    assert [event.place for event in stage.watch.of("budget_refused", run)] == ["decision 1"]
+    assert stage.asked(run) == {0: 1}

@@ -481,3 +481,49 @@ def test_a_call_that_another_approval_was_used_for(copy: Copy) -> None:
     copy.body("effect_begun", 0, approval="pay 0")
     copy.rechain()
     assert "I4" in copy.findings()
+
+
+def test_a_cap_that_is_passed(copy: Copy) -> None:
+    copy.sql("UPDATE budget SET cap = spent + reserved - 1 WHERE unit = 'usd_micro'")
+    assert copy.findings() == {"I10"}
+
+
+def test_a_bill_that_says_so_may_pass_a_cap(copy: Copy) -> None:
+    copy.sql("UPDATE budget SET cap = spent + reserved - 1 WHERE unit = 'usd_micro'")
+    overrun = {"place": "decision 0", "unit": "usd_micro", "by": 1, "run": copy.run}
+    copy.insert("budget_overrun", overrun, before=copy.entry_id("run_ended"))
+    copy.rechain()
+    assert copy.findings() == set()
+
+
+def test_a_reservation_that_is_nobodys(copy: Copy) -> None:
+    copy.sql("UPDATE budget SET reserved = reserved + 1 WHERE unit = 'tokens'")
+    assert copy.findings() == {"I10"}
+
+
+def test_a_bill_that_is_paid_twice(copy: Copy) -> None:
+    copy.sql("UPDATE budget SET spent = spent + 1000 WHERE unit = 'usd_micro'")
+    assert copy.findings() == {"I10"}
+
+
+def test_a_question_that_nobody_paid_for(copy: Copy) -> None:
+    copy.sql("UPDATE budget SET cap = 1000000 WHERE unit = 'usd_micro'")
+    assert copy.evidence.questions is not None
+    for _ in range(4):
+        copy.append(copy.evidence.questions, checker.lines(copy.evidence.questions)[0])
+    assert "I10" in copy.findings()
+
+
+WAIT = "INSERT INTO cap_wait SELECT no, {place}, 'OPEN', '{{}}', 'tokens', 10, no, 0, '', '', 0 FROM run WHERE no = 1"
+
+
+def test_an_ended_run_that_waits_for_a_cap(copy: Copy) -> None:
+    copy.sql(WAIT.format(place="'decision 9'"))
+    assert copy.findings() == {"I10"}
+
+
+def test_something_that_has_begun_and_waits_for_a_cap(copy: Copy) -> None:
+    copy.sql("UPDATE run SET end_status = NULL")
+    before = copy.findings()
+    copy.sql(WAIT.format(place="(SELECT key FROM effect ORDER BY key LIMIT 1)"))
+    assert copy.findings() - before == {"I10"}

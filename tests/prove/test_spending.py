@@ -20,3 +20,11 @@ def test_a_mark_that_says_too_little(prove: Prove) -> None:
         ): "chatty cost 210 tokens where its mark @tape.model holds back 100 tokens: a run passes its cap that way; "
         "set max_tokens= to what one ask costs at most"
     }
+
+
+def test_somebody_raises_each_cap_that_is_waited_for(prove: Prove) -> None:
+    """Killed before, while and after it waits, at every boundary; whoever is killed, the run comes to the same."""
+    proof = prove("spending", "patient")["patient"]
+    assert_acquitted(proof)
+    points = {result["label"].split()[0] for result in proof["results"]}
+    assert any("budget.awaited" in result["label"] for result in proof["results"]), points

@@ -101,6 +101,7 @@ class Worker:
         elif frame["t"] == "cancel":
             context.cancel()
         elif frame["t"] == "budget":
+            context.purse.capped = context.purse.capped or bool(frame.get("capped"))
             context.ask_again()
 
     def _arm(self, armed: bool) -> None:

@@ -121,6 +121,10 @@ class Drives:
                 if event.verb == "cancel" and "parent" in (event.args or {}):
                     self._cancel_child(entry.run_id)
             elif isinstance(event, BudgetRaised | BudgetDenied):
+                if (
+                    isinstance(event, BudgetRaised) and event.was is None
+                ):  # its first cap: it waits for answers from now on
+                    self._send_to_driver(entry.run_id, {"t": "budget", "capped": True})
                 self._ask_again()
             elif entry.seq is None:
                 continue  # a story, or the end of an effect that no run waits for

@@ -418,7 +418,7 @@ async def script(run: tape.Run, steps: list[list[Any]]) -> list[Any]:
         elif what == "call":
             told.append(await called(run, rest[0], rest[1], **(rest[2] if len(rest) > 2 else {})))
         elif what == "enqueue":
-            told.append((await TOOLS[rest[0]].enqueue(n=rest[1])).partition("/")[2])
+            told.append((await find_tool(rest[0]).enqueue(n=rest[1])).partition("/")[2])
         elif what == "batch":
             told.append(await asyncio.gather(*[called(run, *call) for call in rest[0]]))
         elif what == "child":

@@ -39,3 +39,9 @@ async def honest(run: tape.Run, amount: int) -> str:
 @tape.agent(budget=CAPS)
 async def boastful(run: tape.Run, amount: int) -> str:
     return await spend(run, chatty, amount)
+
+
+@tape.agent(budget=tape.Budget(tokens=300, calls={"wire": 0}, on_exceeded="gate"))
+async def patient(run: tape.Run, amount: int) -> str:
+    """The wire and the second question wait for a person."""
+    return await spend(run, sober, amount)
