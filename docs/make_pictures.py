@@ -163,6 +163,22 @@ async def ask_a_person(story: Story) -> None:
     await story.pilot.pause(4 * PAUSE_SECONDS)
     await story.picture("settle")
     await story.keys("escape", "escape")
+    await fork_it(story)
+
+
+async def fork_it(story: Story) -> None:
+    """The first run goes another way from its third record on, and its tool is not called."""
+    await story.keys("1", "G", "2", "g", "j", "j", "F")
+    await story.picture("fork")
+    await story.keys("enter", "enter", "enter")
+
+    def held(scene: Scene) -> bool:
+        selected = scene.selected
+        return selected is not None and selected.run.quarantine and selected.run.status == "TERMINAL"
+
+    await story.until(held, "the fork has ended")
+    await story.keys("1")
+    await story.picture("quarantine")
 
 
 async def draw(folder: Path, private: tuple[str, ...]) -> None:

@@ -122,8 +122,8 @@ def run_row(
     base = DIM if run.ended and not here else PLAIN
     state, colour = run_state(run, stop)
     signed = f"{' ' * branch.depth}{fit(branch.sign, 2)}" if branch.room else ""
-    row: list[Span] = [mark, (signed, MUTED), (f"{fit(show(run.id, 20), ID_WIDTH)}", Ink.STRONG if here else base)]
-    row.append((" " * max(1, branch.room - cells(signed) + 1), PLAIN))
+    named = fit(show(run.id, 20), ID_WIDTH + branch.room - cells(signed))
+    row: list[Span] = [mark, (signed, MUTED), (f"{named} ", Ink.STRONG if here else base)]
     row += [(state, colour), (" " * (STATE_WIDTH + 1 - cells(state)), PLAIN)]
     if agent:
         row.append((f"{fit(show(run.agent, 40), AGENT_WIDTH)} ", base))
@@ -134,7 +134,8 @@ def run_row(
     row.append((f"{age(now_us - run.created_us):>4} ", base))
     if rest > 3:
         told = with_lease and lease is None
-        row += clip(_last_column(run, stop, base, ("", PLAIN) if told else kin, in_tree=bool(branch.depth)), rest)
+        *more, (text, style) = _last_column(run, stop, base, ("", PLAIN) if told else kin, in_tree=bool(branch.depth))
+        row += clip((*more, (fit(text, max(cells(text), rest - width_of(tuple(more)))), style)), rest)
     return tuple(row)
 
 
@@ -160,7 +161,7 @@ def _last_column(run: RunView, stop: Stop | None, base: Ink, kin: Span, *, in_tr
     for text, style in said:
         if text:
             spans.append((f"{'  ' if spans else ''}{text}", style))
-    return spans
+    return spans or [("", base)]
 
 
 # --- the tape ---------------------------------------------------------------------------------------------------

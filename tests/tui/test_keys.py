@@ -276,7 +276,11 @@ async def test_time_travel(stage: Stage) -> None:
         await seat.choose("acted")
         now = seat.main.tape.count()
         await seat.press("less_than_sign")
-        assert seat.main.view.at is not None and "◆ as of entry" in seat.of("tape")[0] and "◆ time" in seat.lines()[0]
+        assert (
+            seat.main.view.at is not None
+            and "◆ past: as of entry" in seat.of("tape")[0]
+            and "◆ time" in seat.lines()[0]
+        )
         statuses = []
         while seat.main.tape.count() > 1:
             await seat.press("less_than_sign")

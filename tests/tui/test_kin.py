@@ -17,6 +17,7 @@ from tape.tui.screens.fork import ForkScreen
 from tape.tui.screens.inbox import InboxScreen
 from tape.tui.screens.main import MainScreen
 from tape.tui.screens.purse import PurseScreen
+from tape.tui.screens.text_field import TextField
 from tests.tui.kin_stories import SHOWN, Kin
 from tests.tui.stage import Seat, Stage, config_of
 
@@ -37,6 +38,13 @@ def words(seat: Seat) -> str:
     return "" if subject is None else "\n".join(text for text, _ in subject.words)
 
 
+async def fill(seat: Seat, **answers: str) -> None:
+    """Puts answers into the dialog's questions: keys one by one take a tenth of a second each."""
+    for name, text in answers.items():
+        seat.app.screen.query_one(f"#{name} TextField", TextField).value = text
+    await seat.pause()
+
+
 async def choose(seat: Seat, stage: Stage, run_id: str) -> None:
     stage.named["this"] = run_id
     await seat.choose("this")
@@ -51,7 +59,8 @@ async def test_f_forks_at_the_record_under_the_cursor_and_shows_the_fork(stage: 
         await seat.press("2", "g", "j", "j", "F")
         assert front(seat) is ForkScreen
         assert "at seq         * 3" in seat.text() and '"pay invoice 7"' in seat.text()
-        await seat.press("enter", *'"pay 8"', "enter", *"what if", "enter")
+        await fill(seat, input='"pay 8"', reason="what if")
+        await seat.press("enter", "enter", "enter")
         assert front(seat) is MainScreen
         act = stage.acts[-1].order
         assert (act.verb, act.args, act.reason) == ("fork", {"at": 3, "input": "pay 8"}, "what if")
@@ -107,9 +116,11 @@ async def test_a_fork_is_promoted_only_with_the_word(stage: Stage, kin: Kin) -> 
         await choose(seat, stage, fork)
         await seat.press("P")
         assert front(seat) is ConfirmScreen
-        await seat.press(*"right", "enter", *"yes", "enter")
+        await fill(seat, reason="right", word="yes")
+        await seat.press("enter", "enter")
         assert stage.acts == [], "any other word confirms nothing"
-        await seat.press("backspace", "backspace", "backspace", *"promote", "enter")
+        await fill(seat, word="promote")
+        await seat.press("enter")
         act = stage.acts[-1].order
         assert (act.verb, act.run_id, act.reason) == ("promote", fork, "right")
         made = seat.main.runs.run
@@ -132,7 +143,9 @@ async def test_a_jump_to_the_child_and_back_to_its_record(stage: Stage, kin: Kin
     parent, started = kin.family(30)
     async with stage.console() as seat:
         await choose(seat, stage, parent)
-        await seat.press("2", "g", *["j"] * 21)
+        await seat.press("2", "g", "j")
+        seat.main.tape.select(21)
+        await seat.pause()
         line = seat.main.tape.line
         assert line is not None and started[20] in line.text
         await seat.press("J")
@@ -188,7 +201,8 @@ async def test_b_sets_a_cap_which_the_detail_then_shows(stage: Stage, kin: Kin) 
         assert "choose one: left and right" in seat.text() and stage.acts == []
         await seat.press("right", "enter", "enter", "enter")
         assert "an amount of dollars" in seat.text()
-        await seat.press("backspace", *"2.50", "enter", *"worth it", "enter")
+        await fill(seat, cap="2.50", reason="worth it")
+        await seat.press("enter", "enter")
         act = stage.acts[-1].order
         assert (act.verb, act.args, act.reason) == ("budget", {"caps": {"usd_micro": 2_500_000}}, "worth it")
         with open_reader(stage.config.journal) as reader:
@@ -254,16 +268,21 @@ async def test_an_act_is_undone_by_its_key_with_a_reason_and_the_word(stage: Sta
         await choose(seat, stage, run_id)
         await seat.press("u")
         assert "choose an effect in its pane" in bottom(seat)
-        await seat.press("3", "u", "enter", *"undo", "enter")
+        await seat.press("3", "u", "enter")
+        await fill(seat, word="undo")
+        await seat.press("enter")
         assert "say why" in seat.text() and stage.acts == []
-        await seat.press(*"wrong account", "enter", "enter")
+        await fill(seat, reason="wrong account")
+        await seat.press("enter", "enter")
         act = stage.acts[-1].order
         assert (act.verb, act.args["key"], act.args["how"], act.reason) == ("resolve", key, "undo", "wrong account")
         with open_reader(stage.config.journal) as reader:
             last = [one.event for one in reader.entries(run_id=run_id) if isinstance(one.event, ObligationMoved)][-1]
         assert last.status == "DUE" and "wrong account" in last.why
         await seat.choose("quiet")
-        await seat.press("3", "u", *"why", "enter", *"undo", "enter")
+        await seat.press("3", "u")
+        await fill(seat, reason="why", word="undo")
+        await seat.press("enter", "enter")
         assert "cannot be undone" in bottom(seat)
 
 
@@ -272,7 +291,9 @@ async def test_a_conflict_is_closed_from_the_inbox(stage: Stage, kin: Kin) -> No
     async with stage.console() as seat:
         await seat.press("i", "g")
         assert "c close" in seat.text()
-        await seat.press("c", *"sent back", "enter", *"close", "enter")
+        await seat.press("c")
+        await fill(seat, reason="sent back", word="close")
+        await seat.press("enter", "enter")
         assert front(seat) is InboxScreen
         act = stage.acts[-1].order
         assert (act.run_id, act.args["key"], act.args["how"]) == (run_id, key, "close")
@@ -289,7 +310,9 @@ async def test_a_dead_letter_is_called_one_and_settled_like_the_rest(stage: Stag
         await seat.press("i", "g")
         shown = seat.text()
         assert "† letter" in shown and "1 dead letter" in shown and "its run has gone on, or ended" in shown
-        await seat.press("s", "right", "right", "enter", *"no mail", "enter", *"fail", "enter")
+        await seat.press("s", "right", "right")
+        await fill(seat, reason="no mail", word="fail")
+        await seat.press("enter", "enter", "enter")
         assert (stage.acts[-1].order.run_id, stage.acts[-1].order.args["how"]) == (run_id, "fail")
         assert [need.key for need in stage.scene.needs if need.key == key] == [] and not stage.scene.letters
 

@@ -7,12 +7,13 @@ from array import array
 
 import pytest
 
+from tape.core.journal.shapes import RunView
 from tape.core.journal.views import open_reader
 from tape.tui.feed.run_list import RunLists
 from tape.tui.feed.tree import OPEN_ROOTS, SMALL_FAMILY, Tree, ancestors
 from tape.tui.scene import RunList, View
 from tests.tui.kin_stories import Kin
-from tests.tui.stage import Seat, Stage
+from tests.tui.stage import Stage
 
 NOTHING: frozenset[int] = frozenset()
 
@@ -98,7 +99,7 @@ def test_the_list_reads_children_once_and_goes_on(stage: Stage, kin: Kin) -> Non
         assert (flat.parents, flat.depths, flat.length) == ({}, {}, made.length)
 
 
-def _top(runs: RunList) -> list:
+def _top(runs: RunList) -> list[RunView]:
     return [run for run in map(runs.at, range(runs.length)) if run is not None]
 
 
@@ -135,17 +136,8 @@ async def test_a_thousand_children_stay_folded_and_open_in_a_moment(stage: Stage
         await seat.press("G", "g", "right")
         assert seat.main.view.run_id == started[0]
         assert took < 5, "a second on an idle machine"
-        await land_on(seat, started[700])
-        assert seat.main.runs.run is not None and seat.main.runs.run.id == started[700]
-        assert seat.main.view.run_id == started[700] and parent in seat.main.scene.selected.run.parent
-
-
-async def land_on(seat: Seat, run_id: str) -> None:
-    """As from the palette."""
-    selected = seat.main
-    selected.wanted_run = run_id
-    selected.runs.following = False
-    from dataclasses import replace
-
-    selected.look(replace(selected.view, run_id=run_id, at=None))
-    await seat.pause()
+        await seat.press("left", "left", "k")
+        stage.named["child"] = started[700]
+        await seat.choose("child")
+        assert seat.main.runs.run is not None and seat.main.runs.run.id == started[700], "its family is opened for it"
+        assert seat.main.runs.run.parent == parent

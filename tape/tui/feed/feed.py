@@ -263,16 +263,15 @@ class Feed:
             scene = self._add_host(scene, host, reader, leases, news=bool(entries) or tick, tick=tick)
         if entries or tick or view.all_effects != before.view.all_effects:
             needs = _same(before.needs, tuple(reader.needs()))
-            scene = replace(scene, needs=needs, letters=_same(before.letters, self._letters(needs)))
+            scene = replace(scene, needs=needs, letters=_same(before.letters, self._letters(reader, needs)))
             if view.all_effects:
                 scene = replace(scene, effects=_same(before.effects, _effects(reader)))
         return replace(scene, strip=self._strip(scene, contract, tick=tick))
 
-    def _letters(self, needs: tuple[Need, ...]) -> frozenset[str]:
+    def _letters(self, reader: Reader, needs: tuple[Need, ...]) -> frozenset[str]:
         """What needs a person although no run is STUCK over it: `tape status` calls them dead letters."""
         found = [need for need in needs if need.kind in ("effect", "obligation")]
-        views = {run_id: self._runs.view(run_id) for run_id in {need.run_id for need in found}}
-        stuck = {run_id for run_id, run in views.items() if run is not None and run.status == "STUCK"}
+        stuck = {run.id for run in reader.runs(status="STUCK")} if found else set[str]()
         return frozenset(need.key for need in found if need.run_id not in stuck)
 
     def _add_host(
