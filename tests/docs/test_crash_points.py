@@ -1,5 +1,5 @@
-"""The crash points are the same ones everywhere: in the registry, on their page, in the crash suite, in the console, and
-where `tape prove` gets its places from. A point that is missing in one of these fails here."""
+"""The crash points are the same ones everywhere: in the registry, on their page, in the crash suite, in the console,
+and where `tape prove` gets its places from. A point that is missing in one of these fails here."""
 
 from __future__ import annotations
 
