@@ -119,7 +119,12 @@ class ManualClock:
         self.boot += int(seconds * 1_000_000)
 
 
+EARLIEST_US, LATEST_US = -62_135_596_800_000_000, 253_402_300_799_999_999
+"""The years 1 to 9999."""
+
+
 def format_us(wall_us: int) -> str:
-    """RFC 3339 UTC with microseconds."""
-    seconds, micros = divmod(wall_us, 1_000_000)
+    """RFC 3339 UTC with microseconds. What no clock has shown (a damaged record) becomes the nearest time that can be
+    written: people look at damage with it."""
+    seconds, micros = divmod(min(max(wall_us, EARLIEST_US), LATEST_US), 1_000_000)
     return datetime.fromtimestamp(seconds, UTC).replace(microsecond=micros).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -19,7 +19,8 @@ from tape.core.journal.dialect import table_of
 from tape.core.journal.tables import TABLES
 from tape.core.journal.writer import Outcome, Writer
 from tape.core.kernel.errors import JournalUnavailable
-from tests.faults.story import Act, Story, whole
+from tests.faults.story import whole
+from tests.faults.telling import Act, Story
 from tests.journal import invariants
 
 plain_connect = sqlite3.connect
@@ -86,6 +87,13 @@ class FaultyConnection(sqlite3.Connection):
         error.sqlite_errorcode = code
         raise error
 
+    def executemany(self, sql: str, rows: Any) -> sqlite3.Cursor:  # type: ignore[override]
+        """Each of them can fail."""
+        cursor = self.cursor()
+        for row in rows:
+            cursor = self.execute(sql, row)
+        return cursor
+
     def close(self) -> None:
         self.plan.closed_alone |= self.plan.armed and self.plan.open == {id(self)}
         self.plan.open.discard(id(self))
@@ -121,6 +129,8 @@ def on_disk(path: Path, look: Look) -> Any:
 
 
 RUN_ID = re.compile(r"r-[0-9a-z]{12}")
+GONE = "GONE"
+"""A run that retention has removed."""
 DRAWN = frozenset({"hash", "head"})
 PLACES = frozenset({"entry.id", "effect.begun_id", "effect.ended_id"})
 
@@ -132,7 +142,7 @@ def state(connection: sqlite3.Connection, *, ordered: bool = True) -> dict[str, 
     found: dict[str, list[str]] = {}
     for table, sql in _selects(ordered).items():
         text = "\n".join([str(tuple(row)) for row in connection.execute(sql)])
-        rows = RUN_ID.sub(lambda match: names.get(match[0], match[0]), text).split("\n")
+        rows = RUN_ID.sub(lambda match: names.get(match[0], GONE), text).split("\n")
         found[table] = rows if ordered else sorted(rows)
     return found
 

@@ -38,6 +38,12 @@ def record(path: Path) -> list[Statement]:
             told.append((sql, args[0] if args else ()))
             return super().execute(sql, *args)
 
+        def executemany(self, sql: str, rows: Any) -> sqlite3.Cursor:  # type: ignore[override]
+            cursor = self.cursor()
+            for row in rows:
+                cursor = self.execute(sql, row)
+            return cursor
+
     clock = ManualClock()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sqlite3, "connect", lambda *args, **named: plain_connect(*args, **named, factory=Recording))

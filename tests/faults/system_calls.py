@@ -22,7 +22,7 @@ from tape.core.journal.audit_facts import Severity
 from tape.core.journal.writer import Writer
 from tape.core.kernel.errors import JournalUnavailable
 from tests.faults.faulty import Scene, on_disk, scenes, state, tell
-from tests.faults.story import Act
+from tests.faults.telling import Act
 
 FIRST, LAST = 8, 13
 """The scenes that are told, each of one verb: attempts that fail, are tried again and rejected, a timer."""

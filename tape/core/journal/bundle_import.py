@@ -25,10 +25,12 @@ from tape.core.journal.imported import IMPORTED
 from tape.core.journal.schema import APPLICATION_ID, SCHEMA_VERSION
 from tape.core.journal.tables import TABLES
 from tape.core.journal.views import open_reader
-from tape.core.kernel.errors import JournalUnavailable, TapeError, UsageError
+from tape.core.kernel.errors import JournalUnavailable, TapeError, UsageError, one_line
 from tape.core.kernel.identity import INT_LIMIT, chain_hash, chained_text
+from tape.core.text import show
 
 RUN_ID = r"r-[0-9a-hjkmnp-tv-z]{12}"
+SAID_CHARACTERS = 300
 _HEX = r"(?:[0-9a-f]{2})*"
 
 
@@ -187,8 +189,8 @@ def _audit(path: Path, shown: str) -> None:
         with open_reader(path) as reader:
             findings = audit(reader).findings
     except TapeError as error:
-        raise UsageError(f"{shown}: no journal can be made of it: {error}") from None
+        raise UsageError(f"{shown}: no journal can be made of it: {show(one_line(error), SAID_CHARACTERS)}") from None
     wrong = [finding.what for finding in findings if finding.severity is Severity.ERROR]
     if wrong:
         more = f" (and {len(wrong) - 1} more)" if wrong[1:] else ""
-        raise UsageError(f"{shown}: it does not hold together: {wrong[0]}{more}")
+        raise UsageError(f"{shown}: it does not hold together: {show(wrong[0], SAID_CHARACTERS)}{more}")
