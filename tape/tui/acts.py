@@ -138,6 +138,12 @@ def budget(run_id: str, unit: str, cap: int, reason: str) -> Act:
     return Act(order, f"{run_id} may spend {amount(unit, cap)} from now on")
 
 
+def deny_cap(run_id: str, reason: str) -> Act:
+    return Act(
+        Order("budget", run_id, {"deny": True}, reason=reason or CONSOLE), f"{run_id} is told that no cap is raised"
+    )
+
+
 def answer(run_id: str, gate: str, ordinal: int | None, value: str, reason: str) -> Act:
     args = {"gate": gate, "ordinal": ordinal, "value": value}
     return Act(Order("answer", run_id, args, reason=reason or CONSOLE), f"{run_id}: {gate} is answered, {value}")

@@ -292,4 +292,9 @@ def told(act: Act, result: dict[str, Any]) -> str:
         return f"{result['run']} goes on from seq {result['seq']} of {result['source']} {how}{note}"
     if act.order.verb == "thaw" and not result.get("thawed"):
         return "no agent is frozen"
+    if act.order.verb == "budget" and result.get("waiting"):
+        from tape.core.render import amount
+
+        still = result["waiting"][0]
+        return f"{still['run']} still waits: {amount(still['unit'], still['enough'])} would be enough"
     return act.told

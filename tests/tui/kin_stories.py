@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from tape.core.journal import children, claims, effects, forks, gates, quarantine, runs
+from tape.core.journal import children, claims, effects, forks, gates, quarantine, records, runs
 from tape.core.journal.effects import Call, ToolPolicy
+from tape.core.journal.purses import Limits
 from tape.core.journal.transaction import Tx, edit_run
 from tape.core.kernel.events import BudgetLost, Event
 from tape.core.kernel.hidden import identified
@@ -94,6 +95,15 @@ class Kin(Stories):
         self.act(key)
         self.end(run_id, epoch, key)
         return run_id, key
+
+    def capped(self) -> str:
+        """A run that has spent its cap, and waits for a person to raise it."""
+        run_id = self.start()
+        epoch = self.grant(run_id, self.worker())
+        self.do(records.attach, run_id, epoch, [], {"usd_micro": 50_000}, gated=True)
+        self.do(records.ask_model, run_id, epoch, 0, "ask_model", Limits(None, 70_000), fingerprint="f")
+        self.do(runs.park, run_id, epoch, ["budget decision 0"], "a cap is in the way")
+        return run_id
 
     def letter(self) -> tuple[str, str]:
         """An effect left to itself that nobody can settle; its run has ended."""

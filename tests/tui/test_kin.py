@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tape.core.bundles import export_run, import_file
 from tape.core.journal import forks
 from tape.core.journal.views import open_reader
@@ -302,6 +304,33 @@ async def test_a_conflict_is_closed_from_the_inbox(stage: Stage, kin: Kin) -> No
             assert [(one.key, one.reason) for one in closed] == [(key, "sent back")]
             assert not [need for need in reader.needs() if need.key == key]
         assert seat.app.screen.list.count() == 1, "the one that was there before"
+
+
+@pytest.mark.parametrize("way", ["raise", "deny"])
+async def test_who_waits_for_a_cap_is_answered_from_the_inbox(stage: Stage, kin: Kin, way: str) -> None:
+    run_id = kin.capped()
+    async with stage.console() as seat:
+        await seat.press("i", "g")
+        text = seat.text()
+        assert "b raise the cap" in text.replace("enter", "b") and "n deny" in text
+        assert "decision 0 may take $0.07, and $0.05 are left of $0.05" in text
+        if way == "raise":
+            await seat.press("enter")
+            assert "$0.05 now; $0.07 is enough" in seat.text()
+            await fill(seat, cap="0.06")
+            await seat.press("enter", "enter", "enter")
+            assert "still waits" in bottom(seat)
+            await seat.press("enter")
+            await fill(seat, cap="0.07", reason="worth it")
+        else:
+            await seat.press("n")
+            await fill(seat, reason="not this month", word="deny")
+        await seat.press("enter", "enter", *(["enter"] if way == "raise" else []))
+        assert front(seat) is InboxScreen
+        with open_reader(stage.config.journal) as reader:
+            assert reader.run(run_id).status == "RUNNABLE"
+            assert not [need for need in reader.needs() if need.kind == "budget"]
+        assert stage.acts[-1].order.reason == ("worth it" if way == "raise" else "not this month")
 
 
 async def test_a_dead_letter_is_called_one_and_settled_like_the_rest(stage: Stage, kin: Kin) -> None:

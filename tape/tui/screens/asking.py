@@ -164,6 +164,10 @@ class Asking:
             return
         if way is Way.CLOSE:
             self._main.close_conflict(need)
+        elif way is Way.RAISE:
+            self._main.raise_cap(need)
+        elif way is Way.DENY:
+            self._main.deny_cap(need)
         elif way in (Way.SETTLE, Way.ANSWER):
             self._settle(need)
         elif way is Way.REDRIVE:

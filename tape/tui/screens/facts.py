@@ -85,7 +85,7 @@ def facts_rows(need: Need, width: int) -> list[Row]:
         rows += text_rows(f"waits until {format_us(need.deadline_us)[:19]}Z, {then}", width, Ink.MUTED)
     if need.row:
         rows += text_rows(f"{show(need.row, 40)}: {row_says(need.row)}", width)
-    if need.key and need.tool:
+    if need.key and need.tool and need.kind != "budget":
         bound = f"  #{show(need.args_hash, 32)}" if need.args_hash else ""
         rows += [(), ((f"arguments of {show(need.tool, 60)}{bound}", Ink.HEAD),), *json_rows(need.args, width)]
     if need.evidence:

@@ -32,6 +32,8 @@ class Way(StrEnum):
     REDRIVE = "redrive"
     CANCEL = "cancel"
     CLOSE = "close"
+    RAISE = "raise"
+    DENY = "deny"
     LOOK = "look"
 
 
@@ -111,6 +113,8 @@ def ways_of(need: Need) -> tuple[Way, ...]:
     """The ways out, the likeliest first."""
     if need.kind == "conflict":
         return (Way.LOOK, Way.CLOSE)
+    if need.kind == "budget":
+        return (Way.RAISE, Way.DENY, Way.LOOK)
     if need.kind == "gate":
         return (Way.ANSWER, Way.LOOK)
     return (Way.REDRIVE, Way.CANCEL, Way.LOOK) if need.kind == "run" else (Way.SETTLE, Way.LOOK)
@@ -122,6 +126,8 @@ KEYS = {
     Way.REDRIVE: "D redrive",
     Way.CANCEL: "C cancel",
     Way.CLOSE: "c close",
+    Way.RAISE: "b raise the cap",
+    Way.DENY: "n deny",
     Way.LOOK: "o open its run",
 }
 
@@ -135,6 +141,8 @@ class InboxScreen(Dialog[None]):
         Binding("D", "way('redrive')", "redrive", show=False, id="inbox-redrive"),
         Binding("C", "way('cancel')", "cancel", show=False, id="inbox-cancel"),
         Binding("c", "way('close')", "close", show=False, id="inbox-close"),
+        Binding("b", "way('raise')", "raise the cap", show=False, id="inbox-raise"),
+        Binding("n", "way('deny')", "deny", show=False, id="inbox-deny"),
         Binding("o", "way('look')", "open its run", show=False, id="inbox-look"),
         Binding("i,q", "leave", "back", show=False, id="inbox-leave"),
         Binding("tab", "app.focus_next", show=False, id="inbox-next"),

@@ -127,6 +127,26 @@ class Orders:
 
             main.ask(PurseScreen(run.id, selected.budget, tools), wanted)
 
+    def raise_cap(self, need: Need) -> None:
+        """The cap that a run waits for: its own, or that of the run whose budget it draws from."""
+        from tape.core.journal.dump import BudgetView
+        from tape.tui.screens.purse import PurseScreen
+
+        purse = BudgetView(need.unit, need.cap, need.reserved or 0, need.spent or 0)
+        enough = (need.spent or 0) + (need.reserved or 0) + (need.most or 0)
+
+        def wanted(cap: Cap) -> None:
+            self._main.do(acts.budget(need.budget, cap.unit, cap.cap, cap.reason))
+
+        self._main.ask(PurseScreen(need.budget, [purse], (), waits_for=(need.unit, enough)), wanted)
+
+    def deny_cap(self, need: Need) -> None:
+        from tape.tui.screens.confirm import ConfirmScreen
+
+        says = f"{show(need.why, 300)}. The cap stays as it is, and the agent is told that nobody raises it."
+        dialog = ConfirmScreen(f"Leave {need.run_id} within its cap", says, "deny")
+        self._main.ask(dialog, lambda reason: self._main.do(acts.deny_cap(need.run_id, reason)))
+
 
 def _why_not_promoted(run: RunView | None) -> str:
     if run is None:

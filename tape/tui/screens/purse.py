@@ -39,13 +39,25 @@ class Cap:
 
 
 class PurseScreen(Dialog[Cap]):
-    """Answers with the cap that is wanted; None if none is. `tools` have caps on their calls, or may get one."""
+    """Answers with the cap that is wanted; None if none is. `tools` have caps on their calls, or may get one. Where
+    something `waits_for` a cap, these are its unit, the only one that is asked for, and what is enough."""
 
-    def __init__(self, run_id: str, purse: Sequence[BudgetView], tools: Sequence[str]) -> None:
+    def __init__(
+        self,
+        run_id: str,
+        purse: Sequence[BudgetView],
+        tools: Sequence[str],
+        waits_for: tuple[str, int] | None = None,
+    ) -> None:
         super().__init__()
         self._run_id, self._purse = run_id, tuple(purse)
         calls = [row.unit for row in purse if row.unit.startswith("calls:")]
-        self._units = tuple(dict.fromkeys(("usd_micro", "tokens", *calls, *(f"calls:{tool}" for tool in tools))))
+        self._waits_for = waits_for
+        self._units = (
+            (waits_for[0],)
+            if waits_for
+            else tuple(dict.fromkeys(("usd_micro", "tokens", *calls, *(f"calls:{tool}" for tool in tools))))
+        )
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="dialog", can_focus=False) as box:
@@ -59,7 +71,10 @@ class PurseScreen(Dialog[Cap]):
             yield Static(HINT, markup=False, classes="hint")
 
     def begin(self) -> None:
-        self.set_focus(self.query_one(Choice))
+        choice = self.query_one(Choice)
+        self.set_focus(choice)
+        if self._waits_for is not None:
+            choice.choose(0)
 
     def _told(self) -> str:
         return "\n".join(purse_word(row)[0] for row in self._purse) or "nothing is capped and nothing is spent"
@@ -82,6 +97,8 @@ class PurseScreen(Dialog[Cap]):
         known = next((row for row in self._purse if row.unit == unit), None)
         now = "none now" if known is None or known.cap is None else f"{shown(str(unit), known.cap)} now"
         form = "dollars, such as 2.50" if unit == "usd_micro" else "a whole number"
+        if self._waits_for is not None:
+            form = f"{shown(*self._waits_for)} is enough"
         self.query_one("#cap", Question).note = f"{now}; {form}"
 
     def finish(self) -> None:
