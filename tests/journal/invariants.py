@@ -398,4 +398,4 @@ class _Checked:
                     assert not any(row["quarantine"] for row in rows), "a child that only tried"
         answered = [json.loads(entry["body"]) for entry in self.entries if entry["kind"] == "gate_answered"]
         void = {f"{body['name']} {body['ordinal']}" for body in answered if body.get("void")}
-        assert not void & {body["approval"] for body in begun if body["key"] in own}
+        assert not void & {body.get("approval") for body in begun if body["key"] in own}
