@@ -405,12 +405,12 @@ class _Checked:
             assert all(child["quarantine"] for child in self.children)
         assert {body["key"] for body in begun if body.get("quarantined")} & own == (own if run["quarantine"] else set())
         if not run["quarantine"]:
-            assert not [body["key"] for body in begun if body["quarantined"]], "taken for real, and only tried"
+            assert not [body["key"] for body in begun if body.get("quarantined")], "taken for real, and only tried"
             for entry in self.entries:
                 if entry["kind"] == "child_started":
                     child = json.loads(entry["body"])["child"]
                     rows = _rows(self.connection, "SELECT quarantine FROM run WHERE id = ?", child)
                     assert not any(row["quarantine"] for row in rows), "a child that only tried"
         answered = [json.loads(entry["body"]) for entry in self.entries if entry["kind"] == "gate_answered"]
-        void = {f"{body['name']} {body['ordinal']}" for body in answered if body["void"]}
-        assert not void & {body["approval"] for body in begun if body["key"] in own}
+        void = {f"{body['name']} {body['ordinal']}" for body in answered if body.get("void")}
+        assert not void & {body.get("approval") for body in begun if body["key"] in own}
