@@ -21,7 +21,8 @@ def first_difference(one: Any, other: Any) -> str:
     return f"{path.removeprefix('.')}: {sides[0]} against {sides[1]}" if path else f"{sides[0]} against {sides[1]}"
 
 
-def _walk(one: Any, other: Any, path: str) -> tuple[str, Any, Any] | None:
+def _walk(one: Any, other: Any, path: str) -> Any:
+    """The path, and what is there on each side; None where they are the same."""
     if isinstance(one, dict) and isinstance(other, dict):
         left, right = cast("dict[str, Any]", one), cast("dict[str, Any]", other)
         for name in (*left, *(name for name in right if name not in left)):

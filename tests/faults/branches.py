@@ -116,13 +116,14 @@ def collected(clock: ManualClock) -> Part:
     clock.advance(3600)
     until = retention.until_of(AGES, clock.wall_us())
     family = [9, 10, 11, 12, 13, 14]  # the run, its child, two forks, what one was promoted to, a fork of that one
-    part, whole, alone, kept = yield [
-        act(retention.remove_runs, [family[:-1]], until, "me", "a part of a family"),
-        act(retention.remove_runs, [family], until, "me", ""),
-        act(retention.remove_runs, [[1], [2]], until, "me", ""),
-        act(retention.remove_runs, [[15]], until, "me", "the newest"),
-    ]
-    assert [len(done["runs"]) for done in (part, whole, alone, kept)] == [0, 6, 2, 0]
+    wishes = (
+        ([family[:-1]], "a part of a family"),
+        ([family], ""),
+        ([[1], [2]], ""),
+        ([[15]], "the newest"),
+    )
+    answers = yield [Act(retention.remove_runs, (groups, until, "me", why), chain="gc") for groups, why in wishes]
+    assert [len(done["runs"]) for done in answers] == [0, 6, 2, 0]
     name = hash_text(exact_text(LONG))
     gone = yield from one(retention.remove_values, [name], 10**9)
     assert gone["values"] == 1

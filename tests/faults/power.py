@@ -82,6 +82,8 @@ class Drive(apsw.VFS):
 
     def xOpen(self, name: Any, flags: list[int]) -> Any:
         flags[1] = flags[0]
+        if name is None:  # SQLite's own, for an instant: no power cut leaves it
+            return DriveFile(self, f"temporary-{len(self.log)}")
         return DriveFile(self, Path(name if isinstance(name, str) else name.filename()).name)
 
     def xAccess(self, path: str, flags: int) -> bool:

@@ -73,7 +73,7 @@ def read(path: Path, told: Told) -> set[int]:
 
 @pytest.mark.slow
 def test_no_acknowledged_commit_is_lost(told: Told, folder: Path) -> None:
-    """1,500 cuts at random places of 1,645 writes and syncs, 102 commits, 14 times the log was copied back. Whatever
+    """1,500 cuts at random places of its writes and syncs, 136 commits; now and then the log was copied back. Whatever
     is left is the acknowledged state or the one that was being committed; after every 30th cut the writer opens it,
     and the story goes on to its end."""
     acknowledged = ahead = ended = 0
