@@ -97,17 +97,15 @@ def test_a_killed_run_arrives(tmp_path: Path, got: Got) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["down", "hangs", "says no"])
+@pytest.mark.parametrize("how", ["down", "hangs"])
 def test_a_collector_that_takes_nothing_holds_nobody_up(tmp_path: Path, got: Got, how: str) -> None:
     url = got.url
     if how == "down":
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-    elif how == "hangs":
-        got.hold.set()
     else:
-        got.status = 503
+        got.hold.set()
     project = project_of(tmp_path, url)
     try:
         server, _ = killed_run(project)
@@ -120,15 +118,14 @@ def test_a_collector_that_takes_nothing_holds_nobody_up(tmp_path: Path, got: Got
         assert len(said(server)) <= 1, said(server)
         if how != "hangs":  # there nothing is known before a time-out of ten seconds
             (line,) = said(server)
-            why = {"down": "Connection refused", "says no": "Service Unavailable"}[how]
-            assert f"does not take what it is told ({why}): runs go on" in line
+            assert "does not take what it is told (Connection refused): runs go on" in line
         assert project.wires() and not any("Traceback" in line for line in server.err)
     finally:
         project.close()
 
 
 @pytest.mark.slow
-def test_a_collector_that_hung_is_told_of_once_and_taken_up_again(tmp_path: Path, got: Got) -> None:
+def test_a_collector_that_says_no_is_told_of_once_and_taken_up_again(tmp_path: Path, got: Got) -> None:
     got.status = 503
     project = project_of(tmp_path, got.url)
     project.environment["OTEL_EXPORTER_OTLP_TIMEOUT"] = "1"
@@ -136,7 +133,7 @@ def test_a_collector_that_hung_is_told_of_once_and_taken_up_again(tmp_path: Path
         server = project.server("server")
         first = project.start_run()
         project.await_status(first)
-        server.await_line("does not take what it is told")
+        assert "(Service Unavailable)" in server.await_line("does not take what it is told")
         got.status = 200
         server.await_line("telemetry: the collector takes what it is told again")
         second = project.start_run()
