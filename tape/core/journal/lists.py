@@ -55,8 +55,8 @@ SQL: Mapping[str, str] = {
     "WHERE no > :after_no AND no <= :until_no",
     "run_numbers": "SELECT no FROM run WHERE no > :after_no AND no <= :until_no ORDER BY no",
     # All children by the index that holds nothing else; those of new runs by their numbers.
-    "children": "SELECT no, parent_no FROM run INDEXED BY run_parent WHERE parent_no IS NOT NULL",
-    "new_children": "SELECT no, parent_no FROM run WHERE no > :after_no AND parent_no IS NOT NULL ORDER BY no",
+    "child_runs": "SELECT no, parent_no FROM run INDEXED BY run_parent WHERE parent_no IS NOT NULL",
+    "new_child_runs": "SELECT no, parent_no FROM run WHERE no > :after_no AND parent_no IS NOT NULL ORDER BY no",
 }
 
 
@@ -95,7 +95,7 @@ def run_numbers(fetch: Fetch, wanted: RunFilter | None, after_no: int, until_no:
 
 def parents(fetch: Fetch, after_no: int) -> dict[int, int]:
     """Number -> its parent's number, for every child run above `after_no`."""
-    found = fetch(SQL["new_children"], {"after_no": after_no}) if after_no else fetch(SQL["children"], {})
+    found = fetch(SQL["new_child_runs"], {"after_no": after_no}) if after_no else fetch(SQL["child_runs"], {})
     return dict(sorted(found))
 
 
