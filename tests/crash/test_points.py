@@ -247,6 +247,7 @@ def test_sleep(stage: Stage, point: str, nth: int, seconds: float) -> None:
 
 ELSEWHERE = {
     "gate.opened": "test_gates.py",
+    "budget.awaited": "test_capgates.py",
     "child.started": "test_children.py",
     "lease.granted": "test_recovery.py",
     "observe.answered": "test_recovery.py",

@@ -19,8 +19,11 @@ from tests.docs.pages import ROOT
 
 PAGE = (ROOT / "docs" / "reference" / "crash-points.md").read_text("utf-8")
 REGISTRY = [point.name for point in POINTS]
-GRANT, HOOKS = "grant", {"look-up", "dispatch", "body", "undo"}
-"""What the server passes beside the boundaries that an agent asks for: its own grant, and what a hook worker does."""
+AWAITS, GRANT, HOOKS = "awaits", "grant", {"look-up", "dispatch", "body", "undo"}
+"""What the server passes beside the boundaries that an agent asks for: an ask or a begin that waits for a cap instead,
+its own grant, and what a hook worker does."""
+CALM = "budget.awaited"
+"""No storm comes to it: whoever waits there waits for a person."""
 
 
 def own(points: set[str] | frozenset[str]) -> set[str]:
@@ -30,13 +33,13 @@ def own(points: set[str] | frozenset[str]) -> set[str]:
 LISTS = {
     "docs/reference/crash-points.md": set(re.findall(r"^\| `([a-z]+\.[a-z]+)` \|", PAGE, re.MULTILINE)),
     "tests/crash/test_points.py": own(test_points.KILLED_AT),
-    "tests/crash/test_random_kills.py": own({*test_random_kills.POINTS}),
+    "tests/crash/test_random_kills.py": own({*test_random_kills.POINTS, CALM}),
     "tape/tui/crash_rows.py, the console's buttons": set(LABELS),
     "tape/core/story_passes.py, the console's counts": set(Passes().counts),
     "the places at which `tape prove` kills": {
         point.name
         for point in BY_PLACE.values()
-        if point.frame in (HOOKS if point.stage is Stage.HOOK else {*BOUNDARIES, GRANT})
+        if point.frame in (HOOKS if point.stage is Stage.HOOK else {*BOUNDARIES, AWAITS, GRANT})
         and deaths_at(Place(point.name))
     },
 }
