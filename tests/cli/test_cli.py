@@ -431,7 +431,8 @@ def test_a_dump_is_readable(tape: Tape, journal: Journal) -> None:
     said = tape("doctor", "--dump-run", run_id)
     assert (said.code, said.err) == (0, "")
     sections = [line for line in said.out.splitlines() if line and not line.startswith(" ")]
-    assert sections[2:] == ["entries", "decisions", "effects", "attempts", "budget", "leases"]
+    named = ["entries", "decisions", "effects", "attempts", "budget", "leases", "crashes and questions"]
+    assert sections[2:] == named
     for expected in (
         '     2  08:00:00.081Z  ✓ decision 0  ask_model  {"say": "a plan"}',
         '  decision 0  seq 2  ask_model  210 tokens $0.002  {"say": "a plan"}',
@@ -442,6 +443,19 @@ def test_a_dump_is_readable(tape: Tape, journal: Journal) -> None:
         "  ✗ epoch 1  drive 1  w1, pid 12345 on here  from seq 2  08:00:00.001Z  DIED after 160 ms: SIGKILL",
     ):
         assert expected in said.out.splitlines()
+    assert "recovered in" in said.out.splitlines()[-1] and "1 second act prevented" in said.out.splitlines()[-1]
+
+
+def test_doctor_adds_up_what_crashes_cost(tape: Tape, journal: Journal) -> None:
+    assert json.loads(tape("doctor", "--json").out)["recovery"]["crashes"] == 0
+    assert "recovery" not in tape("doctor").out.splitlines()
+    for _ in range(2):
+        journal.survived()
+    told = json.loads(tape("doctor", "--json").out)["recovery"]
+    assert (told["runs"], told["crashes"], told["recovered"], told["second_acts_prevented"]) == (2, 2, 2, 2)
+    assert told["recovery_us"]["p50"] <= told["recovery_us"]["max"]
+    lines = tape("doctor").out.splitlines()
+    assert lines[lines.index("recovery") + 1].startswith("  2 crashes in 2 runs: 2 recovered (half of them within ")
 
 
 def test_a_dump_as_json(tape: Tape, journal: Journal) -> None:
