@@ -43,6 +43,7 @@ NAMES = [
 ]
 
 
+@pytest.mark.timeout(300)
 def test_the_quick_mode_prints_and_writes_every_figure(tmp_path: Path) -> None:
     file = tmp_path / "bench.json"
     done = subprocess.run(
@@ -50,7 +51,7 @@ def test_the_quick_mode_prints_and_writes_every_figure(tmp_path: Path) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=280,
         check=False,
     )
     assert done.returncode == 0, done.stderr
