@@ -82,7 +82,9 @@ def held(house: House, point: str) -> tuple[Drive, Frame]:
     elif point == "gate.opened":
         frame = drive.frame("gate", gate=GATE)
     elif point == "budget.awaited":
-        drive.peer.send(drive.frame("attach", replayed=[], caps={"tokens": 1}, on_exceeded="gate"))
+        attach = drive.frame("attach", replayed=[], caps={"tokens": 1}, on_exceeded="gate")
+        drive.peer.send(attach)
+        assert drive.answer(attach["n"])["t"] == "ok"
         limits = {"tokens": 2, "usd_micro": None}
         frame = drive.frame("ask", index=0, name="ask", waits=True, limits=limits, capped=True)
     elif point == "child.started":
