@@ -186,7 +186,7 @@ _KILLED: Mapping[str, str] = {
     "effect.ended": "the outcome is on the tape: the next drive gets it from there, the body does not run again",
     "timer.set": "the timer is on the tape: the next drive waits for the rest of it, no longer",
     "gate.opened": "the gate is on the tape: the next drive comes to it, and waits for the same one answer",
-    "budget.awaited": "a person is asked to raise the cap: the next drive comes to the same place, and waits for it",
+    "budget.awaited": "nothing of it has begun or stands on the tape: the next drive comes to the same cap, and waits",
     "child.started": "the child is a run of its own, and goes on: the next drive finds it on the tape and waits for it",
     "run.ending": "all but the end is on the tape: the next drive replays it, does nothing again, and ends the run",
     "run.ended": "the end is on the tape: there is nothing left to take up",

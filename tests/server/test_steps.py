@@ -81,6 +81,12 @@ def held(house: House, point: str) -> tuple[Drive, Frame]:
         frame = drive.frame("timer", ordinal=0, seconds=60.0, fingerprint="f")
     elif point == "gate.opened":
         frame = drive.frame("gate", gate=GATE)
+    elif point == "budget.awaited":
+        attach = drive.frame("attach", replayed=[], caps={"tokens": 1}, on_exceeded="gate")
+        drive.peer.send(attach)
+        assert drive.answer(attach["n"])["t"] == "ok"
+        limits = {"tokens": 2, "usd_micro": None}
+        frame = drive.frame("ask", index=0, name="ask", waits=True, limits=limits, capped=True)
     elif point == "child.started":
         frame = drive.frame("child", ordinal=0, agent="agent", input=None, fingerprint="f")
     else:
@@ -103,6 +109,7 @@ def test_stopped_at_a_boundary_and_let_go(house: House, point: Any) -> None:
     drive, frame = held(house, point.name)
     kinds = {"ask": "model_asked", "decision": "decision", "begin": "effect_begun", "end": "effect_ended"}
     kinds |= {"timer": "timer_set", "gate": "gate_opened", "child": "child_started", "finish": "run_ended"}
+    kinds |= {"awaits": "budget_awaited"}
     kind = kinds[point.frame]
     assert (kind in house.heard.kinds(drive.run)) is (point.stage is Stage.COMMITTED)
     assert silent(drive)
