@@ -88,11 +88,14 @@ def strike(folder: Path, scene: Scene, fault: Fault, number: int, last: int | No
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", BY_TURNS)
 def test_each_statement_of_each_batch_fails_once(told: list[Scene], folder: Path, kind: str) -> None:
-    """About 2,200 statements, 136 of them commits, with each of the three."""
+    """About 2,200 statements, a third of them with each of the three; the first and the commit of each batch with
+    all."""
     struck = put_off = commits = 0
-    faults = BY_TURNS[kind]
+    faults, turn = BY_TURNS[kind], [*BY_TURNS].index(kind)
     for scene in told:
-        for number in itertools.count(1):
+        commit = len(strike(folder, scene, faults[0], 1 << 20)[0].seen)
+        turns = (number for number in itertools.count(2) if number == commit or (number + scene.number) % 3 == turn)
+        for number in itertools.chain([1], turns):
             plan, waited = strike(folder, scene, faults[number % len(faults)], number)
             if not plan.struck:
                 break
@@ -100,8 +103,8 @@ def test_each_statement_of_each_batch_fails_once(told: list[Scene], folder: Path
             commits += plan.seen[number - 1] == "COMMIT"
             put_off += waited
     print(f"\n{kind}: {struck} statements, {commits} of them commits, {put_off} verbs put off, 0 lost")
-    assert struck > 1000 and commits == len(told)
-    assert (put_off > 1000) == (kind == "locked"), "only a lock is not tried again at once"
+    assert struck > 800 and commits == len(told)
+    assert (put_off > 800) == (kind == "locked"), "only a lock is not tried again at once"
 
 
 def test_a_connection_stays_open_all_the_time(told: list[Scene], folder: Path) -> None:
