@@ -66,6 +66,7 @@ class CrashPane(Pane):
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id)
+        self._own_points: tuple[str, ...] = ()
         self.buttons: tuple[Button, ...] = buttons(())
         self.at = 4
         self.death = "KILL"
@@ -92,7 +93,8 @@ class CrashPane(Pane):
     def show(self, scene: Scene, armed: Mapping[str, Armed]) -> None:
         self.armed = armed
         self.deaths = {arm.point.name: str(arm.death) for arm in scene.arms}
-        if tuple(button.point for button in self.buttons[14:]) != tuple(f"at:{name}" for name in scene.own_points):
+        if scene.own_points != self._own_points:
+            self._own_points = scene.own_points
             self.buttons = buttons(scene.own_points)
         self.passes = scene.selected.story.passes if scene.selected else {}
         run_id = scene.selected.run.id if scene.selected else ""
