@@ -199,7 +199,7 @@ class Trial:
             self._heard.take(POLL_SECONDS)
 
     def _lateness(self, host: Host) -> str:
-        limit = f"within {self._scenario.within_us / 1_000_000:g} s"
+        limit = f"within {round(self._scenario.within_us / 1_000_000, 1):g} s"
         words = f"; {host.broken}" if host.broken else ""
         last = f"; the last that it said: {self._heard.said[-1]}" if self._heard.said else ""
         forks = "".join(f", {name} {self._heard.courses[run_id].status}" for name, run_id in self._forks.items())

@@ -64,10 +64,11 @@ def test_a_model_that_answers_otherwise_each_time(prove: Prove) -> None:
 
 
 def test_every_point_of_the_registry_is_a_place(prove: Prove) -> None:
-    """But the one that only a recovery passes: `test_outbox_with_a_second_death` kills on the way back."""
+    """But the one that only a recovery passes (`test_outbox_with_a_second_death` kills on the way back), and the one
+    that waits for a person's money (`test_spending`)."""
     proof = prove("manners", "household")["household"]
     places = {place["point"] for place in proof["boundaries"]}
-    assert places == {point.name for point in POINTS} - {"observe.answered"}
+    assert places == {point.name for point in POINTS} - {"observe.answered", "budget.awaited"}
     assert proof["holds"], [cause["sentence"] for cause in proof["causes"]]
     killed = {(result["cell"]["place"]["point"], result["cell"]["signal"]) for result in proof["results"]}
     assert {point for point, death in killed if death == "KILL"} == places

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -32,7 +33,8 @@ def test_runs_that_do_not_end(prove: Prove, tmp_path: Path) -> None:
     assert "the run is STUCK although nothing is killed: 5 deaths in a row without a new record" in told
     later = sentences(proofs["endless_later"])
     assert list(later) == [("never-ends", "")]
-    assert "after the kill the run did not come to rest within 4 s: it is RUNNING" in later["never-ends", ""]
+    late = r"after the kill the run did not come to rest within \d+(\.\d)? s: it is RUNNING"
+    assert re.search(late, later["never-ends", ""])
     assert proofs["endless_later"]["notes"] == ["stopped after 6 trials that did not end"]
     assert proofs["endless_later"]["cells"] < 20
     assert carriers_of(tmp_path) == []
