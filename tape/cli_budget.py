@@ -22,11 +22,11 @@ def asked_caps(usd: float | None, tokens: int | None, calls: Sequence[str]) -> d
     caps: dict[str, int] = {}
     if usd is not None:
         if not 0 <= usd <= LIMIT / 1_000_000:
-            raise UsageError(f"--usd is {usd}; it is an amount of dollars, not negative, such as 2.50")
+            raise UsageError(f"--usd is {usd}; it is dollars, from 0 to {LIMIT // 1_000_000:,}, such as 2.50")
         caps["usd_micro"] = round(usd * 1_000_000)
     if tokens is not None:
         if not 0 <= tokens <= LIMIT:
-            raise UsageError(f"--tokens is {tokens}; it is a whole number, not negative, such as 50000")
+            raise UsageError(f"--tokens is {tokens}; it is a whole number from 0 to {LIMIT:,}, such as 50000")
         caps["tokens"] = tokens
     for text in calls:
         tool, _, number = text.rpartition("=")

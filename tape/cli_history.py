@@ -113,6 +113,8 @@ def import_(
     """
     from tape.core.bundles import import_file
 
+    if journal is not None and not journal.parent.exists():
+        raise UsageError(f"there is no folder {journal.parent}: make it, or name another file with --journal")
     folder = None if journal is not None else project().journal.parent / "imported"
     done = import_file(file, journal, folder)
     if as_json:

@@ -40,7 +40,7 @@ def answer(
     value: Annotated[str, typer.Argument(metavar="VALUE", help="One of the gate's options.", show_default=False)],
     ordinal: Annotated[
         int | None,
-        typer.Option("--ordinal", metavar="N", min=0, help="Which instance; else the open one, or the next."),
+        typer.Option("--ordinal", metavar="N", min=0, help="Which instance, if the run came to this gate before."),
     ] = None,
     reason: Reason = "",
     as_json: AsJson = False,
@@ -57,7 +57,7 @@ def answer(
     if as_json:
         output().json({"run": run_id, "order": "answer", **done, "served": placed.served})
     elif done["status"] != "refused":
-        early = ", used when the run comes to it" if done["status"] == "early" else ""
+        early = ", used when the run comes to it, unless it approves a call" if done["status"] == "early" else ""
         output().say(f"{run_id} gate {done['gate']} {done['ordinal']}: {done['answer']}{early}")
     if done["status"] == "refused":
         hint(f"tape: {run_id}: {done['why']}; your answer is recorded, and changes nothing")

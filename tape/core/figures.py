@@ -11,7 +11,7 @@ from typing import Any
 from tape.core.clock import format_us
 from tape.core.kernel import events
 from tape.core.kernel.events import Entry
-from tape.core.kernel.lifecycle import EffectStatus, RunStatus
+from tape.core.kernel.lifecycle import RUN_ENDS, EffectStatus, RunStatus
 from tape.core.kernel.points import Death
 from tape.core.kernel.resolution import Resolution
 from tape.core.text import count, duration, money, show
@@ -51,13 +51,14 @@ class Crash:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Something that only a person could answer: a run that was `stuck`, or a `gate`. `took_us` is None until a person
-    has answered it: for ever, if a gate timed out."""
+    """Something that only a person could answer: a run that was `stuck`, a `gate`, or a cap (`budget`).
+    `took_us` is None until a person has answered it; `over`: nobody is asked any more, and nobody has answered."""
 
     kind: str
     about: str
     at_us: int
     took_us: int | None = None
+    over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +176,19 @@ class Figuring:
                 self._ask("stuck", show(event.why, 200), entry.at_us)
             elif event.was == RunStatus.STUCK:
                 self._answered("stuck", entry.at_us)
+            if event.was == RunStatus.WAITING:
+                for name in [name for name in self._open if name.startswith("budget ")]:
+                    self._answered(name, entry.at_us)
+            if event.status in RUN_ENDS or event.status == RunStatus.COMPENSATING:
+                for name in [*self._open]:
+                    self._drop(name)
+        elif isinstance(event, events.BudgetAwaited):
+            self._ask(f"budget {event.place}", f"{event.place} waits for a cap", entry.at_us)
         elif isinstance(event, events.GateOpened):
             self._ask(f"gate {event.name} {event.ordinal}", show(event.prompt, 200), entry.at_us)
-        elif isinstance(event, events.GateAnswered) and not event.timed_out:
-            self._answered(f"gate {event.name} {event.ordinal}", entry.at_us)
+        elif isinstance(event, events.GateAnswered):
+            name = f"gate {event.name} {event.ordinal}"
+            self._drop(name) if event.timed_out else self._answered(name, entry.at_us)
 
     def _ask(self, name: str, about: str, at_us: int) -> None:
         if name not in self._open:
@@ -190,6 +200,12 @@ class Figuring:
         if place is not None:
             asked = self._questions[place]
             self._questions[place] = replace(asked, took_us=at_us - asked.at_us)
+
+    def _drop(self, name: str) -> None:
+        """Nobody is asked any more."""
+        place = self._open.pop(name, None)
+        if place is not None:
+            self._questions[place] = replace(self._questions[place], over=True)
 
     # --- the figures ------------------------------------------------------------------------------------------
 
@@ -275,7 +291,7 @@ def totals_of(recoveries: Iterable[Recovery]) -> Totals:
         usd_micro=sum(each.usd_micro for each in told),
         second_acts_prevented=sum(each.second_acts_prevented for each in told),
         questions=len(questions),
-        open_questions=sum(question.took_us is None for question in questions),
+        open_questions=sum(question.took_us is None and not question.over for question in questions),
     )
 
 
@@ -338,7 +354,8 @@ def _took(crash: Crash) -> str:
 
 
 def _question(question: Question) -> str:
-    took = "still open" if question.took_us is None else f"answered after {duration(question.took_us)}"
+    waits = "not answered" if question.over else "still open"
+    took = waits if question.took_us is None else f"answered after {duration(question.took_us)}"
     return f"  {format_us(question.at_us)[11:23]}Z asked a person ({question.kind}): {question.about}; {took}"
 
 

@@ -216,11 +216,16 @@ def await_end(
     reader: Reader, clock: Clock, run_id: str, served: Callable[[], bool], hint: Callable[[str], None]
 ) -> RunView:
     """Waits until the run has ended or is STUCK. Says so once if no server is left to drive it, and waits on."""
-    polls, said = 0, False
+    polls, said, asked = 0, False, set[str]()
     while True:
         run = reader.run(run_id)
         if run.ended or run.status == RunStatus.STUCK:
             return run
+        if run.status == RunStatus.WAITING and run.waiting_on not in asked:
+            asked.add(run.waiting_on)
+            for need in reader.needs():
+                if need.run_id == run_id:
+                    hint(f"{run_id} waits for a person: {' | '.join(need.commands)}")
         polls += 1
         if not said and polls % POLLS_PER_LOOK == 0 and not served():
             hint("no server runs any more: start `tape dev` to drive it; still waiting")

@@ -94,6 +94,7 @@ class Screenless:
         now = self._clock.boot_us()
         again = now - self._interrupted_at_us < TWICE_WITHIN_US
         if number != signal.SIGINT or again or not self._kills_first:
+            self._queue.put(lambda: self._say("stopping everything"))
             self._queue.put(None)
             return
         self._interrupted_at_us = now

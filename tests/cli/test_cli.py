@@ -702,8 +702,9 @@ def test_a_gate_is_answered_once(tape: Tape, journal: Journal) -> None:
     assert body.code == 1
     told = json.loads(body.out)
     assert (told["order"], told["status"], told["answer"], told["served"]) == ("answer", "refused", "approve", False)
-    early = tape("answer", run_id, "pay", "deny")
-    assert (early.code, early.out) == (0, f"{run_id} gate pay 1: deny, used when the run comes to it\n")
+    early = tape("answer", run_id, "pay", "deny", "--ordinal", "1")
+    used = "used when the run comes to it, unless it approves a call"
+    assert (early.code, early.out) == (0, f"{run_id} gate pay 1: deny, {used}\n")
     with open_reader(journal.path) as reader:
         dump = reader.dump(run_id)
     assert [(gate.ordinal, gate.status, gate.answer) for gate in dump.gates] == [

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import traceback
+from pathlib import Path
 from typing import Any
 
 from tape.core.kernel import errors
@@ -23,6 +25,8 @@ from tape.core.sdk.run import Run
 from tape.core.sdk.samples import Samples
 from tape.core.sdk.timers import Timers
 from tape.core.sdk.values import error_json, signature_of, to_json, typed
+
+_OURS = str(Path(__file__).parents[2])
 
 
 async def drive(context: RunContext, agent: Agent, given: Any) -> str:
@@ -74,9 +78,18 @@ def _ending(context: RunContext, main: asyncio.Task[Any]) -> Body:
             return {"outcome": "FAILED", "error": error_json(error)}
     if not isinstance(raised, Exception) and context.signal is None:
         raise raised  # no error of a run: the process ends, as in a crash
-    if context.signal is None:
-        traceback.print_exception(raised)  # where in the author's code: the record holds only what was raised
+    if context.signal is None:  # where in the author's code: the record holds only what was raised
+        _print(raised)
     return {"outcome": "FAILED", "error": error_json(raised)}
+
+
+def _print(raised: BaseException) -> None:
+    """An input that does not fit was raised before any code of the author's: one line says it."""
+    entered = any(not frame.filename.startswith(_OURS) for frame in traceback.extract_tb(raised.__traceback__))
+    if entered:
+        traceback.print_exception(raised)
+    else:
+        print(*traceback.format_exception_only(raised), sep="", end="", file=sys.stderr)
 
 
 def _refuse_leftover(context: RunContext, ended: Body) -> None:

@@ -190,7 +190,8 @@ def tell_unapproved(tx: Tx, run_id: str, epoch: int, tool: str, args_hash: str, 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What somebody says to a gate. Without an ordinal the open instance is meant, or else the next one."""
+    """What somebody says to a gate. Without an ordinal the first instance is meant, or the last one that was answered:
+    nobody may answer one that they have not seen because another was quicker to answer the one before."""
 
     name: str
     value: str
@@ -224,7 +225,8 @@ def answer_gate(tx: Tx, run_id: str, answer: Answer) -> dict[str, Any]:
     else:
         said = "nothing" if row["answer"] is None else row["answer"]
         by = row["actor"] or "the time-out"
-        why = f"gate {answer.name} {ordinal} was answered already: {said}, by {by}"
+        ahead = " ahead of the run" if row["status"] == GateStatus.EARLY else ""
+        why = f"gate {answer.name} {ordinal} was answered already{ahead}: {said}, by {by}"
         _refuse(run, row, answer.value, answer.actor, why)
         done = {**_told(answer, ordinal, "refused", row["answer"], by), "why": why}
     run.save()
@@ -263,8 +265,18 @@ def _meant(tx: Tx, run: RunEdit, answer: Answer) -> tuple[int, Row | None]:
             f"{run.id} waits at gate {answer.name} more than once: say which with --ordinal "
             + " or ".join(str(ordinal) for ordinal in open_mine)
         )
+    answered = [ordinal for ordinal in opened if ordinal not in open_mine]
+    if open_mine and answered:
+        before = mine[max(answered)]
+        said = f"{before['answer'] or 'nothing'}, by {before['actor'] or 'the time-out'}"
+        raise UsageError(
+            f"{run.id} waits at gate {answer.name} {open_mine[0]}, and {answer.name} {before['ordinal']} was answered "
+            f"before ({said}): say which is meant with --ordinal {open_mine[0]}"
+        )
     if open_mine:
         return open_mine[0], mine[open_mine[0]]
+    if answered:
+        return max(answered), mine[max(answered)]
     if not mine:
         _refuse_unknown(run, answer.name, sorted({row["name"] for row in rows}), now_open)
     return following, mine.get(following)

@@ -16,10 +16,14 @@ SQL = {"imported": f"SELECT value FROM meta WHERE name = '{IMPORTED}'"}
 def refuse_imported(path: Path, connection: sqlite3.Connection) -> None:
     """Raises JournalUnavailable if this journal was imported. Its tables are there."""
     if connection.execute(SQL["imported"]).fetchone() is not None:
-        raise JournalUnavailable(
-            f"the journal {path} was imported: nothing drives or writes it. Look at it with `tape status` and "
-            "`tape doctor`, or set TAPE_JOURNAL to another file"
-        )
+        raise imported_journal(path)
+
+
+def imported_journal(path: Path) -> JournalUnavailable:
+    return JournalUnavailable(
+        f"the journal {path} was imported: nothing drives or writes it. Look at it with `tape status` and "
+        "`tape doctor`, or set TAPE_JOURNAL to another file"
+    )
 
 
 def refuse_hashed(run_id: str, facts: dict[str, object] | None) -> None:

@@ -46,7 +46,7 @@ def check_json(value: Any, path: str = "$", depth: int = 0) -> None:
             raise UsageError(f"{path}: an integer beyond 64 bits cannot be recorded; pass it as text")
     elif kind is float:
         if value != value or value in (float("inf"), float("-inf")):
-            raise UsageError(f"{path}: {value} is not JSON; pass a finite number or None")
+            raise UsageError(f"{path}: {value} is not JSON; pass a finite number or null")
     elif depth > 200:
         raise UsageError(f"{path}: nested deeper than 200 levels")
     elif kind is list:

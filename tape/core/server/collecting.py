@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tape.core.clock import Clock
 from tape.core.config import Config
+from tape.core.journal.imported import imported_journal
 from tape.core.journal.retention import Removal, compact, plan, until_of, unused_values, value_batches
 from tape.core.journal.views import open_reader
 from tape.core.journal.writer import Writer
@@ -29,6 +30,8 @@ def collect(config: Config, clock: Clock, keep: Retention, *, dry_run: bool, act
     ever there by half."""
     until = until_of(keep, clock.wall_us())
     with open_reader(config.journal) as reader:
+        if reader.imported() is not None:
+            raise imported_journal(config.journal)
         planned = plan(reader, until)
     if dry_run:
         return Collected(planned.removal)
