@@ -325,8 +325,8 @@ class Run(Gated):
             self.next_boot = self.now + backoff(self.crashes - 1) if self.crashes >= 2 else 0
             self.settle()
 
-    def park(self, epoch: int, children: list[int]) -> None:
-        """It waits for all its timers and gates, and for these children."""
+    def park(self, epoch: int, children: list[int], *, stale: bool) -> None:
+        """It waits for all its timers and gates, and for these children; `stale`: for those that are over, too."""
         self.leased(epoch)
         need(not any(effect.body for effect in self.effects))
         self.crashes = max(0, self.crashes - 1)
@@ -334,7 +334,8 @@ class Run(Gated):
         still = {kid.ordinal for kid in self.kids if kid.status not in ENDS}
         waits: list[object] = [at for at, status in self.timers if status == "SET"]
         waits += [gate for gate in self.gates if gate.status == "OPEN"]
-        self.settle([*waits, *children] if still.issuperset(children) else ())
+        over = stale and len(waits) < len(self.timers) + len(self.gates)
+        self.settle([*waits, *children] if still.issuperset(children) and not over else ())
 
     def diverge(self, epoch: int) -> None:
         self.leased(epoch)

@@ -190,10 +190,13 @@ class Journal(FamilyMoves):
         run = self.runs[run_id]
         epoch = run.epoch + off
         children = [kid.ordinal for kid in run.kids if kids == "all" or (kids == "open" and alive(kid))]
-        waits = [f"timer {ordinal}" for ordinal in range(len(run.timers))]
-        waits += [f"gate {gate.name} {gate.ordinal}" for gate in run.gates]
+        stale = kids == "all"  # it has not heard of what came meanwhile
+        waits = [f"timer {ordinal}" for ordinal, (_, status) in enumerate(run.timers) if stale or status == "SET"]
+        waits += [f"gate {gate.name} {gate.ordinal}" for gate in run.gates if stale or gate.status == "OPEN"]
         waits += [f"child {ordinal}" for ordinal in children]
-        self.apply(run_id, lambda run: run.park(epoch, children), runs.park, run_id, epoch, waits, "parked")
+        self.apply(
+            run_id, lambda run: run.park(epoch, children, stale=stale), runs.park, run_id, epoch, waits, "parked"
+        )
 
     @move(running, every=16, number=NUMBERS, off=MOSTLY)
     def diverge(self, number: int, off: int) -> None:

@@ -126,6 +126,9 @@ def test_a_timer_of_one_of_two(book: Book) -> None:
     book.do(records.fire_timer, book.run(run_id)["no"], 0)
     epoch = book.again(run_id)
     book.do(runs.park, run_id, epoch, ["timer 0", "timer 1"], "sleeps")
+    assert book.status(run_id) == "RUNNABLE", "the agent has not heard yet that timer 0 has fired"
+    epoch = book.again(run_id)
+    book.do(runs.park, run_id, epoch, ["timer 1"], "sleeps")
     assert book.run(run_id)["waiting_on"] == "timer 1"
 
 

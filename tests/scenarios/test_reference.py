@@ -38,7 +38,7 @@ def test_every_word_is_there() -> None:
 
 def test_the_example_with_all_keys_can_be_read() -> None:
     scenario = parse_scenario(ALL_KEYS.encode(), "all.yaml", None)
-    assert scenario.settings.max_crashes == 3 and len(scenario.orders) == 6
+    assert scenario.settings.max_crashes == 3 and len(scenario.orders) == 8
     assert parse_scenario(FAILED.encode(), "failed.yaml", None).expect.error == "the visa was refused"
     assert parse_scenario(FORKED.encode(), "forked.yaml", None).expect.forks["trial"].acts is not None
 

@@ -379,10 +379,10 @@ async def test_the_buttons_are_reached_by_the_arrows(stage: Stage) -> None:
         await seat.press("up")
         assert crash(seat).point.startswith(("decision.", "effect."))
         seen = set()
-        for _ in range(15):
+        for _ in range(16):
             seen.add(crash(seat).point)
             await seat.press("right")
-        assert len(seen) == 15 and "at:before_wire" in seen
+        assert len(seen) == 16 and "at:before_wire" in seen
 
 
 async def test_run_to_step_and_go(stage: Stage) -> None:

@@ -234,10 +234,10 @@ def park(tx: Tx, run_id: str, epoch: int, waits: list[str], why: str) -> None:
     end_lease(run, LeaseTrigger.RELEASE, why)
     run.set(crashes=max(0, run["crashes"] - 1))
     keep_waits(run, waits)
-    named = [wait for wait in waits if wait.partition(" ")[0] in _AWAITED]
-    still = [_shown(run, wait) for wait in named if _still_waits(tx, run, wait)]
+    found = {wait: _still_waits(tx, run, wait) for wait in waits}
+    still = [_shown(run, wait) for wait, waiting in found.items() if waiting]
     children = children_wait(run, waits)
-    over = children is None or len(still) < len(named)  # one of them has come since the agent last heard: on it goes
+    over = children is None or False in found.values()  # one has come since the agent last heard of it: on it goes
     settle(run, why, () if over else [*still, *(children or ())])
     run.save()
 
@@ -249,27 +249,25 @@ def refuse_open_body(run: RunEdit) -> None:
             raise Refused(f"the body of {effect['key']} is still open: record its end first, or end the worker")
 
 
-_AWAITED = frozenset({"gate", "timer", WAIT})
-
-
 def _shown(run: RunEdit, wait: str) -> str:
     """`budget for 2/0/wire_money`, `budget for decision 3`; other waits as they are."""
     what, _, name = wait.partition(" ")
     return f"{WAIT} for {name.removeprefix(f'{run.id}/')}" if what == WAIT else wait
 
 
-def _still_waits(tx: Tx, run: RunEdit, wait: str) -> bool:
+def _still_waits(tx: Tx, run: RunEdit, wait: str) -> bool | None:
+    """None for what this run has not got; open effects and children are looked at elsewhere."""
     what, _, name = wait.partition(" ")
     if what == WAIT:
         return still_awaits(run, name)
     if what == "gate":
         gate, _, ordinal = name.rpartition(" ")
         row = tx.one(GateRow, run_no=run.no, name=gate, ordinal=int(ordinal)) if ordinal.isdecimal() else None
-        return row is not None and row["status"] == GateStatus.OPEN
+        return None if row is None else row["status"] == GateStatus.OPEN
     if what != "timer" or not name.isdecimal():
-        return False  # open effects are looked at by `settle` itself
+        return None
     timer = tx.one(TimerRow, run_no=run.no, ordinal=int(name))
-    return timer is not None and timer["status"] == TimerStatus.SET
+    return None if timer is None else timer["status"] == TimerStatus.SET
 
 
 def end_run(tx: Tx, run_id: str, epoch: int, outcome: str, result: Any, error: Any) -> int:
