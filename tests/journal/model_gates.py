@@ -103,7 +103,9 @@ class Gated:
         if ordinal is None:
             need(len(waiting) <= 1)
             need(mine or not any(gate.status == "OPEN" for gate in self.gates))
-            ordinal = waiting[0] if waiting else following
+            answered = [gate.ordinal for gate in mine if gate.status not in ("EARLY", "OPEN")]
+            need(not (waiting and answered))
+            ordinal = waiting[0] if waiting else max(answered, default=following)
         need(ordinal <= following)
         gate = self.gate(name, ordinal)
         if gate is None:
