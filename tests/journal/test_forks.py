@@ -316,7 +316,7 @@ def test_a_void_approval_approves_nothing_in_the_fork(book: Book) -> None:
         book.refused(*begin, by=UsageError, says=says, quarantined=True)
     again = gates.Gate("ok", 1, "pay?", ("approve", "deny"), "f", approves=CALL)
     book.do(gates.open_gate, made.run, epoch, again)
-    book.do(gates.answer_gate, made.run, gates.Answer("ok", "approve"))
+    book.do(gates.answer_gate, made.run, gates.Answer("ok", "approve", 1))
     call = Call(None, 0, "tool", {"to": "ACME"}, IDEMPOTENT, approval="ok 1")
     book.do(effects.begin_effect, made.run, epoch, call, "f", quarantined=True)
     book.do(quarantine.end_in_quarantine, made.run, epoch, f"{made.run}/-/0/tool", "made")
