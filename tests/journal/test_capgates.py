@@ -37,30 +37,18 @@ def purse(tmp_path: Path) -> Iterator[Book]:
 
 def gated(book: Book, **units: int) -> tuple[str, int]:
     """A run whose agent asks a person where a cap is in the way."""
-    run_id = book.start()
-    epoch = book.grant(run_id)
-    book.do(
-        records.attach,
-        run_id,
-        epoch,
-        [],
-        {name.replace("calls_", "calls:"): n for name, n in units.items()},
-        gated=True,
-    )
-    return run_id, epoch
+    return attached(book, book.start(), gated=True, **units)
 
 
 def child_of(book: Book, parent: str, *, gated: bool = False, **units: int) -> tuple[str, int]:
-    run_id = book.child(parent)
+    return attached(book, book.child(parent), gated=gated, **units)
+
+
+def attached(book: Book, run_id: str, *, gated: bool, **units: int) -> tuple[str, int]:
+    """`calls_buy=2` is a cap on calls of `buy`."""
     epoch = book.grant(run_id)
-    book.do(
-        records.attach,
-        run_id,
-        epoch,
-        [],
-        {name.replace("calls_", "calls:"): n for name, n in units.items()},
-        gated=gated,
-    )
+    caps = {name.replace("calls_", "calls:"): cap for name, cap in units.items()}
+    book.do(records.attach, run_id, epoch, [], caps, gated=gated)
     return run_id, epoch
 
 
