@@ -77,6 +77,10 @@ class PurseScreen(Dialog[Cap]):
             choice.choose(0)
 
     def _told(self) -> str:
+        if self._waits_for is not None:  # what is known of another run's purse: what it has lost is not
+            (row,) = [row for row in self._purse if row.unit == self._waits_for[0]]
+            parts = (("spent", row.spent), ("held", row.reserved), ("cap", row.cap or 0))
+            return "  ".join(f"{word} {shown(row.unit, amount)}" for word, amount in parts)
         return "\n".join(purse_word(row)[0] for row in self._purse) or "nothing is capped and nothing is spent"
 
     def show(self, scene: Scene) -> None:
