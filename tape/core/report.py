@@ -218,12 +218,15 @@ def await_end(
     """Waits until the run has ended or is STUCK. Says so once if no server is left to drive it, and waits on."""
     polls, said, asked = 0, False, set[str]()
     while True:
-        run = reader.run(run_id)
+        with reader.snapshot():
+            run = reader.run(run_id)
+            waits = run.status == RunStatus.WAITING and run.waiting_on not in asked
+            needs = reader.needs() if waits else []
         if run.ended or run.status == RunStatus.STUCK:
             return run
-        if run.status == RunStatus.WAITING and run.waiting_on not in asked:
+        if waits:
             asked.add(run.waiting_on)
-            for need in reader.needs():
+            for need in needs:
                 if need.run_id == run_id:
                     hint(f"{run_id} waits for a person: {' | '.join(need.commands)}")
         polls += 1

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
-from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import Provider
 from textual.driver import Driver
@@ -17,6 +16,7 @@ from textual.driver import Driver
 from tape.core.clock import Clock
 from tape.tui.backstage import Backstage
 from tape.tui.choices import Choices
+from tape.tui.inked import InkedApp
 from tape.tui.messages import ActDone, Ended, PlayEnded, PlayTold, ProofEnded, ProofTold, Said, SceneReady
 from tape.tui.report import write_report
 from tape.tui.scene import Scene
@@ -31,7 +31,7 @@ def palette() -> type[Provider]:
     return Commands
 
 
-class Console(App[int]):
+class Console(InkedApp):
     """`tape dev`'s screen. All that it knows of the world comes as scenes; all that it does goes to `backstage`."""
 
     CSS_PATH = "tape.tcss"

@@ -9,28 +9,25 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import ClassVar
 
-from rich.segment import Segment
-from rich.style import Style as RichStyle
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 
-from tape.tui.ink import ASCII_GLYPHS, Ink, Row, clip, width_of
+from tape.tui.ink import Ink, Row, clip, width_of
+from tape.tui.inked import Inked
 
 WHEEL_LINES = 3
 
 
-class Pane(Widget, can_focus=True):
+class Pane(Inked, can_focus=True):
     """Base of all panes. Subclasses say what the rows are; `redraw` draws those that have changed.
 
     `number` is its key. Once the user has moved it, the cursor belongs to the row's key, never to its place: rows that
     come in above move it.
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"ink--{ink}" for ink in Ink}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j,down", "move(1)", "down", show=False, id="down"),
         Binding("k,up", "move(-1)", "up", show=False, id="up"),
@@ -64,10 +61,9 @@ class Pane(Widget, can_focus=True):
         self.cursor = 0
         self.top = 0
         self.following = False
-        self.plain_glyphs = False
         self.rendered = 0
         self._key: Hashable | None = None
-        self._inks: dict[Ink, RichStyle] = {}
+        self._fits = Size(0, 0)
         self._drawn: dict[int, tuple[Row, bool, bool]] = {}
 
     # --- what a subclass says -----------------------------------------------------------------------------------
@@ -126,24 +122,31 @@ class Pane(Widget, can_focus=True):
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
-        self._inks = {}
         self._drawn = {}
 
-    def style_of(self, ink: Ink) -> RichStyle:
-        found = self._inks.get(ink)
-        if found is None:
-            found = self._inks[ink] = self.get_component_rich_style(f"ink--{ink}")
-        return found
+    def fit(self) -> None:
+        """The pane has another size now."""
+        self._drawn = {}
+        self._settle()
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """The screen may draw a pane in its new size before the pane hears of it: its rows fit from the first frame."""
+        if self.size != self._fits:
+            self._fits = self.size
+            self.fit()
+        return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
         self.rendered += 1
         width, height = self.size
         if y == height - 1:
-            return self._strip((("╰" + "─" * max(0, width - 2) + "╯", Ink.FRAME),))
+            return self.drawn((("╰" + "─" * max(0, width - 2) + "╯", Ink.FRAME),))
         row, marked, thumb = self._drawn[y] = self._line(y)
         if y == 0:
-            return self._strip(row)
-        return self._strip((("│", Ink.FRAME), *row, ("┃" if thumb else "│", Ink.FRAME)), marked=marked)
+            return self.drawn(row)
+        return self.drawn(
+            (("│", Ink.FRAME), *row, ("┃" if thumb else "│", Ink.FRAME)), marked=marked and self.has_focus
+        )
 
     def _line(self, y: int) -> tuple[Row, bool, bool]:
         """All that decides how this line looks: the row, whether the cursor and whether the scroll bar stands in it."""
@@ -165,16 +168,6 @@ class Pane(Widget, can_focus=True):
         if index >= self.count():
             return clip((), width), False
         return clip(self.row(index, width), width), self.has_cursor and index == self.cursor
-
-    def _strip(self, row: Row, *, marked: bool = False) -> Strip:
-        over = self.style_of(Ink.CURSOR) if marked and self.has_focus else None
-        segments: list[Segment] = []
-        for text, ink in row:
-            style = self.style_of(ink)
-            if over is not None and ink not in (Ink.FRAME, Ink.ALARM):
-                style = style + over
-            segments.append(Segment(text.translate(ASCII_GLYPHS) if self.plain_glyphs else text, style))
-        return Strip(segments).adjust_cell_length(self.size.width, self.style_of(Ink.PLAIN))
 
     def _frame_top(self, width: int) -> Row:
         ink = Ink.FOCUS if self.has_focus else Ink.TITLE
@@ -325,10 +318,6 @@ class Pane(Widget, can_focus=True):
         self._drawn = {}
         self._settle()
         self.refresh()
-
-    def on_resize(self) -> None:
-        self._drawn = {}
-        self._settle()
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         event.stop()

@@ -128,7 +128,7 @@ def test_a_collector_that_takes_nothing_holds_nobody_up(tmp_path: Path, got: Got
 def test_a_collector_that_says_no_is_told_of_once_and_taken_up_again(tmp_path: Path, got: Got) -> None:
     got.status = 503
     project = project_of(tmp_path, got.url)
-    project.environment["OTEL_EXPORTER_OTLP_TIMEOUT"] = "1"
+    project.environment["OTEL_EXPORTER_OTLP_TIMEOUT"] = "3"  # with less there may be no second try, and so no reason
     try:
         server = project.server("server")
         first = project.start_run()

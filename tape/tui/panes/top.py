@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from rich.segment import Segment
-from rich.style import Style as RichStyle
 from textual.strip import Strip as DrawnStrip
 from textual.timer import Timer
-from textual.widget import Widget
 
 from tape.core.text import show
-from tape.tui.ink import ASCII_GLYPHS, Ink, Row, clip, spread, width_of
+from tape.tui.ink import Ink, Row, clip, spread, width_of
+from tape.tui.inked import Inked
 from tape.tui.plan import LEAST_HEIGHT, LEAST_WIDTH
 from tape.tui.rows import strip_row
 from tape.tui.scene import Phase, Scene
@@ -19,29 +15,15 @@ from tape.tui.scene import Phase, Scene
 SAID_SECONDS = 5.0
 
 
-class OneLine(Widget):
+class OneLine(Inked):
     """One line of inks."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"ink--{ink}" for ink in Ink}
-
-    plain_glyphs = False
 
     def line(self, width: int) -> Row:
         raise NotImplementedError
 
-    def _style(self, ink: Ink) -> RichStyle:
-        return self.get_component_rich_style(f"ink--{ink}")
-
     def render_line(self, y: int) -> DrawnStrip:
         width = self.size.width
-        segments = [
-            Segment(
-                text.translate(ASCII_GLYPHS) if self.plain_glyphs else text,
-                self.get_component_rich_style(f"ink--{ink}"),
-            )
-            for text, ink in (clip(self.line(width), width) if y == 0 else ())
-        ]
-        return DrawnStrip(segments).adjust_cell_length(width, self._style(Ink.PLAIN))
+        return self.drawn(clip(self.line(width), width) if y == 0 else ())
 
 
 class TopStrip(OneLine):

@@ -176,16 +176,15 @@ class CellPane(Pane):
         if name != self._name:
             self.top, self._name = 0, name
         self._make = make
-        self._fit()
+        self._fill()
         self.redraw()
 
-    def _fit(self) -> None:
-        self._rows = self._make(max(20, self.inner_width - 2))
+    def fit(self) -> None:
+        self._fill()
+        super().fit()
 
-    def on_resize(self) -> None:
-        self._fit()
-        super().on_resize()
-        self.refresh()  # it may have been drawn in its new size already, with the lines of the old one
+    def _fill(self) -> None:
+        self._rows = self._make(max(20, self.inner_width - 2))
 
     def title(self) -> str:
         return show(self._name, 160)

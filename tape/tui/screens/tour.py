@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rich.segment import Segment
 from textual.strip import Strip
 
 from tape.tui.help_rows import wrap_words
-from tape.tui.ink import ASCII_GLYPHS, Ink, Row, clip, width_of
+from tape.tui.ink import Ink, Row, clip, width_of
 from tape.tui.panes.top import OneLine
 from tape.tui.plan import LEAST_HEIGHT
 from tape.tui.scene import Scene
@@ -68,8 +67,4 @@ class TourPanel(OneLine):
 
     def render_line(self, y: int) -> Strip:
         rows = self.rows(self.size.width, self.size.height)
-        segments = [
-            Segment(text.translate(ASCII_GLYPHS) if self.plain_glyphs else text, self._style(style))
-            for text, style in (clip(rows[y], self.size.width) if y < len(rows) else ())
-        ]
-        return Strip(segments).adjust_cell_length(self.size.width, self._style(Ink.PLAIN))
+        return self.drawn(clip(rows[y], self.size.width) if y < len(rows) else ())
