@@ -16,7 +16,8 @@ from tape.core.agent.driver import drive
 from tape.core.agent.loop import BodyThreads, IdleSelector
 from tape.core.clock import ManualClock
 from tape.core.kernel import identity
-from tape.core.sdk.context import LEFT_BEHIND, RunContext
+from tape.core.sdk.code import LEFT_BEHIND
+from tape.core.sdk.context import RunContext
 from tape.core.sdk.decorators import Agent
 from tape.core.sdk.replay import Tape
 from tape.core.wire import Decoder, Frame, encode

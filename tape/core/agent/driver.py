@@ -37,8 +37,8 @@ async def drive(context: RunContext, agent: Agent, given: Any) -> str:
     CURRENT_PLAIN.set(context.plain)
     if context.signal is None:
         main = asyncio.get_running_loop().create_task(_main(context, agent, given))
-        context.main = main
-        await asyncio.wait({main, context.abandoned}, return_when=asyncio.FIRST_COMPLETED)
+        context.code.main = main
+        await asyncio.wait({main, context.code.abandoned}, return_when=asyncio.FIRST_COMPLETED)
         if main.done():
             ended = _ending(context, main)
     if context.signal is None:

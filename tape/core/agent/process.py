@@ -23,7 +23,8 @@ from tape.core.clock import Clock, SkewedClock, SystemClock
 from tape.core.kernel import errors
 from tape.core.kernel.errors import ServerUnavailable, TapeError, one_line
 from tape.core.sdk.client import Link, end_own_group
-from tape.core.sdk.context import LEFT_BEHIND, CallCancelled, RunContext
+from tape.core.sdk.code import LEFT_BEHIND
+from tape.core.sdk.context import CallCancelled, RunContext
 from tape.core.sdk.decorators import TOOLS, Agent
 from tape.core.sdk.hiding import set_key
 from tape.core.sdk.output import clean_output

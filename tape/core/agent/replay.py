@@ -83,8 +83,9 @@ class ReplayContext(RunContext):
     def go_live(self) -> None:
         if not self.live:
             self.live = True
-            if self._turns:
-                self._stop(self._turns[0].name)
+            first = self.turns.first()
+            if first is not None:
+                self._stop(first)
 
     def _stop(self, name: Outcome) -> None:
         if self.asked is None:

@@ -6,6 +6,8 @@ and must not be swallowed by an author's `except Exception` (contract.md section
 
 from __future__ import annotations
 
+from typing import Self
+
 
 class TapeError(Exception):
     """Base of every error that Tape raises on purpose."""
@@ -101,6 +103,10 @@ class ChildFailed(TapeError):
 
 class RunInterrupted(BaseException):
     """Unwinds an agent function. Not an `Exception`: authors' handlers must let it pass."""
+
+    def copy(self) -> Self:
+        """One of its own for each that is to raise it: a shared one would collect tracebacks."""
+        return type(self)(*self.args)
 
 
 class RunParked(RunInterrupted):

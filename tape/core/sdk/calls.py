@@ -62,13 +62,13 @@ class Calls:
         """Takes the call's ordinal now (calls are numbered as they are made) and returns what is to be awaited.
         Raises UsageError for arguments that do not fit: then nothing is recorded."""
         if self._context.spins():
-            return self._context.never()
+            return self._context.code.never()
         return self._await(self._call(tool, args, kwargs, awaited=True))
 
     def enqueue_tool(self, tool: Tool[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Awaitable[str]:
         """The same for a call whose end nobody waits for."""
         if self._context.spins():
-            return self._context.never()
+            return self._context.code.never()
         return self._enqueue(self._call(tool, args, kwargs, awaited=False))
 
     def _call(self, tool: Tool[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], *, awaited: bool) -> _Call:
@@ -82,7 +82,7 @@ class Calls:
             business_key = _business_key(tool, positional, named)
         check_annotation(signature.returns, f"the result of {tool.name}")  # wrong before the act, not after it
         cost = None if tool.options.cost is None else _cost(tool, positional, named)
-        decision, ordinal = context.next_call()
+        decision, ordinal = context.places.next_call()
         key = identity.effect_key(context.run_id, decision, ordinal, tool.name)
         arguments, hidden, live = concealed.args, concealed.hidden, concealed.live
         fingerprint = identity.fingerprint(

@@ -72,7 +72,7 @@ class Decisions:
             body = await context.outcome(name)
         except BaseException:
             if refusal in context.tape.settled:
-                context.take_back_decision()
+                context.places.take_back_decision()
                 self._refusals += 1
             raise
         finally:
@@ -92,7 +92,7 @@ class Decisions:
         asked = {**asked, "hidden": hidden} if hidden else asked
         request = to_json(asked, f"what is asked of {name}", REQUEST_LIMIT_BYTES)
         fingerprint = identity.fingerprint("decision", name, request)
-        return _Question(self._context.next_decision(), name, function, args, kwargs, request, fingerprint)
+        return _Question(self._context.places.next_decision(), name, function, args, kwargs, request, fingerprint)
 
     def _ask_or_replay(self, question: _Question, refusal: Outcome) -> Outcome:
         """Returns what is to be waited for."""
@@ -118,7 +118,7 @@ class Decisions:
 
     def _begin(self, question: _Question) -> None:
         context = self._context
-        earlier = context.unanswered()
+        earlier = context.boundaries.unanswered()
         capped = context.purse.capped
         ask = {
             "index": question.index,
