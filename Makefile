@@ -14,7 +14,7 @@ define quietly
 @mkdir -p build; if $(2) >build/$(1).log 2>&1; then echo "ok  $(1)"; else cat build/$(1).log; echo "FAILED  $(1)"; exit 1; fi
 endef
 
-.PHONY: help demo dev test check lint types mutants bench soak clean
+.PHONY: help compiled demo dev test check lint types mutants bench soak clean
 
 help:
 	@echo "make demo    kill an agent mid-payment and watch it recover"
@@ -33,22 +33,26 @@ $(INSTALLED): pyproject.toml
 	@$(BIN)/python -m pip install -q 'setuptools>=70.1' -e '.[dev]' >build/install.log 2>&1 || { cat build/install.log; exit 1; }
 	@touch $@
 
-demo: $(INSTALLED)
+# Where PYTHONDONTWRITEBYTECODE is set, each of the thousand processes that the tests start would compile all it imports.
+compiled: $(INSTALLED)
+	@$(BIN)/python -m compileall -q tape tests
+
+demo: compiled
 	@rm -rf build/demo && mkdir -p build/demo
 	@cd build/demo && $(BIN)/tape init treasury >init.log || { cat init.log; exit 1; }
 	@cd build/demo/treasury && $(BIN)/python -m pip install -q --no-build-isolation -e . >../install.log 2>&1 || { cat ../install.log; exit 1; }
 	@cd build/demo/treasury && exec $(BIN)/tape dev --kill-resume-demo
 
-dev: $(INSTALLED)
+dev: compiled
 	@mkdir -p build/dev
 	@test -e build/dev/treasury || { cd build/dev && $(BIN)/tape init treasury >init.log || { cat init.log; exit 1; }; }
 	@cd build/dev/treasury && $(BIN)/python -m pip install -q --no-build-isolation -e . >../install.log 2>&1 || { cat ../install.log; exit 1; }
 	@cd build/dev/treasury && exec $(BIN)/tape dev
 
-test: $(INSTALLED)
+test: compiled
 	@$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal
 
-check: lint types
+check: lint types compiled
 	@$(BIN)/python -m pytest -q -n $(JOBS) --dist worksteal -m 'not slow' $(addprefix --ignore=,$(SLOW_SUITES))
 
 lint: $(INSTALLED)
@@ -62,10 +66,10 @@ types: $(INSTALLED)
 mutants: $(INSTALLED)
 	@$(BIN)/python -m tests.mutants --jobs $(JOBS)
 
-bench: $(INSTALLED)
+bench: compiled
 	@$(BIN)/python -m tests.bench
 
-soak: $(INSTALLED)
+soak: compiled
 	@$(BIN)/python -m tests.soak $(SOAK)
 
 clean:

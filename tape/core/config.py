@@ -229,7 +229,10 @@ def _journal_path(value: str, root: Path, error: Callable[[str, str], UsageError
         raise error(
             f"the file name in {quoted(value)} cannot be used", "write it without '~', '?', '#', '%' and final '/'"
         )
-    return Path(os.path.normpath(root / name))
+    path = Path(os.path.normpath(root / name))
+    if path.is_dir():
+        raise error(f"{quoted(value)} is a folder", f"name a file in it: {value}/dev.db")
+    return path
 
 
 def _count(file: Table, key: str, default: int, high: int) -> int:

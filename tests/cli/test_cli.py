@@ -645,7 +645,7 @@ def test_a_person_looks_at_a_purse_and_raises_a_cap(tape: Tape, journal: Journal
         ("calls:wire_money", 3, "worth it"),
         ("usd_micro", 2_500_000, "worth it"),
     ]
-    fails(tape("budget", run_id, "--tokens", "209"), 1, "210 tokens", "the cap cannot be 209 tokens")
+    fails(tape("budget", run_id, "--tokens", "209"), 1, "210 tokens", "set the cap to that or more, not to 209 tokens")
     fails(tape("budget", "r-000000000000"), 2, "no run r-000000000000")
 
 

@@ -246,6 +246,7 @@ MISTAKES = [
     (3, "cannot be used", "journal: sqlite:///a.db?mode=ro"),
     (3, "cannot be used", "journal: sqlite:///~/a.db"),
     (3, "cannot be used", "journal: sqlite:///folder/"),
+    (3, "is a folder; name a file in it: sqlite:////usr/dev.db", "journal: sqlite:////usr"),
     (3, "cannot be used", 'journal: "sqlite:///a\\0b.db"'),
     (3, "cannot be used", 'journal: "sqlite:///a\\nb.db"'),
     (3, "'journal' must be text, not '5'", "journal: 5"),

@@ -324,7 +324,7 @@ def test_a_cap_is_never_below_what_is_used_up(purse: Book) -> None:
     purse.ask(run_id, epoch, tokens=30)
     purse.decide(run_id, epoch, usage=TEN)
     purse.ask(run_id, epoch, 1, tokens=30)
-    says = "40 tokens already .10 tokens spent, 30 tokens reserved.: the cap cannot be 39 tokens"
+    says = "40 tokens already .10 tokens spent, 30 tokens reserved.: set the cap to that or more, not to 39 tokens"
     purse.refused(caps.set_caps, run_id, {"tokens": 39}, "ann", "", says=says)
     purse.do(caps.set_caps, run_id, {"tokens": 40}, "ann", "")
 

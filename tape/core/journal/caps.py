@@ -59,7 +59,7 @@ def set_caps(tx: Tx, run_id: str, caps: Mapping[str, int], actor: str, reason: s
         if cap < used:
             raise Refused(
                 f"{run_id} has used up {_amount(unit, used)} already ({_amount(unit, row['spent'])} spent, "
-                f"{_amount(unit, row['reserved'])} reserved): the cap cannot be {_amount(unit, cap)}"
+                f"{_amount(unit, row['reserved'])} reserved): set the cap to that or more, not to {_amount(unit, cap)}"
             )
         _set(run, row, cap)
         run.record(BudgetRaised(unit=unit, was=row["cap"], cap=cap, actor=actor, reason=reason))
