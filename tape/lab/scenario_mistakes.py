@@ -41,7 +41,7 @@ def places(node: Node, loc: Loc) -> Iterator[tuple[Loc, Place]]:
 
 def told(details: ErrorDetails, known: Mapping[Loc, Place]) -> Iterator[tuple[Loc, str]]:
     """What pydantic found, as places and texts of ours."""
-    from tape.lab.scenario_model import BETWEEN
+    from tape.lab.scenario_shape import BETWEEN
     from tape.lab.scenario_words import CUSTOM
 
     kind, loc = details["type"], details["loc"]

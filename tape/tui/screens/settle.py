@@ -13,19 +13,17 @@ from textual.widgets import Static
 
 from tape.core.kernel.errors import UsageError
 from tape.core.text import show
-from tape.tui.scene import Scene
 from tape.tui.screens.choice import Choice
-from tape.tui.screens.dialog import Dialog
-from tape.tui.screens.facts import Facts
 from tape.tui.screens.form import parse_json
+from tape.tui.screens.need_dialog import NeedDialog
 from tape.tui.screens.question import Question
 from tape.tui.screens.text_field import TextField
 
 if TYPE_CHECKING:
     from tape.core.journal.shapes import Need
+    from tape.tui.scene import Scene
 
 HINT = "tab and arrows move    enter goes on    esc leaves everything as it is"
-GONE = "settled meanwhile: esc leaves"
 
 
 class How(StrEnum):
@@ -56,21 +54,19 @@ class Settled:
     reason: str
 
 
-class SettleScreen(Dialog[Settled]):
+class SettleScreen(NeedDialog[Settled]):
     """Answers with what was decided about `need`, an effect or an obligation; None if nothing was."""
 
+    asks = "how"
+    over = "settled meanwhile: esc leaves"
+
     def __init__(self, need: Need, scene: Scene) -> None:
-        super().__init__()
-        self.need = need
-        self._now_us = scene.now_us
-        self._was_listed = listed(need, scene) is not None
-        self.gone = False
+        super().__init__(need, scene)
         self.undo = str(need.kind) == "obligation"
         self._says = UNDO_SAYS if self.undo else EFFECT_SAYS
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="tall"):
-            self.facts = Facts(id="facts")
             yield self.facts
             with VerticalScroll(classes="dialog part", can_focus=False) as box:
                 box.border_title = Content("What happened?" if not self.undo else "Is it undone?")
@@ -84,35 +80,17 @@ class SettleScreen(Dialog[Settled]):
 
     def begin(self) -> None:
         self.query_one("#result").display = False
-        self.facts.show_need(self.need, self._now_us)
-        self.set_focus(self.query_one(Choice))
+        super().begin()
 
     @property
     def how(self) -> How | None:
-        index = self.query_one(Choice).index
-        return None if index is None else tuple(How)[index]
-
-    def question(self, name: str) -> Question:
-        return self.query_one(f"#{name}", Question)
+        return None if self.index is None else tuple(How)[self.index]
 
     def on_choice_changed(self) -> None:
         if self.how is not None:
             self.question("how").note = self._says[self.how]
             self.question("result").display = self.how is How.CONFIRM and not self.undo
             self.query_one("#word TextField", TextField).placeholder = f"type {self.how}"
-
-    def show(self, scene: Scene) -> None:
-        """Newer facts; what has been settled meanwhile cannot be settled again."""
-        if not self.composed:
-            return
-        now = listed(self.need, scene)
-        self._was_listed = self._was_listed or now is not None
-        gone = self._was_listed and now is None
-        if gone != self.gone:
-            self.gone = gone
-            self.question("how").wrong = GONE if gone else ""
-        self.need = now or self.need
-        self.facts.show_need(self.need, scene.now_us)
 
     def _result(self) -> Any:
         text = self.question("result").text.strip()
@@ -123,7 +101,7 @@ class SettleScreen(Dialog[Settled]):
     def finish(self) -> None:
         how = self.how
         if how is None or self.gone:
-            self.complain({self.question("how"): GONE if self.gone else "choose one: left and right"})
+            self.complain_of_choice()
             return
         wrong: dict[Question, str] = {}
         result: Any = None
@@ -141,12 +119,3 @@ class SettleScreen(Dialog[Settled]):
             self.complain(wrong)
         else:
             self.dismiss(Settled(self.need.key, how, result, reason))
-
-
-def _same(need: Need) -> tuple[object, ...]:
-    return need.kind, need.run_id, need.key
-
-
-def listed(need: Need, scene: Scene) -> Need | None:
-    """The same need as the scene has it now."""
-    return next((one for one in scene.needs if _same(one) == _same(need)), None)
