@@ -108,7 +108,7 @@ class ForkShape(Shape):
     decisions: words.Tally = None
     asks: words.Tally = None
     leases: words.Tally = None
-    budget: dict[words.Unit, BudgetShape] = Field({})
+    budget: dict[words.Unit, BudgetShape] = Field(default={})
 
     @model_validator(mode="after")
     def possible(self) -> ForkShape:
@@ -139,22 +139,22 @@ class ExpectShape(Shape):
     status: words.Ending = RunStatus.TERMINAL
     result: words.Value = UNSET
     error: str | None = None
-    upstream: dict[words.Collection, words.Tally] = Field({})
-    keyed: dict[words.Collection, words.Tally] = Field({})
+    upstream: dict[words.Collection, words.Tally] = Field(default={})
+    keyed: dict[words.Collection, words.Tally] = Field(default={})
     decisions: words.Tally = None
     asks: words.Tally = None
     asked_twice: words.Tally = None
-    effects: dict[words.ToolOrPlace, EffectShape] = Field({})
+    effects: dict[words.ToolOrPlace, EffectShape] = Field(default={})
     resolutions: list[words.Resolved] | None = None
-    obligations: dict[words.Duty, words.OfDuty] = Field({})
+    obligations: dict[words.Duty, words.OfDuty] = Field(default={})
     conflicts: words.Tally = None
     leases: words.Tally = None
     deaths: words.Tally = None
     refused: words.Tally = None
     doubled: words.Tally = ZERO
     lost: words.Tally = ZERO
-    budget: dict[words.Unit, BudgetShape] = Field({})
-    forks: dict[words.ForkName, ForkShape] = Field({})
+    budget: dict[words.Unit, BudgetShape] = Field(default={})
+    forks: dict[words.ForkName, ForkShape] = Field(default={})
 
     @model_validator(mode="after")
     def possible(self) -> ExpectShape:

@@ -197,13 +197,13 @@ class ScenarioShape(Shape):
     project: words.Folder | None = None
     recorded: words.Folder | None = None
     input: words.Value = None
-    upstream: dict[words.StandIn, words.Options] = Field({})
-    environment: dict[words.Variable, words.Setting] = Field({})
+    upstream: dict[words.StandIn, words.Options] = Field(default={})
+    environment: dict[words.Variable, words.Setting] = Field(default={})
     settings: SettingsShape = SettingsShape()
     within: words.Duration = DEFAULT_WITHIN_US
     timers: words.Pace = values.Timers.REAL
-    kill: list[KillShape] = Field([])
-    orders: list[OrderShape] = Field([])
+    kill: list[KillShape] = Field(default=[])
+    orders: list[OrderShape] = Field(default=[])
     expect: ExpectShape = ExpectShape()
 
     @model_validator(mode="after")
