@@ -63,7 +63,6 @@ def kill(scene: Scene, death: str) -> Act | str:
     return Act(
         Order("kill", run_id, {"signal": signal, "pid": lease.pid}, reason=CONSOLE),
         f"SIG{signal} to w{lease.worker}, pid {lease.pid}",
-        target=(lease.pid, lease.epoch),
     )
 
 

@@ -56,8 +56,9 @@ def _is_weight(weight: Any) -> bool:
 
 
 def keep(folder: Path, choices: Choices) -> None:
-    """Whole or not at all; a folder that cannot be written is no reason not to quit."""
-    text = json.dumps(asdict(choices), indent=1)
+    """Whole or not at all; a folder that cannot be written is no reason not to quit. Dense: with each value on a line
+    of its own, inputs that are kept could come to more than is read."""
+    text = json.dumps(asdict(choices))
     new = folder / f"{FILE_NAME}.new"
     with contextlib.suppress(OSError, ValueError):
         fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -31,7 +31,6 @@ class Act:
     order: Order
     told: str
     recipe: tuple[Strike, ...] = ()
-    target: tuple[int, int] | None = None
 
 
 class SceneReady(Message):

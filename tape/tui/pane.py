@@ -61,7 +61,6 @@ class Pane(Inked, can_focus=True):
         self.cursor = 0
         self.top = 0
         self.following = False
-        self.rendered = 0
         self._key: Hashable | None = None
         self._fits = Size(0, 0)
         self._drawn: dict[int, tuple[Row, bool, bool]] = {}
@@ -137,7 +136,6 @@ class Pane(Inked, can_focus=True):
         return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
-        self.rendered += 1
         width, height = self.size
         if y == height - 1:
             return self.drawn((("╰" + "─" * max(0, width - 2) + "╯", Ink.FRAME),))

@@ -11,7 +11,8 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +23,7 @@ from unittest import mock
 from textual.geometry import Region
 from textual.message import Message
 from textual.pilot import Pilot
+from textual.strip import Strip as DrawnStrip
 from textual.widget import Widget
 
 from tape.core.config import AgentTarget, BudgetCaps, Config
@@ -45,6 +47,7 @@ from tests.tui.stories import Stories
 
 Told = TypeVar("Told", bound=Stories)
 
+NOTHING: Mapping[str, int] = {}
 ROUNDS = 2
 """A key reaches a widget in the first one, what the widget says of it reaches the screen in the second."""
 REACTORS = ("recovery", "reconciler", "outbox", "timers", "compensation")
@@ -279,9 +282,17 @@ class Stage:
         choices: Choices | None = None,
     ) -> AsyncIterator[Seat]:
         app = self.app(theme, ascii=ascii, choices=choices)
-        async with app.run_test(size=size) as pilot:
-            await pilot.pause()
-            yield Seat(self, app, pilot)
+        lines: Counter[str] = Counter()
+        draw = Pane.render_line
+
+        def counted(pane: Pane, y: int) -> DrawnStrip:
+            lines[str(pane.id)] += 1
+            return draw(pane, y)
+
+        with mock.patch.object(Pane, "render_line", counted):
+            async with app.run_test(size=size) as pilot:
+                await pilot.pause()
+                yield Seat(self, app, pilot, lines)
 
     def app(self, theme: str = "tape-dark", *, ascii: bool = False, choices: Choices | None = None) -> Console:
         chosen = replace(choices or Choices(), theme=theme)
@@ -297,8 +308,9 @@ def _point(name: str) -> Point:
 class Seat:
     """The person at the screen."""
 
-    def __init__(self, stage: Stage, app: Console, pilot: Pilot[Any]) -> None:
+    def __init__(self, stage: Stage, app: Console, pilot: Pilot[Any], lines: Mapping[str, int] = NOTHING) -> None:
         self.stage, self.app, self.pilot = stage, app, pilot
+        self._drawn = lines
 
     @property
     def main(self) -> MainScreen:
@@ -370,7 +382,7 @@ class Seat:
 
     def drawn(self) -> dict[str, int]:
         """How many lines each pane has drawn until now."""
-        return {str(pane.id): pane.rendered for pane in self.main.query(Pane)}
+        return {str(pane.id): self._drawn.get(str(pane.id), 0) for pane in self.main.query(Pane)}
 
 
 def screen_lines(app: Console) -> list[str]:

@@ -407,8 +407,20 @@ async def test_kill_names_the_process_that_drives_the_run_now(stage: Stage) -> N
         await seat.press("K")
         (act,) = stage.acts
         assert (act.order.verb, act.order.run_id) == ("kill", stage.named["running"])
-        assert act.order.args == {"signal": "KILL", "pid": lease.pid} and act.target == (lease.pid, lease.epoch)
+        assert act.order.args == {"signal": "KILL", "pid": lease.pid}
         assert f"SIGKILL to w{lease.worker}, pid {lease.pid}" in bottom(seat)
+
+
+async def test_no_act_strikes_the_run_that_the_cursor_has_left(stage: Stage) -> None:
+    async with stage.console() as seat:
+        first = stage.scene.selected
+        stage.look = stage.views.append  # the feed is still reading
+        for key in ("K", "n", "c", "t", "R"):
+            await seat.press("j", key)
+            assert seat.main.scene.selected is first and first is not None
+            assert seat.main.view.run_id != first.run.id
+            assert "is being read: nothing was done; press the key again" in bottom(seat)
+        assert stage.acts == []
 
 
 @pytest.mark.parametrize("story", ["acted", "asked", "nobody", "cancelled"])

@@ -203,6 +203,9 @@ async def test_b_sets_a_cap_which_the_detail_then_shows(stage: Stage, kin: Kin) 
         assert "choose one: left and right" in seat.text() and stage.acts == []
         await seat.press("right", "enter", "enter", "enter")
         assert "an amount of dollars" in seat.text()
+        await fill(seat, cap="1e999999")
+        await seat.press("enter", "enter")
+        assert "an amount of dollars" in seat.text()
         await fill(seat, cap="2.50", reason="worth it")
         await seat.press("enter", "enter")
         act = stage.acts[-1].order

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 
 from tape.tui.choices import Choices
 from tape.tui.memory import FILE_NAME, LIMIT_BYTES, keep, recall
+from tape.tui.screens.asking import REMEMBERED_CHARACTERS, remember
 from tests.tui.stage import Stage
 
 CHOSEN = Choices(
@@ -36,6 +37,15 @@ def test_what_is_kept_is_recalled(tmp_path: Path) -> None:
     assert recall(tmp_path) == CHOSEN
     assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
     assert (tmp_path / FILE_NAME).stat().st_mode & 0o077 == 0
+
+
+def test_the_largest_inputs_that_are_kept_are_recalled(tmp_path: Path) -> None:
+    largest: list[int] = [0] * ((REMEMBERED_CHARACTERS - 2) // 3)
+    inputs: dict[str, Any] = {}
+    for number in range(20):
+        inputs = remember(inputs, f"agent_{number}", largest)
+    keep(tmp_path, replace(CHOSEN, inputs=inputs))
+    assert recall(tmp_path).inputs == inputs and len(inputs) > 1
 
 
 DAMAGED = {

@@ -57,12 +57,10 @@ class Asking:
     def selected_run(self) -> RunView | None:
         """The run that the screen is looking at now, which a scene on its way may not show yet."""
         main = self._main
-        selected, under = main.scene.selected, main.runs.run
-        if selected is not None and selected.run.id == main.view.run_id:
+        selected, under, wanted = main.scene.selected, main.runs.run, main.view.run_id
+        if selected is not None and wanted in (None, selected.run.id):
             return selected.run
-        if under is not None and under.id == main.view.run_id:
-            return under
-        return selected.run if selected else None
+        return under if under is not None and under.id == wanted else None
 
     # --- a run ------------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -247,6 +248,14 @@ class MainScreen(Asking, Helping, Jumping, Looking, Orders, Plays, Proofs, Scree
             elif self.may_write():
                 self.backstage.act(act)
 
+    def on_selected(self, act: Callable[[Scene], Act | str]) -> None:
+        """An act upon the selected run: none while the scene still shows the run from which the cursor came."""
+        shown, wanted = self.scene.selected, self.view.run_id
+        if shown is not None and wanted not in (None, shown.run.id):
+            self.say(f"{wanted} is being read: nothing was done; press the key again", wrong=True)
+        else:
+            self.do(act(self.scene))
+
     def say(self, text: str, *, wrong: bool = False) -> None:
         self.keys.say(show(text, 300), Ink.WARNING if wrong else Ink.ACCENT)
 
@@ -262,14 +271,15 @@ class MainScreen(Asking, Helping, Jumping, Looking, Orders, Plays, Proofs, Scree
         self.show(replace(self.scene, phase=Phase.BROKEN, trouble=why))
 
     def action_kill(self) -> None:
-        self.do(acts.kill(self.scene, "KILL" if self.crash.stop is not None else self.crash.death))
+        death = "KILL" if self.crash.stop is not None else self.crash.death
+        self.on_selected(lambda scene: acts.kill(scene, death))
 
     def action_interrupt(self) -> None:
         """Ctrl-C: twice within two seconds kills the agent; it never quits."""
         now = self.clock.boot_us()
         if now - self.last_interrupt_us < TWICE_WITHIN_US:
             self.last_interrupt_us = now - TWICE_WITHIN_US
-            self.do(acts.kill(self.scene, "KILL"))
+            self.on_selected(lambda scene: acts.kill(scene, "KILL"))
         else:
             self.last_interrupt_us = now
             self.say("Ctrl-C once more kills the agent of the selected run; q quits")
@@ -285,13 +295,13 @@ class MainScreen(Asking, Helping, Jumping, Looking, Orders, Plays, Proofs, Scree
             self.look(replace(self.view, paused=not self.view.paused))
 
     def action_run_to(self) -> None:
-        self.do(acts.run_to(self.scene, self.crash.point))
+        self.on_selected(lambda scene: acts.run_to(scene, self.crash.point))
 
     def action_step(self) -> None:
-        self.do(acts.step(self.scene))
+        self.on_selected(acts.step)
 
     def action_go(self) -> None:
-        self.do(acts.go(self.scene))
+        self.on_selected(acts.go)
 
     def action_thaw(self) -> None:
         self.do(acts.thaw())
@@ -300,7 +310,7 @@ class MainScreen(Asking, Helping, Jumping, Looking, Orders, Plays, Proofs, Scree
         self.crash.cycle_death()
 
     def action_repeat(self) -> None:
-        self.do(acts.repeat(self.scene.selected, self.crash.armed))
+        self.on_selected(lambda scene: acts.repeat(scene.selected, self.crash.armed))
 
     # --- the rest -----------------------------------------------------------------------------------------------
 

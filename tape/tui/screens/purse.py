@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, DecimalException
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
@@ -134,7 +134,7 @@ def cap_of(unit: str, text: str) -> int:
     if unit == "usd_micro":
         try:
             micro = Decimal(text.removeprefix("$")) * 1_000_000
-        except InvalidOperation:
+        except DecimalException:
             raise UsageError("an amount of dollars, such as 2.50") from None
         if not micro.is_finite() or not 0 <= micro <= LIMIT or micro != micro.to_integral_value():
             raise UsageError("an amount of dollars, not negative, such as 2.50")
