@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tape.core.journal.audit import audit, examine
+from tape.core.journal.audit import TABLES_OF_RUNS, audit, examine
 from tape.core.journal.audit_facts import Finding, Severity
 from tape.core.journal.audit_run import CHECKS
 from tape.core.journal.effects import Ending, ToolPolicy
 from tape.core.journal.environment import check_environment, is_served, lock_path
+from tape.core.journal.retention import OF_RUNS
 from tape.core.journal.schema import has_wal_reset_race
 from tape.core.journal.views import open_reader
 from tape.core.kernel.lifecycle import EffectStatus
@@ -458,3 +459,7 @@ def test_a_project_that_never_ran(tmp_path: Path) -> None:
     notes = about(tmp_path / ".tape" / "dev.db", Severity.NOTE)
     assert any("is not there yet" in note for note in notes)
     assert about(tmp_path / ".tape" / "dev.db") == []
+
+
+def test_rows_of_every_table_must_belong_to_a_run() -> None:
+    assert {*TABLES_OF_RUNS} == {*OF_RUNS}

@@ -18,6 +18,8 @@ import tape
 from tape.cli import app
 from tape.core import config as config_module
 from tape.core.config import parse_config
+from tape.core.journal.dialect import table_of
+from tape.core.journal.tables import TABLES
 from tape.core.kernel.events import BY_KIND
 from tape.core.kernel.points import POINTS, Death
 from tape.core.kernel.resolution import Semantics
@@ -182,6 +184,11 @@ def test_every_key_of_the_configuration_is_documented() -> None:
 def test_every_kind_of_entry_is_documented() -> None:
     for kind in BY_KIND:
         assert f"`{kind}`" in JOURNAL, kind
+
+
+def test_every_table_is_named() -> None:
+    for model in TABLES:
+        assert f"`{table_of(model).name}`" in JOURNAL, model
 
 
 # --- snippets ---------------------------------------------------------------------------------------------------------

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from tape.core.journal import dialect, effects, records, runs
+from tape.core.journal import dialect, effects, records, runs, workers
 from tape.core.journal.effects import Call
 from tape.core.journal.records import Usage
 from tape.core.journal.transaction import Tx, edit_leased
+from tape.core.journal.work import Work
 from tape.core.journal.writer import Outcome
-from tape.core.kernel.errors import JournalError, JournalUnavailable, Refused
+from tape.core.kernel.errors import JournalError, JournalUnavailable, Refused, UsageError
 from tape.core.kernel.events import Decision
 from tests.journal import invariants
 from tests.journal.book import CONFIRMED, UNDOABLE, Book
@@ -405,3 +406,23 @@ def test_acknowledged_commits_survive_another_process(tmp_path: Path) -> None:
     assert other.status(started) == "RUNNABLE"
     other.close()
     book.close()
+
+
+@pytest.mark.parametrize("name", ["a#b", "a?b", "a%41b", "50%", "ü b"])
+def test_a_folder_may_have_any_name(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    book = Book(folder / "dev.db")
+    run_id = book.start()
+    assert [due.id for due in Work(folder / "dev.db").runnable(book.clock.boot_us(), 10)] == [run_id]
+    assert [path.name for path in tmp_path.iterdir()] == [name], "nothing is made beside it"
+
+
+def test_what_is_not_utf_8_is_refused_and_no_defect(book: Book) -> None:
+    run_id = book.start()
+    for verb, named in (
+        (runs.start_run, {"agent": "agent", "input": "task", "start_key": "\udcff"}),
+        (workers.place_order, {"run_id": run_id, "verb": "cancel", "args": {}, "actor": "me", "reason": "no \udcff"}),
+    ):
+        error = book.refused(verb, by=UsageError, says="is not UTF-8", **named)
+        assert "defect" not in str(error)

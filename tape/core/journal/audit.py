@@ -19,11 +19,14 @@ from tape.core.kernel.identity import chain_hash, chained_text
 
 MAX_SHOWN = 10
 
-_TABLES = ("entry", "effect", "obligation", "attempt", "lease", "budget", "timer", "gate", "conflict", '"order"')
+TABLES_OF_RUNS = (
+    "entry", "effect", "obligation", "attempt", "lease", "budget", "reservation", "cap_wait", "timer", "gate",
+    "conflict", "order",
+)  # fmt: skip
 _ORPHANS = {
-    f"orphans_{table.strip(chr(34))}": f"SELECT count(*), min(run_no) FROM {table} "
+    f"orphans_{table}": f'SELECT count(*), min(run_no) FROM "{table}" '
     "WHERE run_no IS NOT NULL AND run_no NOT IN (SELECT no FROM run)"
-    for table in _TABLES
+    for table in TABLES_OF_RUNS
 }
 SQL: Mapping[str, str] = {
     **FACTS_SQL,

@@ -56,7 +56,7 @@ SQL: Mapping[str, str] = {
     "value_sizes": "SELECT count(*), total(length(CAST(body AS BLOB)) + length(hash)) FROM blob "
     "WHERE hash IN (SELECT value FROM json_each(:names))",
 }
-_OF_RUNS = tuple(
+OF_RUNS = tuple(
     dialect.table_of(model).name for model in TABLES if model is not RunRow and "run_no" in dialect.table_of(model).c
 )
 
@@ -210,7 +210,7 @@ def remove_runs(
 
 
 def _remove(tx: Tx, number: int, status: str) -> None:
-    for table in _OF_RUNS:
+    for table in OF_RUNS:
         tx.connection.execute(f'DELETE FROM "{table}" WHERE run_no = ?', (number,))
     gone = tx.connection.execute("DELETE FROM run WHERE no = ? AND status = ?", (number, status))
     if gone.rowcount != 1:

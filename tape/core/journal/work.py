@@ -157,7 +157,12 @@ class Work:
     """Reads what is due. One thread at a time. Times are boot microseconds, for timers wall microseconds."""
 
     def __init__(self, path: Path) -> None:
-        self._connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, check_same_thread=False)
+        """Raises JournalUnavailable if it cannot be opened."""
+        address = f"{path.absolute().as_uri()}?mode=ro"
+        try:
+            self._connection = sqlite3.connect(address, uri=True, check_same_thread=False)
+        except sqlite3.Error as error:
+            raise JournalUnavailable(f"the journal cannot be read: {error}") from None
         self._connection.row_factory = sqlite3.Row
 
     def _rows(self, sql: str, **values: int) -> list[sqlite3.Row]:

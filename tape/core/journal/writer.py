@@ -14,7 +14,7 @@ from tape.core.clock import Clock
 from tape.core.journal import dialect
 from tape.core.journal.migrations import MIGRATIONS, migrate, refuse_foreign
 from tape.core.journal.transaction import Tx
-from tape.core.kernel.errors import JournalError, JournalUnavailable, TapeError
+from tape.core.kernel.errors import JournalError, JournalUnavailable, TapeError, UsageError
 from tape.core.kernel.events import Entry
 from tape.core.kernel.policy import USUAL_ASKS, AskPolicy
 
@@ -124,6 +124,9 @@ class Writer:
             raise
         except TapeError as error:
             refusal = error
+        except UnicodeEncodeError as error:  # of what somebody typed or an agent gave: SQLite keeps text as UTF-8
+            wrong = error.object[error.start : error.end]
+            refusal = UsageError(f"what was given is not UTF-8: it holds {wrong!a}; give it without")
         except Exception as error:
             refusal = _defect(error)
         if nested and refusal is not None:
