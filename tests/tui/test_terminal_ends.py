@@ -113,7 +113,7 @@ def test_q_drains(stage: Stage) -> None:
     """The agent gives its lease back: nobody has died, and the next start goes on from there."""
     stage.take_steps()
     console = stage.console()
-    run_id = stage.start_run("80 0.1")
+    run_id = stage.start_run("600 0.1")
     console.wait(f"{run_id} ● RUNNING")
     console.keys("q")
     console.wait("╭─ Quit ")
