@@ -9,7 +9,7 @@ from tape.core.journal.claims import Claim
 from tape.core.journal.work import DueHook
 from tape.core.kernel.errors import Refused, one_line
 from tape.core.wire import Frame
-from tape.reactors.reactor import BODY_LIMIT_US, CLAIM_MARGIN_US, LOOK_UP_LIMIT_US, Desk, answer_of
+from tape.reactors.reactor import BODY_LIMIT_US, CLAIM_MARGIN_US, LOOK_UP_LIMIT_US, Desk, answer_of, is_over
 
 
 class Compensation:
@@ -40,7 +40,8 @@ class Compensation:
             desk.try_call(lambda tx: obligations.fulfil_duty(tx, claim))
             return
         error = None if lost is not None else answer.result().get("error")
-        desk.try_call(lambda tx: obligations.fail_duty(tx, claim, how, error, desk.recovery, body_over=True))
+        over = is_over(lost)
+        desk.try_call(lambda tx: obligations.fail_duty(tx, claim, how, error, desk.recovery, body_over=over))
 
     def _settle_look_up(self, claim: Claim, answer: Future[Frame]) -> None:
         desk, lost = self._desk, answer.exception()

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from tape.core.clock import Clock, SystemClock
 from tape.core.config import Config
-from tape.core.journal import workers
 from tape.core.journal.work import SQLITE_RELEASE, Work
 from tape.core.journal.writer import Writer
 from tape.core.kernel.errors import (
@@ -32,14 +31,15 @@ from tape.core.server import acts
 from tape.core.server.orders import NEEDS_SERVER, Lock, Order, journal_verb, operator_name, socket_path
 from tape.core.server.server import Server, ServerPolicy
 from tape.core.server.spawning import Forks, Launch
-from tape.core.server.supervisor import Supervisor, end_carriers
+from tape.core.server.supervisor import Supervisor
 from tape.core.wire import Frame
+from tape.reactors.adoption import adopt
 from tape.reactors.compensation import Compensation
 from tape.reactors.outbox import Outbox
 from tape.reactors.pool import Pool
 from tape.reactors.reactor import Desk, Reactor, may_make_work
 from tape.reactors.reconciler import Reconciler
-from tape.reactors.recovery import Recovery, void
+from tape.reactors.recovery import Recovery
 from tape.reactors.timers import Timers
 from tape.reactors.voice import Voice
 
@@ -47,7 +47,6 @@ if TYPE_CHECKING:  # loaded where it is asked for
     from tape.reactors.telemetry import Telemetry
 
 PERIOD_SECONDS = 0.05
-FOREVER = 1 << 62
 __all__ = ["Host", "ReactorState", "Voice"]
 
 
@@ -186,26 +185,14 @@ class Host:
         return open_telemetry(self.config.name, history, self.voice.trouble)
 
     def _adopt(self) -> None:
-        """Whatever an earlier server left: its agents are ended, its claims are void, its leases are over."""
-        clock = self.clock
         started = ServerStarted(
             pid=os.getpid(),
             host=socket.gethostname(),
-            boot_id=clock.boot_id,
+            boot_id=self.clock.boot_id,
             release=_release(),
             sqlite=SQLITE_RELEASE,
         )
-        self.server.call(lambda tx: workers.start_service(tx, started))
-        for number, nonce, _, host in self.work.live_workers():
-            proven = host == socket.gethostname() and end_carriers(nonce, clock)
-            self.server.call(
-                lambda tx, number=number, proven=proven: workers.worker_died(
-                    tx, number, "its server ended", self.config.recovery, proven=proven
-                )
-            )
-        desk = self._desk()
-        for stale in self.work.stale_claims(FOREVER):
-            void(desk, stale, "its server ended", proven=True)
+        adopt(self._desk(), started)
 
     def _desk(self) -> Desk:
         config = self.config

@@ -13,7 +13,7 @@ from tape.core.kernel.errors import Refused, one_line
 from tape.core.kernel.lifecycle import EffectStatus
 from tape.core.kernel.resolution import Step
 from tape.core.wire import Frame
-from tape.reactors.reactor import CLAIM_MARGIN_US, Desk, body_limit_us
+from tape.reactors.reactor import CLAIM_MARGIN_US, Desk, body_limit_us, is_over
 
 _AGAIN = frozenset({Step.AGAIN})
 
@@ -39,8 +39,9 @@ class Outbox:
         desk, lost = self._desk, answer.exception()
         if lost is not None:
             how = one_line(lost)
+            over = is_over(lost)
             desk.try_call(
-                lambda tx: claims.lose_dispatch(tx, claim, how, None, desk.recovery, body_over=True, died=True)
+                lambda tx: claims.lose_dispatch(tx, claim, how, None, desk.recovery, body_over=over, died=True)
             )
             return
         frame = answer.result()

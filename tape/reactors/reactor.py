@@ -27,6 +27,7 @@ from tape.core.kernel.events import (
 from tape.core.kernel.policy import LeasePolicy, RecoveryPolicy
 from tape.core.kernel.resolution import Answer, Dispatch
 from tape.core.kernel.resolution import Writer as By
+from tape.core.server.peers import HookLost
 from tape.core.wire import Frame
 
 T = TypeVar("T")
@@ -81,6 +82,12 @@ class Desk:
             return self.call(verb)
         except Refused:
             return None
+
+
+def is_over(lost: BaseException | None) -> bool:
+    """Whether the body of a hook is certainly over: its worker said so, or nothing of its worker is left that could act
+    on (contract.md section 4)."""
+    return lost is None or (isinstance(lost, HookLost) and lost.proven)
 
 
 def answer_of(frame: Frame) -> tuple[Answer, list[Any], str]:

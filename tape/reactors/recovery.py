@@ -35,7 +35,7 @@ class Recovery:
         desk = self._desk
         stale = desk.work.stale_claims(desk.clock.boot_us())
         for claim in stale:
-            void(desk, claim, "the claim ran out", proven=False)
+            void(desk, claim, "the claim ran out")
         return len(stale)
 
     def _recheck_keys(self) -> int:
@@ -79,7 +79,9 @@ class Recovery:
         return 0 if granted is None else 1
 
 
-def void(desk: Desk, stale: StaleClaim, why: str, *, proven: bool) -> None:
+def void(desk: Desk, stale: StaleClaim, why: str) -> None:
     """Voids a claim; somebody else may have done it already."""
     verb = obligations.void_duty_claim if stale.duty else claims.void_claim
-    desk.try_call(lambda tx: verb(tx, stale.run_id, stale.key, stale.claim_epoch, why, desk.recovery, proven=proven))
+    desk.try_call(
+        lambda tx: verb(tx, stale.run_id, stale.key, stale.claim_epoch, why, desk.recovery, proven=stale.proven)
+    )

@@ -37,8 +37,8 @@ class Sent:
     def says(self, answer: str, *acts: Any, why: str = "") -> None:
         self.answer(answer=answer, acts=list(acts), why=why)
 
-    def lose(self) -> None:
-        self.future.set_exception(HookLost("signal 9"))
+    def lose(self, *, proven: bool = True) -> None:
+        self.future.set_exception(HookLost("signal 9", proven=proven))
 
 
 class FakePool:

@@ -349,6 +349,20 @@ def test_a_body_that_kills_its_worker(book: Book, hosts: Hosts) -> None:
     assert (book.status(run), book.effect(key)["step"]) == ("STUCK", "person")
 
 
+def test_no_second_attempt_while_the_first_may_still_run(book: Book, hosts: Hosts) -> None:
+    """The worker is gone, and nobody could see that all of its processes are."""
+    _, key = outbox(book, OUTBOX_SURE)
+    hosts.tick("outbox")
+    hosts.sent.lose(proven=False)
+    hosts.tick("outbox")
+    assert book.effect(key)["body_over"] == 0
+    hosts.tick("reconciler")
+    hosts.sent.says("absent")
+    hosts.tick("reconciler")
+    assert book.effect(key)["step"] == "ask_later", "as if it were unclear"
+    assert hosts.tick("outbox") == 0
+
+
 # --- timers ---------------------------------------------------------------------------------------------------------
 
 
@@ -450,6 +464,18 @@ def test_an_undo_with_a_look_up_of_its_own(book: Book, hosts: Hosts) -> None:
     hosts.sent.says("present", {"id": 0})
     hosts.tick("compensation")
     assert (book.duty(key)["status"], book.status(run)) == ("DONE", "FAILED")
+
+
+def test_no_second_undo_while_the_first_may_still_run(book: Book, hosts: Hosts) -> None:
+    _, (key,) = owing(book, policy=UNDO_SEEN)
+    hosts.tick("compensation")
+    hosts.sent.lose(proven=False)
+    hosts.tick("compensation")
+    book.due(key)
+    hosts.tick("compensation")
+    hosts.sent.says("absent")
+    hosts.tick("compensation")
+    assert (book.duty(key)["body_over"], book.duty(key)["step"]) == (0, "ask_later")
 
 
 def test_an_undo_that_nobody_can_judge_is_for_a_person(book: Book, hosts: Hosts) -> None:

@@ -240,8 +240,20 @@ def test_a_hook_over_its_time_ends_its_worker(house: House) -> None:
     assert house.ender.told == [("kill", worker.number, "a hook is over its time")]
     assert not answer.done(), "it is lost when the process is dead"
     house.server.worker_died(worker.number, "signal 9", proven=True)
-    with pytest.raises(HookLost, match="signal 9"):
+    with pytest.raises(HookLost, match="signal 9") as lost:
         answer.result(SECONDS)
+    assert lost.value.proven
+
+
+def test_a_hook_is_lost_and_its_body_may_still_run(house: House) -> None:
+    """Nobody could see that every process of its worker is dead."""
+    worker = house.worker()
+    answer = house.server.hook(worker.number, "body", "k", EFFECT, MINUTE_US)
+    worker.until("hook")
+    house.server.worker_died(worker.number, "signal 9", proven=False)
+    with pytest.raises(HookLost) as lost:
+        answer.result(SECONDS)
+    assert not lost.value.proven
 
 
 def test_what_a_dead_worker_had_handed_over_is_taken_first(house: House) -> None:

@@ -47,10 +47,13 @@ class DueHook:
 
 @dataclass(frozen=True, slots=True)
 class StaleClaim:
+    """`proven`: the journal says that the worker of its attempt is certainly dead."""
+
     run_id: str
     key: str
     claim_epoch: int
     duty: bool
+    proven: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +100,17 @@ WHERE {OPEN_DUTY} AND obligation.status = 'DUE' AND obligation.next_boot_us <= :
   AND (run.end_status IS NULL OR run.children_open = 0)
 ORDER BY run.no, obligation.position DESC, obligation.key DESC
 """
+_WORKER_OF_ATTEMPT = """
+LEFT JOIN attempt ON attempt.run_no = run.no AND attempt.key = {table}.key AND attempt.what = '{what}'
+  AND attempt.number = {table}.attempts LEFT JOIN worker ON worker.no = attempt.worker_no
+"""
 _STALE = f"""
-SELECT run.id AS run_id, effect.key, effect.claim_epoch, 0 AS duty FROM {OF_EFFECTS}
+SELECT run.id AS run_id, effect.key, effect.claim_epoch, 0 AS duty, worker.proven FROM {OF_EFFECTS}
+{_WORKER_OF_ATTEMPT.format(table="effect", what="body")}
 WHERE {OPEN_EFFECT} AND effect.claim_by <> '' AND effect.claim_until_boot_us <= :now
 UNION ALL
-SELECT run.id, obligation.key, obligation.claim_epoch, 1 FROM {OF_DUTIES}
+SELECT run.id, obligation.key, obligation.claim_epoch, 1, worker.proven FROM {OF_DUTIES}
+{_WORKER_OF_ATTEMPT.format(table="obligation", what="undo")}
 WHERE {OPEN_DUTY} AND obligation.status = 'CLAIMED' AND obligation.claim_until_boot_us <= :now
 """
 _RUNNABLE = f"""
@@ -198,7 +207,7 @@ class Work:
 
     def stale_claims(self, now: int) -> list[StaleClaim]:
         rows = self._rows(_STALE, now=now)
-        return [StaleClaim(row["run_id"], row["key"], row["claim_epoch"], bool(row["duty"])) for row in rows]
+        return [StaleClaim(*row[:3], duty=bool(row["duty"]), proven=bool(row["proven"])) for row in rows]
 
     def timers(self, wall_us: int, most: int) -> list[DueTimer]:
         return [DueTimer(row["run_no"], row["ordinal"]) for row in self._rows(_TIMERS, now=wall_us, most=most)]

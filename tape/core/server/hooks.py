@@ -36,7 +36,7 @@ class Hooks:
         if peer is not None:
             peer.promised.discard(future)
         if peer is None or not peer.takes_work():
-            future.set_exception(HookLost("the hook worker is gone"))
+            future.set_exception(HookLost("the hook worker is gone", proven=True))  # it never had it
             return
         self._tickets += 1
         frame = {"t": "hook", "ticket": self._tickets, "what": what, "tool": effect["tool"], "key": key}
@@ -73,10 +73,10 @@ class Hooks:
         del peer.hooks[call.ticket]
         call.future.set_result(frame)
 
-    def lose(self, peer: WorkerPeer, how: str) -> None:
-        """The worker is dead: whoever waits for its hooks is told."""
+    def lose(self, peer: WorkerPeer, how: str, *, proven: bool) -> None:
+        """The worker is dead: whoever waits for its hooks is told, and whether nothing of it can act any more."""
         for call in peer.hooks.values():
-            call.future.set_exception(HookLost(how))
+            call.future.set_exception(HookLost(how, proven=proven))
         peer.hooks.clear()
 
     def end_late(self, peers: Iterable[WorkerPeer]) -> None:

@@ -15,7 +15,11 @@ from tape.core.wire import Frame
 
 
 class HookLost(TapeError):
-    """The hook worker died before its answer was taken."""
+    """The hook worker died before its answer was taken. `proven`: its body is certainly over."""
+
+    def __init__(self, how: str, *, proven: bool) -> None:
+        super().__init__(how)
+        self.proven = proven
 
 
 @dataclass(slots=True)

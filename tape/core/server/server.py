@@ -200,7 +200,7 @@ class Server:
         self.do(lambda: self._take_rest(number))
         while not self._stopping:
             try:
-                self.submit(died, lambda _: self._forget(number, how)).result()
+                self.submit(died, lambda _: self._forget(number, how, proven)).result()
                 return
             except JournalUnavailable as error:
                 self.on_trouble(str(error))
@@ -220,14 +220,14 @@ class Server:
         if peer is not None:  # last: what came behind a stop is dropped with it
             self.points.steps.lose(peer)
 
-    def _forget(self, number: int, how: str) -> None:
+    def _forget(self, number: int, how: str, proven: bool) -> None:
         peer = self.peers.pop(number, None)
         if peer is None:
             return
         self._by_nonce.pop(peer.nonce, None)
         if peer.connection is not None:
             self.hang_up(peer.connection)
-        self.hooks.lose(peer, how)
+        self.hooks.lose(peer, how, proven=proven)
 
     # --- who does what: called by the reactors, and for orders ------------------------------------------------
 
