@@ -131,7 +131,7 @@ class Host:
 
     def check(self) -> None:
         """Raises what keeps the service from going on."""
-        fatal = self.server.fatal or self.fatal
+        fatal = self.server.fatal or self.supervisor.fatal or self.fatal
         if fatal is not None:
             raise EnvironmentTrouble(f"the server has ended: {one_line(fatal)}; start it again")
         if self.load_error is not None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from tape.core.clock import Clock
 from tape.core.config import Config
-from tape.core.kernel.errors import EnvironmentTrouble, UsageError
+from tape.core.kernel.errors import EnvironmentTrouble, UsageError, one_line
 from tape.core.kernel.events import Entry, Event, WorkerMoved
 from tape.core.kernel.lifecycle import WorkerStatus
 from tape.core.kernel.policy import Backoff
@@ -23,6 +23,7 @@ from tape.reactors.turnover import Seen, Step, Turnover
 from tape.reactors.voice import Voice
 
 LOAD_BACKOFF = Backoff(first_us=500_000, cap_us=30_000_000)
+START_BACKOFF = Backoff(first_us=200_000, cap_us=10_000_000)
 EARLY_DEATHS_LIMIT = 5
 
 
@@ -60,6 +61,8 @@ class Pool:
         self._draining = False
         self._failed: set[int] = set()
         self._failed_loads = 0
+        self._failed_starts = 0
+        self._not_started = ""
         self._hold_until_us = 0
         self._was_ready = False
         self._early_deaths = 0
@@ -80,6 +83,8 @@ class Pool:
             started=lambda nonce, pid, ticks: self._worker_started(nonce, pid, ticks, host),
             died=self._worker_died,
             said=self._agent_said,
+            failed=self._start_failed,
+            trouble=self._voice.trouble,
         )
 
     def close(self) -> None:
@@ -130,7 +135,7 @@ class Pool:
         with self._lock:
             self._turnover.reload()
             self._reload_why = why
-            self._failed_loads = self._early_deaths = self._hold_until_us = 0
+            self._failed_loads = self._failed_starts = self._early_deaths = self._hold_until_us = 0
             self.broken = None
         self._wake()
 
@@ -153,17 +158,32 @@ class Pool:
     # --- births and deaths: on the supervisor's thread --------------------------------------------------------
 
     def _worker_started(self, nonce: str, pid: int, ticks: int, host: str) -> int:
-        order = self._turnover.begin()
         number = self._server.worker_started(nonce, pid, ticks, self._clock.boot_id, host)
-        self._turnover.name(order, number)
+        self._turnover.name(self._turnover.begin(), number)
+        with self._lock:
+            self._failed_starts, self._not_started = 0, ""
         return number
+
+    def _start_failed(self, error: Exception) -> None:
+        """Told once, and asked for again ever more slowly, until there is a process."""
+        self._turnover.give_up()
+        why = f"no agent process can be started: {one_line(error)}"
+        with self._lock:
+            now = self._clock.boot_us()
+            if now >= self._hold_until_us:  # several that were asked for at once fail at once
+                self._failed_starts += 1
+                self._hold_until_us = now + START_BACKOFF.delay_us(self._failed_starts)
+            told, self._not_started = self._not_started, why
+        if why != told and not self._stopping:
+            self._voice.trouble(f"{why}; it is tried again")
 
     def _worker_died(self, number: int, how: str, proven: bool) -> None:
         peer = self._server.peers.get(number)
         if not self._turnover.is_old(number) and number not in self._failed:
             self._note_early_death(early=peer is not None and not peer.ready, how=how)
         self._failed.discard(number)
-        self._server.worker_died(number, how, proven)
+        with contextlib.suppress(EnvironmentTrouble):  # the server has ended: the host's `check` says so
+            self._server.worker_died(number, how, proven)
         self._turnover.bury(number)
         self.fill()
         self._wake()
@@ -194,7 +214,8 @@ class Pool:
         """Returns when an agent process is ready; if the host is patient, also when none can be: then `broken` says
         why. Raises UsageError if the project cannot be loaded."""
         if not self._started.wait(seconds):
-            raise EnvironmentTrouble(f"no agent process was ready within {seconds:g} s; {self._last_words()}")
+            why = self._not_started or self._last_words()
+            raise EnvironmentTrouble(f"no agent process was ready within {seconds:g} s; {why}")
         if self.load_error is not None:
             raise UsageError(self.load_error)
 

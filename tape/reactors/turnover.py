@@ -59,6 +59,12 @@ class Turnover:
             self._began += 1
             return self._began
 
+    def give_up(self) -> None:
+        """The next of those asked for never runs."""
+        with self._lock:
+            self._began += 1
+            self._alive.discard(self._began)
+
     def name(self, order: int, worker: int) -> None:
         """The journal knows the process now, as this worker."""
         with self._lock:

@@ -120,3 +120,19 @@ def test_a_worker_that_nobody_asked_for_is_not_old() -> None:
     assert not pool.turnover.is_old(99)
     pool.turnover.bury(99)
     assert pool.counts() == (0, 1)
+
+
+def test_one_that_never_runs_counts_no_more_and_shifts_no_other() -> None:
+    pool = Pool()
+    pool.turnover.ask()
+    pool.turnover.ask()
+    pool.turnover.reload()
+    pool.turnover.ask()
+    pool.run(7)
+    pool.turnover.give_up()
+    assert pool.counts() == (1, 1)
+    pool.run(9)
+    assert [pool.turnover.is_old(worker) for worker in (7, 9)] == [True, False]
+    pool.turnover.ask()
+    pool.turnover.give_up()
+    assert pool.counts() == (1, 1)

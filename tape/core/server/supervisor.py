@@ -23,6 +23,7 @@ from typing import IO
 import psutil
 
 from tape.core.clock import Clock
+from tape.core.kernel.errors import TapeError, one_line
 from tape.core.server.spawning import Child, Forks, Launch, spawn
 
 LOG_LINE_LIMIT = 16_384
@@ -51,13 +52,20 @@ class Process:
         return self.child.pid
 
 
+def _nobody(_: object) -> None:
+    """Takes what is told where nobody wants to know."""
+
+
 @dataclass(frozen=True, slots=True)
 class Notices:
-    """Whom the supervisor tells, from its own thread. `started` returns the worker's number in the journal."""
+    """Whom the supervisor tells, from its own thread. `started` returns the worker's number in the journal, or raises a
+    TapeError: then it is none, and is ended. `failed`: of a start nothing came, and nothing is left."""
 
     started: Callable[[str, int, int], int]
     died: Callable[[int, str, bool], None]
     said: Callable[[int, int, str], None]
+    failed: Callable[[Exception], None] = _nobody
+    trouble: Callable[[str], None] = _nobody
 
 
 def start_ticks(pid: int) -> int:
@@ -170,7 +178,8 @@ def end_carriers(nonce: str, clock: Clock, since_ticks: int = 0) -> bool:
 
 class Supervisor:
     """Starts and ends workers. `start` and `kill` may be called from any thread. `forks`: where they are forked
-    from, if that can be done; otherwise they are exec'ed."""
+    from, if that can be done; otherwise they are exec'ed. An error that nobody foresaw ends the thread, and every agent
+    process with it: `fatal` holds it, and the host stops."""
 
     def __init__(self, launch: Launch, notices: Notices, clock: Clock, forks: Forks | None = None) -> None:
         self.launch = launch
@@ -188,6 +197,7 @@ class Supervisor:
         self._early: list[tuple[int, str, signal.Signals]] = []
         self._stopping = False
         self._closed = False
+        self.fatal: Exception | None = None
         self._thread = threading.Thread(target=self._loop, name="supervisor", daemon=True)
 
     def run(self) -> None:
@@ -247,7 +257,7 @@ class Supervisor:
     def _order(self, work: Callable[[], None]) -> None:
         """After the end nothing is ordered any more: the pipe's number may be another file's by then."""
         with self._lock:
-            if not self._closed:
+            if not self._closed and self.fatal is None:
                 self._orders.put(work)
                 os.write(self._wake_write, b"x")
 
@@ -255,10 +265,17 @@ class Supervisor:
         self._stopping = True
 
     def _loop(self) -> None:
+        for work in (self._watch, self._end_all):
+            try:
+                work()
+            except Exception as error:  # nobody foresaw it: better no agents than some whose deaths nobody tells
+                self.fatal = self.fatal or error
+                self.notices.trouble(f"the supervisor ends: {type(error).__name__}: {one_line(error)}")
+
+    def _watch(self) -> None:
         while not self._stopping:
             for key, _ in self._selector.select():
                 self._ready(key)
-        self._end_all()
 
     def _ready(self, key: selectors.SelectorKey) -> None:
         if key.fd == self._wake_read:
@@ -276,17 +293,25 @@ class Supervisor:
             self._hear(key.data[1], key.data[2], key.fd)
 
     def _start_one(self, forks: Forks | None) -> None:
+        """Where the machine gives no process, or the journal cannot be written, this start comes to nothing; whoever
+        asked for it is told, and asks again."""
         nonce = self.clock.nonce()
-        child, streams = spawn(self.launch, nonce, forks)
+        try:
+            child, streams = spawn(self.launch, nonce, forks)
+        except OSError as error:
+            self._fail(error)
+            return
         ticks = start_ticks(child.pid)
-        number = self.notices.started(nonce, child.pid, ticks)
+        try:
+            number = self.notices.started(nonce, child.pid, ticks)
+        except TapeError as error:
+            self._discard(nonce, child, streams, ticks)
+            self._fail(error)
+            return
         process = Process(number, nonce, child, ticks, self.clock.boot_us())
         with self._lock:
             self._processes[number] = process
-            self._starting -= 1
-            early, self._early = self._early, []
-            for to, why, signal_ in early:
-                self.kill(to, why, signal_)
+            self._end_start()
         for stream in streams:
             os.set_blocking(stream.fileno(), False)
             self._selector.register(stream, selectors.EVENT_READ, ("said", process, stream))
@@ -294,6 +319,28 @@ class Supervisor:
             self._selector.register(child.pidfd, selectors.EVENT_READ, ("died", process))
         else:
             threading.Thread(target=self._wait_for, args=(process,), daemon=True).start()
+
+    def _end_start(self) -> None:
+        """One start less is under way; who was to be ended, and is in the table now, is ended."""
+        with self._lock:
+            self._starting -= 1
+            early, self._early = self._early, []
+            for to, why, signal_ in early:
+                self.kill(to, why, signal_)
+
+    def _fail(self, error: Exception) -> None:
+        self._end_start()
+        self.notices.failed(error)
+
+    def _discard(self, nonce: str, child: Child, streams: tuple[IO[bytes], ...], ticks: int) -> None:
+        """A process that nobody knows is ended, and whoever it has started."""
+        child.send_group(signal.SIGKILL)
+        child.wait()
+        if child.pidfd is not None:
+            os.close(child.pidfd)
+        for stream in streams:
+            stream.close()
+        end_carriers(nonce, self.clock, ticks)
 
     def _wait_for(self, process: Process) -> None:
         """The fallback where there is no pidfd: waits without reaping, then tells the supervisor's thread."""
