@@ -61,7 +61,6 @@ class Compensation:
         return moved
 
     def _undo_one(self, due: DueHook) -> int:
-        """The verb refuses all but the newest duty of a run, so older ones simply wait."""
         desk = self._desk
         worker = desk.pool.hook_worker(alone=due.hook_crashes >= 2)
         if worker is None:

@@ -790,7 +790,8 @@ class Run(Gated):
         need(own and own[-1].status == "ARMED")
         own[-1].status, own[-1].ordered = "DUE", True
 
-    def claim_duty(self, index: int) -> None:
+    def check_duty(self, index: int) -> None:
+        """It may be worked on now."""
         need(index < len(self.duties))
         duty = self.duties[index]
         need(not (self.end is not None and self.open_kids))
@@ -802,6 +803,10 @@ class Run(Gated):
         need(owed and max(owed, key=lambda other: (other.position, other.number)) is duty)
         need(all(other.status != "CLAIMED" for other in owed))
         need(duty.status == "DUE" and duty.due <= self.now)
+
+    def claim_duty(self, index: int) -> None:
+        self.check_duty(index)
+        duty = self.duties[index]
         duty.hold(self.now)
         duty.status = "CLAIMED"
         if duty.step == "again":

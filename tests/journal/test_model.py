@@ -6,6 +6,7 @@ some fifty times longer.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import random
@@ -23,6 +24,7 @@ from tape.core.journal import claims, effects, obligations, persons, records, ru
 from tape.core.journal.caps import set_caps
 from tape.core.journal.claims import Claim
 from tape.core.journal.purses import Limits
+from tape.core.journal.work import _DUTIES
 from tape.core.kernel.errors import Fenced
 from tape.core.kernel.events import Decision
 from tape.core.kernel.lifecycle import LeaseTrigger
@@ -50,6 +52,7 @@ from tests.journal.book import (
 from tests.journal.family_moves import SITUATIONS, FamilyMoves
 from tests.journal.machine import BOTH, CAPS, MAX_EFFECTS, MOSTLY, MOVES, NUMBERS, Fits, alive, move, running
 from tests.journal.model import Asked, Run
+from tests.journal.model_gates import No
 
 POLICIES = [
     READ,
@@ -604,6 +607,20 @@ class Journal(FamilyMoves):
                 agree(one, ("on_timeout", gate.on_timeout), ("used_by", used_by))
             timers = self.book.rows("SELECT status FROM timer WHERE run_no = ? ORDER BY ordinal", row["no"])
             assert [timer["status"] for timer in timers] == [status for _, status in run.timers]
+
+    @invariant()
+    def what_is_to_be_undone_now_may_be_claimed_and_nothing_else_is_listed(self) -> None:
+        claimable: list[str] = []
+        for run_id, run in getattr(self, "runs", {}).items():
+            run.now = self.book.clock.boot_us()
+            for index in range(len(run.duties)):
+                with contextlib.suppress(No):
+                    run.check_duty(index)
+                    claimable.append(self.duty_key(run_id, index))
+        if any(run.duties for run in getattr(self, "runs", {}).values()):
+            now = {"now": self.book.clock.boot_us()}
+            listed = [row["key"] for row in self.book.writer.connection.execute(_DUTIES, now)]
+            assert sorted(listed) == sorted(claimable)
 
     @invariant()
     def the_contract_holds(self) -> None:

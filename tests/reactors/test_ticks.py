@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tape.core.journal import gates, obligations, records, runs
+from tape.core.journal import claims, gates, obligations, records, runs
 from tape.core.journal.effects import Ending, ToolPolicy
 from tape.core.journal.gates import Gate
 from tape.core.journal.transaction import Tx
@@ -16,7 +16,7 @@ from tape.core.journal.work import DueTimer
 from tape.core.kernel.errors import JournalUnavailable, Refused
 from tape.core.kernel.lifecycle import EffectStatus
 from tape.core.kernel.policy import SECOND_US
-from tape.core.kernel.resolution import Dispatch, Semantics
+from tape.core.kernel.resolution import Answer, Dispatch, Semantics
 from tape.reactors import timers
 from tape.reactors.reactor import BODY_LIMIT_US, CLAIM_MARGIN_US, LOOK_UP_LIMIT_US
 from tests.journal.book import (
@@ -429,6 +429,54 @@ def test_acts_of_a_failed_run_are_undone_newest_first_one_at_a_time(book: Book, 
     assert book.status(run) == "FAILED"
     assert [book.duty(key)["status"] for key in keys] == ["DONE"] * 3
     assert hosts.idle()
+
+
+def refusals(hosts: Hosts, monkeypatch: pytest.MonkeyPatch) -> list[Refused]:
+    """Claims that were tried in vain."""
+    refused: list[Refused] = []
+    claim = obligations.claim_duty
+
+    def tried(*args: Any, **named: Any) -> Any:
+        try:
+            return claim(*args, **named)
+        except Refused as no:
+            refused.append(no)
+            raise
+
+    monkeypatch.setattr(obligations, "claim_duty", tried)
+    return refused
+
+
+def test_what_cannot_be_undone_now_is_not_even_tried(book: Book, hosts: Hosts, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = refusals(hosts, monkeypatch)
+    run, keys = owing(book, 12, ToolPolicy(compensable=True, undo_semantics=Semantics.NON_IDEMPOTENT))
+    assert hosts.tick("compensation") == 1
+    assert hosts.tick("compensation") == 0, "one at a time"
+    hosts.sent.answer("raised", error={"type": "OSError", "message": "reset"})
+    hosts.tick("compensation")
+    assert (book.duty(keys[-1])["status"], book.status(run)) == ("STUCK", "STUCK")
+    assert hosts.idle(), "the older ones wait for a person, too"
+    assert refused == []
+    book.do(obligations.resolve_duty, run, keys[-1], "confirm", "by hand")
+    assert hosts.tick("compensation") == 1
+    assert hosts.sent.key == keys[-2]
+
+
+def test_a_surplus_act_waits_for_what_a_person_is_asked(
+    book: Book, hosts: Hosts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = refusals(hosts, monkeypatch)
+    run, epoch = book.driven()
+    blind, doubled = book.begin(run, epoch, BLIND), book.begin(run, epoch, UNDOABLE, 1)
+    book.die(run)
+    book.observe(run, doubled, Answer.DUPLICATE, [{"id": number} for number in range(12)])
+    assert hosts.tick("compensation") == 0 and refused == []
+    book.do(claims.resolve_effect, run, blind, "confirm", None, "looked")
+    hosts.pool.workers.append(book.worker())
+    assert hosts.tick("compensation") == 1
+    assert (hosts.sent.key, refused) == (f"{doubled}/undo/12", []), (
+        "the last of them first, the tenth is not the second"
+    )
 
 
 def test_an_undo_that_fails_is_tried_again_or_asked_about(book: Book, hosts: Hosts) -> None:

@@ -91,14 +91,28 @@ SELECT turn.*, entry.body, entry.at_us FROM (
 ) AS turn {_BEGUN} turn.begun_id
 WHERE turn.step = 'again' AND turn.next_boot_us <= :now AND turn.claim_by = '' ORDER BY turn.begun_id
 """
+# With max() the newest act of each run, and of one effect's duties the last. What `claim_duty` would refuse is left
+# out: it may have to wait for a person, for ever. `_WAITS`: an open effect of the run comes first.
+_WAITS = """(
+  SELECT total(effect.step <> 'compensate' AND (effect.step <> 'again' OR effect.dispatch <> 'inline'))
+    OR (count(*) AND NOT total(effect.step = 'compensate')) OR (turn.status = 'RUNNING' AND total(effect.awaited))
+  FROM effect INDEXED BY effect_open WHERE effect.run_no = turn.run_no AND effect.status IN ('PENDING', 'UNKNOWN')
+    AND (effect.awaited = 1 OR turn.end_status IN ('FAILED', 'CANCELLED'))
+)"""
 _DUTIES = f"""
-SELECT run.id AS run_id, obligation.key, effect.tool, obligation.step, obligation.hook_crashes, effect.business_key,
-       effect.decision_index, effect.ordinal, begun.body, begun.at_us, obligation.act, ended.body AS ended
-FROM {OF_DUTIES} JOIN effect ON effect.run_no = run.no AND effect.key = obligation.effect_key
+SELECT turn.*, effect.tool, effect.business_key, effect.decision_index, effect.ordinal, begun.body, begun.at_us,
+       ended.body AS ended
+FROM (
+  SELECT run.id AS run_id, run.no AS run_no, run.status, run.end_status, obligation.key, obligation.effect_key,
+         obligation.step, obligation.hook_crashes, obligation.act, obligation.status AS duty, obligation.next_boot_us,
+         total(obligation.status = 'CLAIMED') AS claimed,
+         max((obligation.position << 20) + CAST(substr(obligation.key, length(obligation.effect_key) + 7) AS INTEGER))
+  FROM {OF_DUTIES} WHERE {OPEN_DUTY} AND (run.end_status IS NULL OR run.children_open = 0)
+  GROUP BY obligation.run_no
+) AS turn JOIN effect ON effect.run_no = turn.run_no AND effect.key = turn.effect_key
 JOIN entry AS begun ON begun.id = effect.begun_id LEFT JOIN entry AS ended ON ended.id = effect.ended_id
-WHERE {OPEN_DUTY} AND obligation.status = 'DUE' AND obligation.next_boot_us <= :now
-  AND (run.end_status IS NULL OR run.children_open = 0)
-ORDER BY run.no, obligation.position DESC, obligation.key DESC
+WHERE turn.duty = 'DUE' AND NOT turn.claimed AND turn.next_boot_us <= :now AND NOT {_WAITS}
+ORDER BY turn.run_no
 """
 _WORKER_OF_ATTEMPT = """
 LEFT JOIN attempt ON attempt.run_no = run.no AND attempt.key = {table}.key AND attempt.what = '{what}'
@@ -202,6 +216,7 @@ class Work:
         return [_hook(row, values) for row in self._rows(_DISPATCHES, now=now)]
 
     def duties(self, now: int) -> list[DueHook]:
+        """What is to be undone now: at most one of each run, and nothing that `claim_duty` would refuse."""
         values = Values(self._blob)
         return [_duty(row, values) for row in self._rows(_DUTIES, now=now)]
 
