@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from tape.core.journal import capgates, claims, effects, obligations, runs, workers
 from tape.core.journal.work import DueRun, StaleClaim
+from tape.core.kernel.policy import ALONE_FROM
 from tape.reactors.reactor import Desk
 
 
@@ -53,19 +54,26 @@ class Recovery:
         return moved
 
     def _drive(self) -> int:
-        desk, moved = self._desk, 0
+        """Oldest first. Runs that must go alone are passed over while no worker is empty: however many there are, they
+        take no other run's turn."""
+        desk, moved, after = self._desk, 0, 0
         room = desk.slots - desk.pool.driving()
-        if room <= 0:
-            return 0
-        for due in desk.work.runnable(desk.clock.boot_us(), room):
-            moved += self._grant(due)
+        while room > 0 and desk.pool.driver_for(alone=False) is not None:
+            below = None if desk.pool.driver_for(alone=True) is not None else ALONE_FROM
+            most = room
+            due = desk.work.runnable(desk.clock.boot_us(), most, after, below)
+            for run in due:
+                worker = desk.pool.driver_for(alone=desk.recovery.alone(run.crashes))
+                if worker is not None:
+                    moved += self._grant(run, worker)
+                    room -= 1
+            if len(due) < most:
+                break
+            after = due[-1].no
         return moved
 
-    def _grant(self, due: DueRun) -> int:
+    def _grant(self, due: DueRun, worker: int) -> int:
         desk = self._desk
-        worker = desk.pool.driver_for(alone=desk.recovery.alone(due.crashes))
-        if worker is None:
-            return 0
         granted = desk.try_call(
             lambda tx: runs.grant(
                 tx,

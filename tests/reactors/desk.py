@@ -51,6 +51,7 @@ class FakePool:
         self.silent: list[int] = []
         self.sent: list[Sent] = []
         self.alone: list[bool] = []
+        self.none_empty = False
 
     def _driven(self) -> list[int]:
         return [row["worker_no"] for row in self.book.rows("SELECT worker_no FROM lease WHERE status = 'LIVE'")]
@@ -61,6 +62,8 @@ class FakePool:
 
     def driver_for(self, *, alone: bool) -> int | None:
         self.alone.append(alone)
+        if alone and self.none_empty:
+            return None
         return next((worker for worker in self.workers if worker not in self._driven()), None)
 
     def driving(self) -> int:

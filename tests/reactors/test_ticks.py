@@ -92,6 +92,58 @@ def test_a_run_whose_driver_died_is_driven_again_at_once_then_with_a_back_off_an
     assert hosts.idle()
 
 
+def poisoned(book: Book, count: int) -> list[str]:
+    """Runs that must go alone, and are due."""
+    found = [book.start() for _ in range(count)]
+    for run in found:
+        for _ in range(2):
+            book.again(run)
+            book.die(run)
+    book.clock.advance(60)
+    return found
+
+
+def test_runs_that_must_go_alone_hold_up_no_other(book: Book) -> None:
+    hosts = Hosts(book, workers=3, slots=3)
+    alone, healthy = poisoned(book, 4), book.start()
+    hosts.pool.none_empty = True
+    assert hosts.tick("recovery") == 1
+    assert [book.status(run) for run in (*alone, healthy)] == [*["RUNNABLE"] * 4, "RUNNING"]
+    hosts.pool.none_empty = False
+    assert hosts.tick("recovery") == 2
+    assert [book.status(run) for run in alone] == ["RUNNING", "RUNNING", "RUNNABLE", "RUNNABLE"], "oldest first"
+    hosts.close()
+
+
+def test_the_last_empty_worker_goes_to_one_of_them_and_the_rest_is_passed_over(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts = Hosts(book, workers=3, slots=3)
+    alone, healthy = poisoned(book, 4), [book.start() for _ in range(4)]
+    choose = hosts.pool.driver_for
+    monkeypatch.setattr(
+        hosts.pool, "driver_for", lambda *, alone: None if alone and hosts.pool.driving() else choose(alone=alone)
+    )
+    reads: list[int] = []
+    read = hosts.works[0].runnable
+    monkeypatch.setattr(hosts.works[0], "runnable", lambda *args: reads.append(1) or read(*args))
+    assert hosts.tick("recovery") == 3
+    assert [book.status(run) for run in (*alone, *healthy)].count("RUNNING") == 3
+    assert [book.status(run) for run in (alone[0], *healthy[:2])] == ["RUNNING"] * 3
+    assert len(reads) == 2
+    hosts.close()
+
+
+def test_without_room_or_a_worker_nothing_is_looked_for(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = Hosts(book, workers=1, slots=2)
+    for _ in range(3):
+        book.start()
+    assert hosts.tick("recovery") == 1
+    monkeypatch.setattr(hosts.works[0], "runnable", None)
+    assert hosts.tick("recovery") == 0
+    hosts.close()
+
+
 def test_a_run_that_owns_an_effect_in_doubt_is_not_driven(book: Book, hosts: Hosts) -> None:
     for policy in (LOOK_UP, BLIND, UNDO_UNKNOWN):
         lost(book, policy)

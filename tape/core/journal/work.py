@@ -12,7 +12,7 @@ import orjson
 from tape.core.clock import format_us
 from tape.core.journal.blobs import SQL as BLOB_SQL
 from tape.core.journal.blobs import Values
-from tape.core.journal.lists import OF_DUTIES, OF_EFFECTS, OPEN, OPEN_DUTY, OPEN_EFFECT
+from tape.core.journal.lists import LAST_NO, OF_DUTIES, OF_EFFECTS, OPEN, OPEN_DUTY, OPEN_EFFECT
 from tape.core.kernel.errors import JournalUnavailable
 
 SQLITE_RELEASE = sqlite3.sqlite_version
@@ -20,6 +20,7 @@ SQLITE_RELEASE = sqlite3.sqlite_version
 
 @dataclass(frozen=True, slots=True)
 class DueRun:
+    no: int
     id: str
     crashes: int
 
@@ -128,8 +129,9 @@ SELECT run.id, obligation.key, obligation.claim_epoch, 1, worker.proven FROM {OF
 WHERE {OPEN_DUTY} AND obligation.status = 'CLAIMED' AND obligation.claim_until_boot_us <= :now
 """
 _RUNNABLE = f"""
-SELECT id, crashes FROM run INDEXED BY run_open
-WHERE {OPEN} AND status = 'RUNNABLE' AND next_boot_us <= :now ORDER BY no LIMIT :most
+SELECT no, id, crashes FROM run INDEXED BY run_open
+WHERE {OPEN} AND status = 'RUNNABLE' AND no > :after AND next_boot_us <= :now AND crashes < :crashes
+ORDER BY no LIMIT :most
 """
 _LATE = f"""
 SELECT id AS run_id, epoch, worker_no FROM run INDEXED BY run_open
@@ -194,8 +196,10 @@ class Work:
         except sqlite3.Error as error:
             raise JournalUnavailable(f"the journal cannot be read: {error}") from None
 
-    def runnable(self, now: int, most: int) -> list[DueRun]:
-        return [DueRun(row["id"], row["crashes"]) for row in self._rows(_RUNNABLE, now=now, most=most)]
+    def runnable(self, now: int, most: int, after_no: int = 0, crashes_below: int | None = None) -> list[DueRun]:
+        """Oldest first."""
+        crashes = LAST_NO if crashes_below is None else crashes_below
+        return [DueRun(*row) for row in self._rows(_RUNNABLE, now=now, most=most, after=after_no, crashes=crashes)]
 
     def late_leases(self, now: int) -> list[LateLease]:
         return [LateLease(row["run_id"], row["epoch"], row["worker_no"]) for row in self._rows(_LATE, now=now)]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 SECOND_US = 1_000_000
+ALONE_FROM = 2
+"""After so many deaths in a row a run goes alone."""
 MIN_ALONE_DEATHS = 3
 CHILDREN_LIMIT = 10_000
 """Most children of one run."""
@@ -70,7 +72,7 @@ class RecoveryPolicy:
         return self.backoff.delay_us(crashes - 1)
 
     def alone(self, crashes: int) -> bool:
-        return crashes >= 2
+        return crashes >= ALONE_FROM
 
 
 def wake_parent_after_us(children_open: int) -> int:
