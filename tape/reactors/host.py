@@ -361,7 +361,8 @@ class Host:
         state.ticks += 1
         try:
             state.moved += reactor.tick()
-        except TapeError as error:  # told once; it is tried again, and the other reactors go on
+            state.last_error = ""
+        except TapeError as error:  # told once an outage; it is tried again, and the other reactors go on
             state.errors += 1
             if str(error) != state.last_error:
                 state.last_error = str(error)
