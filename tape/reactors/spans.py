@@ -64,12 +64,17 @@ class RunTrace:
     family: Attributes = field(default_factory=lambda: {})
     error: str = ""
     start_us: int | None = None
-    over: bool = False
+    closed: bool = False
     happenings: list[Happening] = field(default_factory=lambda: [])
     _asked: dict[int, tuple[int, int]] = field(default_factory=lambda: {})
     _decided: dict[str, Span] = field(default_factory=lambda: {})
     _effects: dict[str, tuple[int, Attributes]] = field(default_factory=lambda: {})
     _leases: dict[int, tuple[int, Attributes]] = field(default_factory=lambda: {})
+
+    @property
+    def over(self) -> bool:
+        """Whether the run has ended, and what was left to itself too."""
+        return self.closed and not self._effects
 
     def take(self, entry: Entry) -> Span | None:
         if self.start_us is None:
@@ -165,7 +170,7 @@ class RunTrace:
             self.happened("stuck", entry)
         if event.status not in RUN_ENDS:
             return None
-        self.over = True
+        self.closed = True
         attributes: Attributes = {"gen_ai.agent.name": self.agent, "tape.status": event.status, **self.family}
         start_us = entry.at_us if self.start_us is None else self.start_us
         error = "" if event.status == RunStatus.TERMINAL else self.error or event.status

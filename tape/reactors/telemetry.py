@@ -71,7 +71,7 @@ def span_id(run_id: str, what: str) -> int:
 
 @dataclass(slots=True)
 class _Followed:
-    """One run that has not ended, and what has been counted of it."""
+    """One run that is not over, and what has been counted of it."""
 
     trace: RunTrace
     figuring: Figuring = field(default_factory=Figuring)
@@ -187,7 +187,6 @@ class Telemetry:
                 earlier = []
             for known in earlier:
                 followed.trace.take(known)
-            followed.trace.over = False
             followed.figuring.add(earlier)
             self._count(followed, told=True)
         return followed

@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 
 from tape.core.config import load_config
+from tape.core.kernel import events
 from tape.core.kernel.errors import UsageError
 from tape.core.kernel.events import Entry
 from tape.reactors import telemetry
 from tape.reactors.collector import Collector
 from tape.reactors.telemetry import Telemetry, open_telemetry, span_id, trace_id
-from tests.core.run_book import KEY, RUN, START_US, Script, demo
+from tests.core.run_book import KEY, RUN, START_US, Script, demo, to_effect
 from tests.dev.harness import Project, one_line
 
 WAIT_SECONDS = 20
@@ -130,6 +131,41 @@ def test_a_later_server_goes_on_with_the_trace_and_counts_nothing_twice(at: int)
         ("gen_ai.client.token.usage", 3 * 210),
     ):
         assert first.figures.get(name, 0) + second.figures.get(name, 0) == pytest.approx(value)
+
+
+def left_behind() -> list[Entry]:
+    """A run that has ended; the last entry is the end of what it left to itself."""
+    script = to_effect(dispatch="outbox").finish(200, worker=1, epoch=1)
+    return script.end(300, "returned", writer="outbox").entries
+
+
+def test_what_a_run_left_behind_is_told_in_its_trace_and_then_it_is_forgotten() -> None:
+    rig = Rig()
+    *whole, late = left_behind()
+    rig.telemetry.hear(whole)
+    spans = rig.told([late])
+    assert [span.name for span in spans[-2:]] == ["invoke_agent treasury", "execute_tool wire_money"]
+    assert (spans[-1].start_time, spans[-1].end_time) == ((START_US + 164_000) * 1000, (START_US + 300_000) * 1000)
+    assert rig.asked == [] and rig.telemetry._runs == {}
+
+
+def test_what_an_earlier_server_s_run_left_behind_is_told_and_forgotten() -> None:
+    rig = Rig()
+    rig.entries = left_behind()
+    (span,) = rig.told(rig.entries[-1:])
+    assert (span.name, span.start_time) == ("execute_tool wire_money", (START_US + 164_000) * 1000)
+    assert rig.asked == [RUN] and rig.telemetry._runs == {}
+
+
+def test_an_entry_after_the_end_keeps_nothing() -> None:
+    rig = Rig()
+    opened = events.ConflictOpened(key=KEY, why="it has acted after all", evidence=None)
+    rig.entries = demo().add(400, opened).entries
+    assert rig.told(rig.entries[:-1])[-1].name == "invoke_agent treasury"
+    again = Rig()
+    again.entries = rig.entries
+    assert again.told(again.entries[-1:]) == []
+    assert rig.telemetry._runs == again.telemetry._runs == {}
 
 
 def test_what_it_cannot_keep_up_with_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
