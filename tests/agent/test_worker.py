@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -103,6 +104,76 @@ def test_a_drive_from_push_to_idle() -> None:
     assert stage.link.sent("finish")[0]["ended"] == {"outcome": "TERMINAL", "result": 7}
     assert stage.link.forgotten == [("r-000000000001", 1)]
     assert stage.worker.in_hand() == {"drives": {}, "hooks": [], "leaving": False}
+    stage.close()
+
+
+def test_a_task_that_a_body_begins_may_outlive_the_run() -> None:
+    """A client's, say, which the next run uses too."""
+    connections: list[asyncio.Task[Any]] = []
+
+    @tape.tool(semantics="read_only")
+    async def connect() -> None:
+        connections.append(asyncio.get_running_loop().create_task(asyncio.Event().wait()))
+
+    @tape.agent
+    async def connecting(run: tape.Run) -> None:
+        await connect()
+
+    stage = Stage(connecting)
+    stage.push(TAPE, drive("connecting"))
+    stage.until("idle")
+    stage.push()
+    assert [task.done() or task.cancelling() for task in connections] == [0]
+    connections[0].cancel()
+    stage.push()
+    stage.close()
+
+
+def test_an_async_generator_that_is_collected_during_another_run_is_closed_in_its_own() -> None:
+    told: list[str] = []
+
+    @tape.tool(semantics="non_idempotent")
+    async def notify(text: str) -> None:
+        told.append(text)
+
+    async def rows() -> AsyncIterator[int]:
+        try:
+            yield 1
+        finally:
+            try:
+                await notify("rows are over")
+            except tape.RunInterrupted as signal:
+                told.append(f"not done: {signal}")
+
+    @tape.agent
+    async def first(run: tape.Run) -> int:
+        ring: list[Any] = [rows()]
+        ring.append(ring)
+        return await anext(ring[0])
+
+    @tape.agent
+    async def second(run: tape.Run) -> bool:
+        gc.collect()
+        await asyncio.sleep(0.01)
+        return await run.sample(lambda: True)
+
+    stage = Stage(first, second)
+
+    async def both() -> None:
+        for name, run in (("first", "r-000000000001"), ("second", "r-000000000002")):
+            stage.worker.push({**TAPE, "run": run})
+            stage.worker.push({**drive(name), "run": run})
+            while run in stage.worker.drives:
+                await asyncio.sleep(0.001)
+
+    gc.disable()
+    try:
+        stage.loop.run_until_complete(both())
+    finally:
+        gc.enable()
+    assert told == ["not done: the agent function has ended: nothing is done for what it left behind"]
+    assert [frame["ended"]["result"] for frame in stage.link.sent("finish")] == [1, True]
+    assert not stage.link.sent("begin")
     stage.close()
 
 

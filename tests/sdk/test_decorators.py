@@ -246,6 +246,27 @@ async def test_a_plain_function_runs_in_a_thread() -> None:
     assert await tape.tool(name="where")(threading.get_ident)() != threading.get_ident()
 
 
+def test_code_that_is_being_closed_enters_no_function() -> None:
+    """At the end of a process, say: what is pending then belongs to a run, and there is none any more."""
+    entered: list[int] = []
+
+    @tape.tool
+    async def closing_note() -> None:
+        entered.append(1)
+
+    async def pending() -> None:
+        try:
+            await asyncio.sleep(0)
+        finally:
+            await closing_note()
+
+    left = pending()
+    left.send(None)
+    with pytest.raises(tape.RunInterrupted, match="being closed"):
+        left.close()
+    assert not entered
+
+
 async def test_errors_outside_a_run_are_the_functions_own() -> None:
     async def broken() -> None:
         raise ZeroDivisionError

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
 import tape
 from tape.core.kernel import errors
+from tape.core.sdk.code import LEFT_BEHIND
 from tape.core.sdk.context import RunContext
 from tests.sdk.player import RUN, FakeServer, Played, play
 
@@ -370,6 +372,113 @@ def test_an_orphan_that_wakes_later_does_nothing_more() -> None:
 
     played = play(agent, on_quiet=let_go)
     assert [body["tool"] for _, kind, body in played.server.records if kind == "effect_begun"] == ["slow"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_is_pending_when_the_agent_ends_is_cancelled_and_its_calls_raise(fails: bool) -> None:
+    seen: list[str] = []
+    server = new_server()
+
+    async def consume() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            seen.append(f"cancelled after {server.kinds()[-1]}")
+            raise
+        finally:
+            try:
+                await quick("closing note")
+            except tape.RunInterrupted as signal:
+                seen.append(str(signal))
+
+    async def produce() -> None:
+        await quick()
+        if fails:
+            raise ValueError("no such invoice")
+
+    async def agent(run: tape.Run) -> None:
+        consumer = consume()
+        if fails:
+            await asyncio.gather(produce(), consumer)
+        asyncio.get_running_loop().create_task(consumer)
+        await produce()
+
+    played = play(agent, server)
+    assert played.ended["outcome"] == ("FAILED" if fails else "TERMINAL")
+    assert seen == [
+        "cancelled after effect_ended",
+        "the agent function has ended: nothing is done for what it left behind",
+    ]
+    assert played.server.kinds().count("effect_begun") == 1
+    assert not LEFT_BEHIND
+
+
+def test_a_pending_task_of_the_agents_is_not_collected_while_its_run_goes_on() -> None:
+    ended: list[str] = []
+
+    async def forgotten() -> None:
+        try:
+            await asyncio.get_running_loop().create_future()
+        except BaseException as error:
+            ended.append(type(error).__name__)
+            raise
+
+    async def agent(run: tape.Run) -> None:
+        asyncio.get_running_loop().create_task(forgotten())
+        await quick()
+        gc.collect()
+        assert not ended
+
+    assert play(agent).result is None
+    assert ended == ["CancelledError"]
+
+
+@pytest.mark.parametrize("handles", [False, True])
+def test_a_call_in_a_coroutine_that_is_being_closed_takes_no_place_in_the_run_that_is_current(handles: bool) -> None:
+    """The collector closes coroutines while another run's code runs."""
+
+    async def somebody_elses() -> None:
+        try:
+            await asyncio.sleep(0)
+        finally:
+            try:
+                if handles:
+                    raise ValueError("while it is closed")
+            finally:
+                await quick("not mine")
+
+    async def agent(run: tape.Run) -> str:
+        left = somebody_elses()
+        left.send(None)
+        with pytest.raises(tape.RunInterrupted, match="quick is called by code that is being closed: it is not done"):
+            left.close()
+        return await quick("mine")
+
+    played = play(agent)
+    assert played.result == "mine"
+    assert [body["args"] for _, kind, body in played.server.records if kind == "effect_begun"] == [{"name": "mine"}]
+
+
+def test_an_async_generator_calls_tools_while_it_is_closed() -> None:
+    async def rows() -> AsyncIterator[str]:
+        try:
+            yield await quick("first")
+        finally:
+            await quick("last")
+
+    async def agent(run: tape.Run) -> str:
+        async for row in rows():
+            if row == "first":
+                break
+        await slow()
+        async with contextlib.aclosing(rows()) as again:  # type: ignore[type-var]
+            await anext(again)
+        return "done"
+
+    played = play(agent, on_quiet=lambda context: GATE.open())
+    assert played.result == "done"
+    begun = [body["args"]["name"] for _, kind, body in played.server.records if kind == "effect_begun"]
+    assert sorted(begun) == ["first", "first", "last", "last", "slow"]
 
 
 # --- cancel, drain, lease -----------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from tape.core.kernel.errors import RunInterrupted, UsageError
 from tape.core.sdk.calls import Calls
 from tape.core.sdk.children import Children
 from tape.core.sdk.client import end_own_group
+from tape.core.sdk.code import CURRENT_CODE
 from tape.core.sdk.context import RunContext
 from tape.core.sdk.decisions import Decisions
 from tape.core.sdk.decorators import Agent
@@ -46,6 +47,7 @@ async def drive(context: RunContext, agent: Agent, given: Any) -> str:
     context.close()
     while context.underway:
         await asyncio.wait(context.underway)
+    context.code.end()
     return await _last_word(context, ended)
 
 
@@ -53,6 +55,7 @@ async def _main(context: RunContext, agent: Agent, given: Any) -> Any:
     approvals = Approvals()
     calls = Calls(context, approvals)
     CURRENT_RUN.set(calls)
+    CURRENT_CODE.set(context.code)
     POINT_HANDLER.set(context.reach)
     gates = Gates(context, approvals)
     parts = Decisions(context), Samples(context), Timers(context), gates, Children(context)

@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from tape.core.agent.driver import drive
 from tape.core.agent.hooks import run_hook
@@ -246,11 +246,20 @@ def main(loaded: dict[str, Agent] | None = None) -> int:
         loop.run_until_complete(_serve(agents, hello, selector, clock))
     except TapeError as error:
         end_own_group(one_line(error))
-    if LEFT_BEHIND:  # nothing of it may be woken by what Python does at its end
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
+    except SystemExit as error:  # by the author's code: as in a crash, nothing else in here goes on
+        if not isinstance(error.code, int | None):
+            print(error.code, file=sys.stderr)
+        _leave(error.code if isinstance(error.code, int) else int(error.code is not None))
+    if LEFT_BEHIND:
+        _leave(0)
     return 0
+
+
+def _leave(code: int) -> NoReturn:
+    """Ends this process; nothing that is pending in it is woken by what Python does at its end."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 async def _serve(agents: dict[str, Agent], hello: Frame, selector: IdleSelector, clock: Clock) -> None:

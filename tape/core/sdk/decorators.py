@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from sys import exc_info
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
-from tape.core.kernel.errors import UsageError
+from tape.core.kernel.errors import RunInterrupted, UsageError
 from tape.core.kernel.resolution import Dispatch, OnUnknown, Semantics
 from tape.core.sdk.effects import COST_LIMIT, CURRENT_EFFECT, CURRENT_METER, CURRENT_RUN, Budget, micro_usd
 
@@ -21,6 +22,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 LONGEST_SECONDS = 1e9
 MOST_RETRIES = 1000
+DEEPEST_CONTEXT = 100
+"""So many errors are looked at that were raised while another was handled: by hand they can be linked in a ring."""
 
 
 def is_async(function: Callable[..., Any]) -> bool:
@@ -130,6 +133,7 @@ class Tool(Generic[P, T]):
         _register(self)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
+        _refuse_closing(self.name)
         run = CURRENT_RUN.get()
         if run is None or CURRENT_EFFECT.get() is not None or CURRENT_METER.get() is not None:
             return _plain_call(self.function, args, kwargs)
@@ -141,6 +145,7 @@ class Tool(Generic[P, T]):
         else UsageError."""
         if self.options.dispatch is not Dispatch.OUTBOX:
             raise UsageError(f'{self.name}.enqueue needs the outbox: declare @tape.tool(dispatch="outbox", ...)')
+        _refuse_closing(self.name)
         run = CURRENT_RUN.get()
         if run is None or CURRENT_EFFECT.get() is not None or CURRENT_METER.get() is not None:
             raise UsageError(f"{self.name}.enqueue works in an agent function during a run: there is no journal here")
@@ -194,6 +199,26 @@ class Tool(Generic[P, T]):
 
     def __repr__(self) -> str:
         return f"<tape.tool {self.name} ({self.options.semantics})>"
+
+
+def _refuse_closing(name: str) -> None:
+    """Raises RunInterrupted in a coroutine that is being closed (GeneratorExit): it cannot wait for anything any more,
+    and if the garbage collector closes it, the run that seems to be current is somebody else's. An async generator is
+    closed by a task of its own run's, which can wait."""
+    error = exc_info()[1]
+    for _ in range(DEEPEST_CONTEXT):
+        if error is None:
+            return
+        if isinstance(error, GeneratorExit) and not _raised_in_async_generator(error):
+            raise RunInterrupted(f"{name} is called by code that is being closed: it is not done")
+        error = error.__context__
+
+
+def _raised_in_async_generator(error: BaseException) -> bool:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and bool(trace.tb_frame.f_code.co_flags & 0x200)  # CO_ASYNC_GENERATOR
 
 
 async def _plain_call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
