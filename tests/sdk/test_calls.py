@@ -19,6 +19,7 @@ from typing_extensions import TypedDict
 
 import tape
 from tape.core.agent.driver import drive
+from tape.core.sdk.context import RunContext
 from tape.core.sdk.decorators import agent as mark_agent
 from tests.sdk.player import FakeServer, Played, play
 
@@ -335,7 +336,10 @@ def test_the_body_knows_its_effect() -> None:
     assert effect.begun_at.endswith("Z")
 
 
-@pytest.mark.parametrize("found", [lambda to: 1 / 0, lambda to: 7, lambda to: "", lambda: "x"])
+BAD_KEYS = [lambda to: 1 / 0, lambda to: 7, lambda to: "", lambda: "x", lambda to: "x" * 4001, lambda to: "a\udcff.pdf"]
+
+
+@pytest.mark.parametrize("found", BAD_KEYS)
 def test_a_business_key_that_goes_wrong(found: Any) -> None:
     @tape.tool(semantics="idempotent", business_key=found)
     async def pay(to: str) -> None:
@@ -344,6 +348,20 @@ def test_a_business_key_that_goes_wrong(found: Any) -> None:
     played = called(pay, "ACME")
     assert "business_key of pay" in played.why
     assert played.server.kinds() == ["run_started", "run_ended"]
+
+
+def test_a_boundary_that_is_no_frame_uses_up_no_number() -> None:
+    async def agent(run: tape.Run) -> str:
+        assert isinstance(context[0], RunContext)
+        with pytest.raises(tape.UsageError, match="a frame that is not JSON"):
+            context[0].boundary("sample", {"sample": "\udcff"}, (("sample", 0), None))
+        return await run.uuid()
+
+    context: list[RunContext] = []
+    played = play(agent, before=context.append)
+    assert played.result
+    assert [frame["n"] for frame in played.server.frames] == [1, 2, 3]
+    assert not played.context.boundaries.open_outcomes
 
 
 @pytest.mark.parametrize("name", ["idempotency_key", "current_effect"])

@@ -31,13 +31,11 @@ class Boundaries:
     def send(
         self, kind: str, body: Body, take: Callable[[asyncio.Future[Frame], Frame], None], *, outcome: bool
     ) -> asyncio.Future[Frame]:
-        """`take` gets the answer, and puts it into the future; `outcome`: the agent waits for what it holds."""
-        self._number += 1
-        number = self._number
+        """`take` gets the answer, and puts it into the future; `outcome`: the agent waits for what it holds. Raises
+        UsageError for what is no frame: then no number is used up, and nothing waits for an answer."""
+        number = self._number + 1
         had = next(iter(self._unanswered.values()), number) - 1
         future: asyncio.Future[Frame] = self._loop.create_future()
-        self._unanswered[future] = number
-        self.open_outcomes += outcome
 
         def answered(reply: Frame) -> None:
             self._unanswered.pop(future, None)
@@ -45,6 +43,9 @@ class Boundaries:
             take(future, reply)
 
         self._link.request({"t": kind, **self._head, "n": number, "had": had, **body}, answered)
+        self._number = number
+        self._unanswered[future] = number
+        self.open_outcomes += outcome
         return future
 
     def unanswered(self) -> list[asyncio.Future[Frame]]:

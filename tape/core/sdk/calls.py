@@ -27,6 +27,10 @@ from tape.core.sdk.values import check_annotation, signature_of, typed
 from tape.core.wire import Frame
 
 
+BUSINESS_KEY_LIMIT = 4000
+"""Characters."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Call:
     """One call at its place in the run. `args` and `hidden` are recorded; `live` are the redacted arguments, plain."""
@@ -268,7 +272,16 @@ def _business_key(tool: Tool[..., Any], positional: list[Any], named: dict[str, 
         raise UsageError(f"business_key of {tool.name}: {type(error).__name__}: {error}") from error
     if not isinstance(found, str) or not found:
         raise UsageError(f"business_key of {tool.name} returned {found!r}: it returns a text that is not empty")
-    return found
+    if len(found) > BUSINESS_KEY_LIMIT:
+        raise UsageError(
+            f"business_key of {tool.name} returned {len(found)} characters; the limit is {BUSINESS_KEY_LIMIT}"
+        )
+    text = str.__str__(found)  # of a subclass, too, the text itself
+    try:
+        identity.check_json(text)
+    except UsageError as error:
+        raise UsageError(f"business_key of {tool.name} returned {text!r}: {error}") from None
+    return text
 
 
 def _cost(tool: Tool[..., Any], positional: list[Any], named: dict[str, Any]) -> int:
