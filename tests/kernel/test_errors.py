@@ -61,3 +61,11 @@ def test_one_line_is_one_line_with_a_visible_cut() -> None:
     assert errors.one_line(ValueError("a\n  b\tc")) == "a b c"
     assert errors.one_line(ValueError()) == "ValueError"
     assert errors.one_line(ValueError("x" * 500), 10) == "x" * 9 + "…"
+
+
+def test_an_error_that_cannot_say_its_text_has_the_name_of_its_type() -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise ValueError("odd")
+
+    assert errors.text_of(Mute()) == errors.one_line(Mute()) == "Mute"

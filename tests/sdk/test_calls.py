@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -311,6 +311,62 @@ def test_a_marked_agent_without_input() -> None:
         return run.id
 
     assert play(alone, given={"ignored": 1}).ended["outcome"] == "TERMINAL"
+
+
+class Mute(Exception):
+    """Cannot say its text."""
+
+    def __str__(self) -> str:
+        return "{}: {}".format(*self.args)
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        (lambda: (row["id"] for row in [{"id": 1}, {}]), "the result of act is not JSON: KeyError: 'id'"),
+        (lambda: (1 / 0 for _ in "x"), "the result of act is not JSON: ZeroDivisionError: division by zero"),
+        (lambda: raising(ValueError("a\udcff")), "is not JSON: a\\udcff"),
+        (lambda: raising(Mute("one")), "is not JSON: Mute: Mute"),
+    ],
+)
+def test_a_result_that_raises_while_it_is_written_is_that_of_an_act(rows: Any, says: str) -> None:
+    @tape.tool(semantics="non_idempotent")
+    async def act() -> list[Any]:
+        return rows()
+
+    async def agent(run: tape.Run) -> str:
+        with pytest.raises(tape.ResultUnrecordable) as raised:
+            await act()
+        return str(raised.value)
+
+    played = play(agent)
+    assert played.result.startswith("act has acted, but ") and says in played.result
+    (ended,) = [body for _, kind, body in played.server.records if kind == "effect_ended"]
+    assert ended["status"] == "CONFIRMED" and says in ended["result_error"]
+
+
+def raising(error: Exception) -> Iterator[Any]:
+    yield 1
+    raise error
+
+
+def test_an_error_that_cannot_say_its_text_is_recorded_by_its_name() -> None:
+    @tape.tool(semantics="non_idempotent")
+    async def act() -> None:
+        raise Mute("one")
+
+    async def model() -> None:
+        raise Mute("two")
+
+    async def agent(run: tape.Run) -> None:
+        with pytest.raises(tape.ModelFailed, match="model: Mute: Mute"):
+            await run.decide(model)
+        with pytest.raises(tape.EffectFailed, match="act: Mute: Mute"):
+            await act()
+        raise Mute("three")
+
+    played = play(agent)
+    assert played.ended == {"outcome": "FAILED", "error": {"type": "Mute", "message": "Mute"}}
 
 
 # --- keys ---------------------------------------------------------------------------------------------------------

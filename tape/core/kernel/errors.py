@@ -125,7 +125,15 @@ class RunDiverged(RunInterrupted):
     """The agent's code does not fit its tape any more; the run is STUCK."""
 
 
+def text_of(error: BaseException) -> str:
+    """The error's text; the name of its type if it cannot say it: an author's `__str__` may raise anything."""
+    try:
+        return str(error)
+    except Exception:
+        return type(error).__name__
+
+
 def one_line(error: BaseException, limit: int = 400) -> str:
     """The error's text on one line, cut to `limit` characters with a visible mark."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(text_of(error).split()) or type(error).__name__
     return text if len(text) <= limit else text[: limit - 1] + "…"

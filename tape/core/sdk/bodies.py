@@ -13,9 +13,9 @@ from tape.core.sdk import rehearsal
 from tape.core.sdk.client import end_own_group
 from tape.core.sdk.decorators import Tool, is_async
 from tape.core.sdk.effects import CURRENT_EFFECT, CURRENT_METER, Effect, UsageMeter
-from tape.core.sdk.hiding import CURRENT_PLAIN, KNOWN, Plain, resolved, scrubbed
+from tape.core.sdk.hiding import CURRENT_PLAIN, KNOWN, Plain, resolved
 from tape.core.sdk.replay import Body
-from tape.core.sdk.values import error_json, signature_of, to_json
+from tape.core.sdk.values import error_json, recordable, signature_of, to_json
 
 BODY_END_SECONDS = 5.0
 
@@ -59,7 +59,7 @@ async def attempt(
     try:
         return {"how": "returned", "result": own.scrub_json(to_json(result, f"the result of {tool.name}"))}
     except UsageError as error:
-        return {"how": "returned", "result": None, "result_error": scrubbed(str(error))}
+        return {"how": "returned", "result": None, "result_error": recordable(str(error))}
 
 
 def _arguments(tool: Tool[..., Any], effect: Effect, live: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from tape.core.clock import format_us
 from tape.core.kernel import errors, identity
-from tape.core.kernel.errors import UsageError
+from tape.core.kernel.errors import UsageError, text_of
 from tape.core.kernel.hidden import identified
 from tape.core.kernel.policy import RETRY_BACKOFF
 from tape.core.kernel.resolution import Dispatch
@@ -25,7 +25,6 @@ from tape.core.sdk.replay import NOTHING_BEGUN, Body, Outcome, describe_begun, d
 from tape.core.sdk.stand_ins import stand_in
 from tape.core.sdk.values import check_annotation, signature_of, typed
 from tape.core.wire import Frame
-
 
 BUSINESS_KEY_LIMIT = 4000
 """Characters."""
@@ -269,7 +268,7 @@ def _business_key(tool: Tool[..., Any], positional: list[Any], named: dict[str, 
     try:
         found: Any = tool.options.business_key(*positional, **named)
     except Exception as error:  # the author's function, whatever it raises
-        raise UsageError(f"business_key of {tool.name}: {type(error).__name__}: {error}") from error
+        raise UsageError(f"business_key of {tool.name}: {type(error).__name__}: {text_of(error)}") from error
     if not isinstance(found, str) or not found:
         raise UsageError(f"business_key of {tool.name} returned {found!r}: it returns a text that is not empty")
     if len(found) > BUSINESS_KEY_LIMIT:
@@ -291,7 +290,7 @@ def _cost(tool: Tool[..., Any], positional: list[Any], named: dict[str, Any]) ->
         try:
             cost = cost(*positional, **named)
         except Exception as error:  # the author's function, whatever it raises
-            raise UsageError(f"cost of {tool.name}: {type(error).__name__}: {error}") from error
+            raise UsageError(f"cost of {tool.name}: {type(error).__name__}: {text_of(error)}") from error
     return micro_usd(cost, f"cost of {tool.name} in dollars")
 
 

@@ -11,10 +11,13 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
-from tape.core.kernel.errors import UsageError
+from tape.core.kernel.errors import UsageError, text_of
 from tape.core.kernel.identity import RECORD_LIMIT_BYTES, check_json
 from tape.core.sdk.decorators import name_of
 from tape.core.sdk.hiding import Redacted, Secret, scrubbed
+
+TEXT_LIMIT = 4000
+"""Characters of an error, or of why a look-up is unclear."""
 
 
 def to_json(value: Any, what: str, limit_bytes: int = RECORD_LIMIT_BYTES) -> Any:
@@ -22,8 +25,10 @@ def to_json(value: Any, what: str, limit_bytes: int = RECORD_LIMIT_BYTES) -> Any
     is not JSON or over the limit (1 MiB)."""
     try:
         plain = to_jsonable_python(value, round_trip=True, fallback=_refuse)
-    except (PydanticSerializationError, ValueError, RecursionError) as error:
-        raise UsageError(f"{what} is not JSON: {(str(error) or type(error).__name__).splitlines()[0]}") from None
+    except Exception as error:  # iterators and serializers of the author's run here, and may raise anything
+        said = text_of(error) or type(error).__name__
+        kind = "" if isinstance(error, PydanticSerializationError | ValueError) else f"{type(error).__name__}: "
+        raise UsageError(f"{what} is not JSON: {kind}{said.splitlines()[0]}") from None
     try:
         check_json(plain)
     except UsageError as error:
@@ -66,7 +71,7 @@ def _checker(annotation: Any, what: str) -> TypeAdapter[Any] | None:
         except TypeError:
             return TypeAdapter(annotation)  # an annotation that cannot be hashed
     except Exception as error:  # pydantic refuses some annotations with errors of many kinds
-        first = str(error).splitlines()[0]
+        first = (text_of(error) or type(error).__name__).splitlines()[0]
         raise UsageError(f"{what}: the annotation {annotation!r} cannot be checked: {first}") from None
 
 
@@ -138,8 +143,8 @@ class Signature:
             return get_type_hints(holder, globalns=known, include_extras=True)[name]
         except Exception as error:  # an annotation is an expression of the author's: it may raise anything
             raise UsageError(
-                f"{self.name}: the annotation {annotations[name]!r} of {name} means nothing here ({error}): import or "
-                "define what it names at the top level of its module, not only under TYPE_CHECKING"
+                f"{self.name}: the annotation {annotations[name]!r} of {name} means nothing here ({text_of(error)}): "
+                "import or define what it names at the top level of its module, not only under TYPE_CHECKING"
             ) from None
 
     @property
@@ -220,8 +225,14 @@ def returns_of(function: Callable[..., Any]) -> Any:
 
 
 def error_json(error: BaseException) -> dict[str, str]:
-    """How an error stands on the tape: without the hidden values of what runs here."""
-    message = scrubbed(str(error))
-    if len(message) > 4000:
-        message = message[:4000] + "…"
-    return {"type": type(error).__name__, "message": message.encode("utf-8", "backslashreplace").decode()}
+    """How an error stands on the tape."""
+    return {"type": type(error).__name__, "message": recordable(text_of(error))}
+
+
+def recordable(text: str) -> str:
+    """A text that is said, as it can be recorded: without the hidden values of what runs here, cut to a length, and
+    with lone surrogates written out."""
+    text = scrubbed(text)
+    if len(text) > TEXT_LIMIT:
+        text = text[:TEXT_LIMIT] + "…"
+    return text.encode("utf-8", "backslashreplace").decode()
