@@ -17,7 +17,7 @@ from tape.core.agent.process import Worker
 from tape.core.clock import ManualClock
 from tape.core.sdk.decorators import TOOLS
 from tape.core.wire import Frame
-from tests.sdk.player import FakeServer, VirtualLoop
+from tests.sdk.player import FakeServer, VirtualLoop, over_the_wire
 
 
 class FakeLink(FakeServer):
@@ -334,6 +334,13 @@ def _raises(error: BaseException) -> Any:
     return find
 
 
+class Mute(Exception):
+    """Cannot say its text."""
+
+    def __str__(self) -> str:
+        return "{}: {}".format(*self.args)
+
+
 UNCLEAR: list[tuple[Any, str]] = [
     (lambda effect: True, "the look-up returned bool, not tape.present"),
     (lambda effect: tape.present({"paid": "a lot"}), "what the look-up found does not fit"),
@@ -343,6 +350,9 @@ UNCLEAR: list[tuple[Any, str]] = [
     (_raises(asyncio.CancelledError()), "cancelled from inside"),
     (_raises(GeneratorExit("odd")), "GeneratorExit"),
     (_raises(ValueError("x" * 10_000)), "xxx"),
+    (_raises(FileNotFoundError("invoice-\udcff.pdf")), "FileNotFoundError: invoice-\\udcff.pdf"),
+    (_raises(Mute()), "Mute: Mute"),
+    (lambda effect: tape.unclear("\udcff"), "\\udcff"),
 ]
 
 
@@ -352,9 +362,19 @@ def test_look_ups_that_cannot_say(find: Any, why: str) -> None:
         return find(effect)
 
     pay_tool().observe(asked)
-    got = answer(hook("look-up"))
+    got = over_the_wire(answer(hook("look-up")))
     assert (got["how"], got["answer"], got["acts"]) == ("answered", "unclear", [])
-    assert why in got["why"] and len(got["why"]) <= 4000
+    assert why in got["why"] and len(got["why"]) <= 4001
+
+
+def test_a_look_up_whose_answer_is_too_long_to_be_sent_is_unclear() -> None:
+    def find(effect: tape.Effect) -> tape.Observation:
+        return tape.duplicate(["x" * 1_000_000] * 17)
+
+    pay_tool().compensate(observe=find)(lambda effect: None)
+    got = over_the_wire(answer(hook("undo-look-up")))
+    assert (got["answer"], got["acts"]) == ("unclear", [])
+    assert got["why"].startswith("its answer cannot be sent: a frame of 17")
 
 
 def test_hooks_that_the_code_no_longer_has() -> None:

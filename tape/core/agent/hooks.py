@@ -7,13 +7,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from tape.core.kernel.errors import UsageError
+from tape.core import wire
+from tape.core.kernel.errors import UsageError, text_of
 from tape.core.sdk import rehearsal
 from tape.core.sdk.bodies import attempt, call_function
 from tape.core.sdk.decorators import Tool, find_tool
 from tape.core.sdk.effects import CURRENT_EFFECT, Effect, Observation, UsageMeter
-from tape.core.sdk.hiding import CURRENT_PLAIN, KNOWN, Plain, opened, scrubbed, without_redacted
-from tape.core.sdk.values import error_json, signature_of, to_json, typed
+from tape.core.sdk.hiding import CURRENT_PLAIN, KNOWN, Plain, opened, without_redacted
+from tape.core.sdk.values import error_json, recordable, signature_of, to_json, typed
 from tape.core.wire import Frame
 
 
@@ -38,7 +39,19 @@ async def run_hook(frame: Frame) -> Frame:
             answer = await _look_up(tool, effect, frame["key"], own=what == "look-up")
     except Exception as error:  # a hook's error is an answer, too
         answer = {"how": "raised", "error": error_json(error)}
-    return {"t": "hook_result", "ticket": frame["ticket"], **answer}
+    return _framed(frame, answer)
+
+
+def _framed(asked: Frame, answer: Frame) -> Frame:
+    """The answer as a frame; if it is none (it is too long), one that says so."""
+    head = {"t": "hook_result", "ticket": asked["ticket"]}
+    try:
+        wire.encode({**head, **answer})
+    except UsageError as error:
+        why = f"its answer cannot be sent: {error}"
+        found = asked["what"] in ("look-up", "undo-look-up")
+        answer = _unclear(why) if found else {"how": "raised", "error": error_json(UsageError(why))}
+    return {**head, **answer}
 
 
 async def _look_up(tool: Tool[..., Any], effect: Effect, key: str, *, own: bool) -> Frame:
@@ -49,7 +62,7 @@ async def _look_up(tool: Tool[..., Any], effect: Effect, key: str, *, own: bool)
         played = rehearsal.current() if own else None
         observation = await (_call(function, effect, key) if played is None else played.observe(effect))
     except Exception as error:  # a look-up that fails could not say
-        return _unclear(f"{type(error).__name__}: {error}")
+        return _unclear(f"{type(error).__name__}: {text_of(error)}")
     if not isinstance(observation, Observation):
         return _unclear(f"the look-up returned {type(observation).__name__}, not tape.present/absent/duplicate/unclear")
     acts: list[Any] = []
@@ -61,12 +74,11 @@ async def _look_up(tool: Tool[..., Any], effect: Effect, key: str, *, own: bool)
         except UsageError as error:
             return _unclear(str(error))
         acts.append(without_redacted(CURRENT_PLAIN.get().scrub_json(plain), effect.args))
-    why = scrubbed(str(observation.why))[:4000]
-    return {"how": "answered", "answer": observation.answer, "acts": acts, "why": why}
+    return {"how": "answered", "answer": observation.answer, "acts": acts, "why": recordable(str(observation.why))}
 
 
 def _unclear(why: str) -> Frame:
-    return {"how": "answered", "answer": "unclear", "acts": [], "why": scrubbed(why)[:4000]}
+    return {"how": "answered", "answer": "unclear", "acts": [], "why": recordable(why)}
 
 
 async def _undo(tool: Tool[..., Any], effect: Effect, key: str) -> Frame:
@@ -90,5 +102,5 @@ async def _call(function: Callable[..., Any], effect: Effect, key: str) -> Any:
         raise RuntimeError("the hook was cancelled from inside")
     error = task.exception()
     if error is not None and not isinstance(error, Exception):
-        raise RuntimeError(f"{type(error).__name__}: {error}") from error
+        raise RuntimeError(f"{type(error).__name__}: {text_of(error)}") from error
     return task.result()

@@ -160,6 +160,6 @@ class Link:
 
 def end_own_group(why: str) -> NoReturn:
     """Kills this process and everything it started in its session. Never returns."""
-    os.write(2, f"tape: this agent ends itself: {KNOWN.scrub(why)}\n".encode())
+    os.write(2, f"tape: this agent ends itself: {KNOWN.scrub(why)}\n".encode("utf-8", "backslashreplace"))
     os.killpg(os.getpgrp(), signal.SIGKILL)
     raise SystemExit(70)  # for the type checker: SIGKILL has come
