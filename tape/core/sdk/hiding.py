@@ -197,33 +197,42 @@ class Plain:
         self._above = above
         self._most = most
         self._marks: dict[str, str] = {}
-        self._longest_first: tuple[tuple[str, str], ...] = ()
+        """Replaced as a whole, never changed: whoever reads it has one state of it."""
+        self._sorted: tuple[dict[str, str], list[str]] = (self._marks, [])
 
     def add(self, value: Json, mark: str) -> None:
         """Every text and number in the value, as it is and as `repr`, JSON and URLs write it."""
-        for text in _texts(value):
-            self._add(text, mark)
-        if self._above is not None:
-            self._above.add(value, mark)
+        self._add(dict.fromkeys(_texts(value), mark))
 
-    def _add(self, text: str, mark: str) -> None:
-        marks = dict(self._marks)
-        marks.pop(text, None)  # the latest stays longest
-        marks[text] = mark
-        while self._most is not None and len(marks) > self._most:
-            del marks[next(iter(marks))]
+    def _add(self, new: dict[str, str]) -> None:
+        marks = self._marks.copy()
+        for text in new:  # the latest stays longest
+            marks.pop(text, None)
+        marks |= new
+        if self._most is not None and len(marks) > self._most:
+            marks = dict(list(marks.items())[-self._most :])
         self._marks = marks
-        self._longest_first = tuple(sorted(marks.items(), key=lambda pair: -len(pair[0])))
+        if self._above is not None:
+            self._above._add(new)
+
+    def _longest_first(self) -> tuple[dict[str, str], list[str]]:
+        """What is looked for, in which order. Sorted when it is needed: many may be added at once."""
+        found = self._sorted
+        if found[0] is not self._marks:
+            marks = self._marks
+            found = self._sorted = marks, sorted(marks, key=len, reverse=True)
+        return found
 
     def scrub(self, text: str) -> str:
-        for value, mark in self._longest_first:
+        marks, values = self._longest_first()
+        for value in values:
             if value in text:
-                text = text.replace(value, mark)
+                text = text.replace(value, marks[value])
         return text
 
     def scrub_json(self, value: Json) -> Json:
         """The value with every text in it cleaned, those that are keys too."""
-        return _each_text(value, self.scrub) if self._longest_first else value
+        return _each_text(value, self.scrub) if self._marks else value
 
 
 def _texts(value: Json) -> set[str]:
