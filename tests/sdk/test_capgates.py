@@ -85,6 +85,23 @@ def test_an_ask_waits_without_a_record_and_is_asked_again() -> None:
     assert raised.server.records[1:] == never.server.records[1:], "as if the cap had never been in the way"
 
 
+@pytest.mark.parametrize("place", ["1", "b"])
+def test_an_answer_of_a_persons_that_overtakes_the_news_of_the_wait(place: str) -> None:
+    """A cap is raised in the same commit, or while the reply is withheld at a crash point."""
+    person, contexts = Person(place), list[RunContext]()
+
+    def raised_at_once(frame: Frame) -> bool:
+        waits = person(frame)
+        if waits:
+            person.waiting.clear()
+            contexts[0].ask_again()
+        return waits
+
+    played = play(asks, server(raised_at_once), budget=CAPPED, before=contexts.append)
+    assert played.result == ["thought a", "B", "thought c"] and entered == ["a", "b", "c"]
+    assert person.asked.count(place) == 2
+
+
 def test_a_call_waits_and_is_called_again() -> None:
     played = play(asks, server(Person("b")), budget=CAPPED)
     assert parked_for(played) == ["budget r-000000000001/0/0/do_it"]

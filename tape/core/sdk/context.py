@@ -93,6 +93,7 @@ class RunContext:
         self.underway: set[asyncio.Task[None]] = set()
         self.external: set[Outcome] = set()
         self.entered = 0
+        self._budget_told = 0
         self.replayed: list[str] = []
         self._thread = threading.get_ident()
         self._over = False
@@ -264,8 +265,12 @@ class RunContext:
         `outcome`: what the agent waits for and its value (None: the answer holds it), queued once it is durable.
         `refusable`: what the agent waits for, and gets a refusal instead if a cap is in the way, or waits on for it."""
 
+        told = self._budget_told
+
         def take(future: asyncio.Future[Frame], reply: Frame) -> None:
             self._answered(future, reply, outcome, refusable)
+            if told != self._budget_told and "awaits" in reply:  # a person's answer has overtaken this one
+                self._ask_again()
 
         return self.boundaries.send(kind, body, take, outcome=outcome is not None or refusable is not None)
 
@@ -312,7 +317,12 @@ class RunContext:
         self.turns.await_cap(name)
 
     def ask_again(self) -> None:
-        """A cap was raised, or a person will not: what waits for one is asked for once more."""
+        """A cap was raised, or a person will not: what waits for one is asked for once more; what is still to hear that
+        it waits, then."""
+        self._budget_told += 1
+        self._ask_again()
+
+    def _ask_again(self) -> None:
         if self.signal is not None or self._over:
             return
         for turn in self.turns.drain_capped():

@@ -109,6 +109,7 @@ class Drives:
     def push(self, entries: list[Entry]) -> None:
         """Sends drives to whom they were granted, and reactors' records to whoever drives the run."""
         charges = _charges(entries)
+        awaiting = {entry.run_id for entry in entries if entry.run_id and isinstance(entry.event, BudgetAwaited)}
         for entry in entries:
             event = entry.event
             if entry.run_id is None:
@@ -125,7 +126,7 @@ class Drives:
                     isinstance(event, BudgetRaised) and event.was is None
                 ):  # its first cap: it waits for answers from now on
                     self._send_to_driver(entry.run_id, {"t": "budget", "capped": True})
-                self._ask_again()
+                self._ask_again(awaiting)
             elif entry.seq is None:
                 continue  # a story, or the end of an effect that no run waits for
             elif isinstance(event, TimerFired | GateAnswered | ChildEnded) or (
@@ -149,9 +150,10 @@ class Drives:
             peer.pushed.setdefault(run_id, []).append(pushed)
             peer.send(pushed)
 
-    def _ask_again(self) -> None:
-        """A person has answered one who waits for a cap: all of them ask again, and what does not fit waits on."""
-        capped, self._capped = self._capped, set()
+    def _ask_again(self, awaiting: set[str]) -> None:
+        """A person has answered one who waits for a cap: all of them ask again, and what does not fit waits on.
+        `awaiting`: the runs that began to wait in this very commit; they do not know it yet."""
+        capped, self._capped = self._capped, self._capped & awaiting
         for run_id in sorted(capped):
             self._send_to_driver(run_id, {"t": "budget"})
 
