@@ -13,6 +13,7 @@ import pytest
 from tape.core.journal import workers
 from tape.core.kernel.errors import EnvironmentTrouble, Refused, UsageError
 from tape.core.kernel.points import Arm, Death, find_point
+from tape.core.server import acts
 from tape.core.server.peers import HookLost
 from tape.core.wire import encode
 from tests.server.peer import SECONDS, Drive, House
@@ -168,6 +169,32 @@ def test_orders_are_answered(house: House) -> None:
     assert house.row("SELECT id FROM run")[0] == run, "the id that was handed out is durable"
     operator.send({"t": "order", "verb": "conquer"})
     assert operator.until("answer")["error"] == {"type": "UsageError", "message": "no order is called 'conquer'"}
+
+
+ODD_ORDERS: list[tuple[dict[str, Any], str]] = [
+    ({"verb": "kill", "args": ["at", "ask"]}, "args is ['at'"),
+    ({"verb": "kill", "args": {"signal": 9}}, "signal is 9"),
+    ({"verb": "kill", "args": {"at": ["decision.asked"]}}, "at is ['decision.asked']"),
+    ({"verb": "step", "run_id": ["r-1"], "args": {}}, "run_id is ['r-1']"),
+    ({"verb": "cancel", "run_id": "r-1", "args": {}, "actor": 7}, "actor is 7"),
+    ({"verb": {"start": 1}}, "verb is "),
+]
+
+
+def test_an_order_of_odd_parts_is_answered_and_ends_nothing(house: House) -> None:
+    operator = house.peer()
+    for order, wrong in ODD_ORDERS:
+        operator.send({"t": "order", **order})
+        error = operator.until("answer")["error"]
+        assert error["type"] == "UsageError" and f"an order that is not understood: {wrong}" in error["message"]
+    assert not house.orders and house.server.fatal is None
+    operator.send({"t": "order", "verb": "echo", "text": "x", "run_id": None, "args": {"signal": None, "input": [1]}})
+    assert operator.until("answer")["result"] == {"said": "x"}
+
+
+def test_a_death_that_is_no_text() -> None:
+    with pytest.raises(UsageError, match="no death is called 9"):
+        acts.death_of(9)
 
 
 def test_an_operator_that_hangs_up_before_the_answer(house: House) -> None:

@@ -62,9 +62,9 @@ def stop_of(run_id: str | None, args: Mapping[str, Any], order: int | None = Non
     return arm
 
 
-def death_of(name: str) -> Death:
+def death_of(name: object) -> Death:
     deaths = {str(death): death for death in Death if death is not Death.HOLD}
-    found = deaths.get(name.upper())
+    found = deaths.get(str(name).upper())
     if found is None:
         raise UsageError(f"no death is called {name!r}; there are: {', '.join(deaths)}")
     return found

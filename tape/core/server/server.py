@@ -28,6 +28,7 @@ from tape.core.server.drives import Drives
 from tape.core.server.exchange import Boundary, Exchange
 from tape.core.server.hooks import Hooks
 from tape.core.server.manifest import declared_by
+from tape.core.server.order_shapes import misshapen
 from tape.core.server.peers import Connection, WorkerPeer
 from tape.core.server.points import CrashPoints
 from tape.core.server.switchboard import Switchboard
@@ -335,7 +336,7 @@ class Server:
         """One frame. One that does not make sense ends its connection, and nothing else."""
         try:
             self._sort(connection, frame, boundaries)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             self.on_trouble(f"a peer sent what nobody understands ({error!r}): its connection was ended")
             self.hang_up(connection)
 
@@ -424,6 +425,11 @@ class Server:
 
     def _order(self, connection: Connection, frame: Frame) -> None:
         """An operator's order: answered when it is durable, without stopping the loop."""
+        wrong = misshapen(frame)
+        if wrong is not None:
+            told = {"type": "UsageError", "message": f"an order that is not understood: {wrong}"}
+            connection.send({"t": "answer", "error": told})
+            return
         future = self._operator(self, frame)
 
         def answer() -> None:
