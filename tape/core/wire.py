@@ -15,6 +15,9 @@ import orjson
 from tape.core.kernel.errors import UsageError
 
 FRAME_LIMIT_BYTES = 16 << 20
+AWAITS = "awaits"
+NOTHING_BEGUN = frozenset({"refusal", AWAITS})
+"""The fields of a reply that say that a cap was in the way; the second one, that a person is asked to raise it."""
 _HEADER = struct.Struct(">I")
 
 Frame = dict[str, Any]

@@ -21,10 +21,10 @@ from tape.core.sdk.decorators import Tool
 from tape.core.sdk.effects import Effect, UsageMeter, micro_usd
 from tape.core.sdk.gates import Approvals
 from tape.core.sdk.hiding import opened
-from tape.core.sdk.replay import NOTHING_BEGUN, Body, Outcome, describe_begun, describe_call
+from tape.core.sdk.replay import Body, Outcome, describe_begun, describe_call
 from tape.core.sdk.stand_ins import stand_in
 from tape.core.sdk.values import check_annotation, signature_of, typed
-from tape.core.wire import Frame
+from tape.core.wire import NOTHING_BEGUN, Frame
 
 BUSINESS_KEY_LIMIT = 4000
 """Characters."""

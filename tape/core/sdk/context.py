@@ -29,7 +29,7 @@ from tape.core.sdk.purse import Purse, exceeded
 from tape.core.sdk.replay import Body, Outcome, Tape
 from tape.core.sdk.turns import Turn, Turns
 from tape.core.sdk.waiters import Waiters
-from tape.core.wire import Frame
+from tape.core.wire import AWAITS, Frame
 
 STALL_PERIODS = 30
 """How many of these a run that does not fit its tape gets while its code may be waiting for something of its own."""
@@ -269,7 +269,7 @@ class RunContext:
 
         def take(future: asyncio.Future[Frame], reply: Frame) -> None:
             self._answered(future, reply, outcome, refusable)
-            if told != self._budget_told and "awaits" in reply:  # a person's answer has overtaken this one
+            if told != self._budget_told and AWAITS in reply:  # a person's answer has overtaken this one
                 self._ask_again()
 
         return self.boundaries.send(kind, body, take, outcome=outcome is not None or refusable is not None)
@@ -291,7 +291,7 @@ class RunContext:
         if "seq" in reply:
             self.tape.cover(reply["seq"], reply.get("records", 0))
         self.purse.capped = self.purse.capped or bool(reply.get("capped"))
-        if refusable is not None and "awaits" in reply:
+        if refusable is not None and AWAITS in reply:
             self._await_cap(refusable)
         elif refusable is not None and "refusal" in reply:
             self._refuse(refusable, self.tape.refuse(reply["seq"], reply["refusal"]))

@@ -15,9 +15,9 @@ from tape.core.sdk.context import RunContext
 from tape.core.sdk.decorators import check_result_function, limits_of, name_of
 from tape.core.sdk.effects import CURRENT_METER, UsageMeter
 from tape.core.sdk.hiding import CURRENT_PLAIN, Plain, lifted, resolved
-from tape.core.sdk.replay import NOTHING_BEGUN, Outcome, describe
+from tape.core.sdk.replay import Outcome, describe
 from tape.core.sdk.values import check_annotation, error_json, returns_of, to_json, typed
-from tape.core.wire import Frame
+from tape.core.wire import NOTHING_BEGUN, Frame
 
 REQUEST_LIMIT_BYTES = 8 << 20
 """Largest request: a conversation may be longer than any other value, and must fit a frame with its reply."""

@@ -20,8 +20,6 @@ Outcome = tuple[str, Any]
 its end is nobody's business; where a cap was in the way, what it gets instead: ("refusal", (place, ordinal))."""
 
 Body = dict[str, Any]
-NOTHING_BEGUN = frozenset({"refusal", "awaits"})
-"""The fields of a reply that say that a cap was in the way."""
 PIPELINED = 0
 END = 1 << 62
 

@@ -16,7 +16,7 @@ from tape.core.kernel.events import Decision, Sample
 from tape.core.kernel.lifecycle import EffectStatus
 from tape.core.kernel.policy import RecoveryPolicy
 from tape.core.kernel.resolution import Dispatch, OnUnknown, Semantics
-from tape.core.wire import Frame
+from tape.core.wire import AWAITS, Frame
 
 Verb = Callable[[Tx], Frame]
 Body = dict[str, Any]
@@ -269,7 +269,7 @@ def subject_of(frame: Frame) -> tuple[str | None, int | None]:
         return tool, None if index == "-" else int(index)
     if kind == "child":
         return frame["agent"], None
-    if kind in ("ask", "awaits"):
+    if kind in ("ask", AWAITS):
         return None, frame["index"]
     if kind == "decision":
         return None, frame["decision"]["index"]

@@ -16,7 +16,7 @@ from tape.core.kernel.errors import Fenced, JournalUnavailable, TapeError, Usage
 from tape.core.kernel.events import BudgetAwaited, BudgetRefused, Charge, Entry
 from tape.core.server.boundaries import Verb, answer_to, body_key, ending_of, refusal, verb_of
 from tape.core.server.peers import WorkerPeer
-from tape.core.wire import Frame
+from tape.core.wire import AWAITS, NOTHING_BEGUN, Frame
 
 if TYPE_CHECKING:
     from tape.core.server.server import Server
@@ -120,7 +120,7 @@ class Exchange:
         if points.steps.defer(frame["run"], frame["epoch"], lambda: points.give(peer, frame, reply)):
             return
         waits = points.waits() and error is None and frame.get("waits") is not False and "refusal" not in reply
-        passed = {**frame, "t": AWAITS} if "awaits" in reply else frame
+        passed = {**frame, "t": AWAITS} if AWAITS in reply else frame
         if not (waits and points.committed(peer, passed, reply)):
             peer.reply(reply)
 
@@ -143,17 +143,12 @@ class Exchange:
             self._server.submit(lambda tx: workers.refuse_write(tx, run_id, worker, epoch, kind, why, None))
 
 
-AWAITS = "awaits"
-NOTHING_BEGUN = frozenset({"refusal", AWAITS})
-"""The fields of a reply that say that a cap was in the way."""
-
-
 def _money(frame: Frame, entries: Iterable[Entry]) -> Frame:
     """What the agent must know beside its own boundary's fields: that a cap was in the way of it, what its act cost (in
     quarantine with its begin)."""
     for entry in entries:
         if isinstance(entry.event, BudgetAwaited):
-            return {"awaits": asdict(entry.event)}
+            return {AWAITS: asdict(entry.event)}
     events = [entry.event for entry in entries if entry.seq is not None]
     refused = [asdict(event) for event in events if isinstance(event, BudgetRefused)]
     charged = [asdict(event) for event in events if isinstance(event, Charge) and frame["t"] in ("begin", "end")]

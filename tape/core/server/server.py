@@ -75,8 +75,8 @@ class Server:
         self.on_failed_load: Callable[[int, str], None] = lambda worker, why: None
         self.on_manifest: list[Callable[[], None]] = []
         self.manifest: dict[str, Any] | None = None
-        self.redact_key = ""
         """What the project declares, as the newest worker told it (agent/manifest.py): `agents` and `tools`."""
+        self.redact_key = ""
         self.peers: dict[int, WorkerPeer] = {}
         self.points = CrashPoints(self)
         self.hooks = Hooks(clock, self.points, policy.lease.ttl_us)
