@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -66,12 +66,12 @@ def kill(
         raise UsageError("--each-run is for every run: leave --run out")
     args = {"at": at, **_narrowed(tool, decision, nth), "signal": str(signal), "each_run": each_run or None}
     placed = place_order(project(), "kill", run_id, args)
-    if as_json:
+    if at is None:
+        _print_pids(placed, "killed", "no agent to kill", _DONE[signal], as_json)
+    elif as_json:
         output().json(placed.result)
-    elif at is not None:
-        output().say(f"armed {at}: {signal}")
     else:
-        _print_pids(placed, "killed", "no agent to kill", _DONE[signal])
+        output().say(f"armed {at}: {signal}")
 
 
 def _narrowed(tool: str | None, decision: int | None, nth: int | None) -> dict[str, Any]:
@@ -96,15 +96,9 @@ def disarm(
     if point is not None:
         find_point(point)
     placed = place_order(project(), "disarm", args={"at": point})
-    if as_json:
-        output().json(placed.result)
-        return
     gone = cast(list[dict[str, Any]], placed.result["disarmed"])
-    for arm in gone:
-        output().say(f"disarmed {arm['at']}: {arm['signal']}")
-    if not gone:
-        hint("nothing is armed" if point is None else f"{point} is not armed")
-        raise typer.Exit(FAILED)
+    lines = [f"disarmed {arm['at']}: {arm['signal']}" for arm in gone]
+    _print_done(placed, lines, "nothing is armed" if point is None else f"{point} is not armed", as_json)
 
 
 def step(
@@ -138,15 +132,8 @@ def step(
         raise UsageError("a run cannot go on and stop at a point: leave one of --go and --to out")
     args = {"to": to, **_narrowed(tool, decision, nth)} if to is not None else {"go": True} if go else {}
     placed = place_order(project(), "step", run_id, args)
-    if as_json:
-        output().json(placed.result)
-        return
-    stepped = cast(list[dict[str, Any]], placed.result["stepped"])
-    for one in stepped:
-        output().say(_step_line(one))
-    if not stepped:
-        hint("no run is in step mode" if run_id is None else f"{run_id} is not in step mode")
-        raise typer.Exit(FAILED)
+    lines = [_step_line(one) for one in cast(list[dict[str, Any]], placed.result["stepped"])]
+    _print_done(placed, lines, "no run is in step mode" if run_id is None else f"{run_id} is not in step mode", as_json)
 
 
 def _step_line(done: Mapping[str, Any]) -> str:
@@ -167,19 +154,24 @@ def thaw(reason: Reason = "", as_json: AsJson = False) -> None:
       tape thaw --reason "the drill is over"
     """
     placed = place_order(project(), "thaw", reason=reason)
-    if as_json:
-        output().json(placed.result)
-    else:
-        _print_pids(placed, "thawed", "no agent is stopped")
+    _print_pids(placed, "thawed", "no agent is stopped", "thawed", as_json)
 
 
 _DONE = {Signal.KILL: "killed", Signal.TERM: "told to end", Signal.STOP: "stopped"}
 
 
-def _print_pids(placed: Placed, what: str, none: str, done: str = "") -> None:
+def _print_pids(placed: Placed, what: str, none: str, done: str, as_json: bool) -> None:
     pids = cast(list[int], placed.result.get(what) or [])
-    for pid in pids:
-        output().say(f"{done or what} pid {pid}")
-    if not pids:
+    _print_done(placed, [f"{done} pid {pid}" for pid in pids], none, as_json)
+
+
+def _print_done(placed: Placed, lines: Sequence[str], none: str, as_json: bool) -> None:
+    """A line for each thing that was done. Exit 1 if there was nothing to do, as JSON too."""
+    if as_json:
+        output().json(placed.result)
+    else:
+        for line in lines:
+            output().say(line)
+    if not lines:
         hint(none)
         raise typer.Exit(FAILED)

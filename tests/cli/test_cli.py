@@ -598,6 +598,23 @@ def test_what_is_not_there_to_step_or_disarm(tape: Tape, desk: Desk) -> None:
     assert json.loads(tape("disarm", "--json").out) == desk.result
 
 
+@pytest.mark.parametrize(
+    ("arguments", "found", "why"),
+    [
+        (["kill"], {"killed": []}, "no agent to kill\n"),
+        (["disarm"], {"disarmed": []}, "nothing is armed\n"),
+        (["step", "--go"], {"stepped": []}, "no run is in step mode\n"),
+        (["thaw"], {"thawed": []}, "no agent is stopped\n"),
+    ],
+)
+def test_nothing_to_do_is_exit_1_as_json_too(
+    tape: Tape, desk: Desk, arguments: list[str], found: dict[str, Any], why: str
+) -> None:
+    desk.result = found
+    said = tape(*arguments, "--json")
+    assert (said.code, json.loads(said.out), said.err) == (1, found, why)
+
+
 def test_without_a_server_orders_are_recorded(tape: Tape, desk: Desk) -> None:
     desk.served, desk.result = False, {"run": "r-1"}
     said = tape("run")
