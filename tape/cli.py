@@ -35,7 +35,7 @@ from tape.cli_persons import answer, budget, cancel, redrive, resolve
 from tape.cli_proving import prove, scenario_app
 from tape.cli_strikes import disarm, kill, step, thaw
 from tape.cli_tapes import diff, fork, replay
-from tape.core.kernel.errors import EnvironmentTrouble, RunInterrupted, ServerUnavailable, TapeError, UsageError
+from tape.core.kernel.errors import EnvironmentTrouble, RunInterrupted, TapeError, UsageError
 
 if TYPE_CHECKING:
     from tape.core.config import Config
@@ -374,13 +374,11 @@ def run(
     paper = output()
     if not as_json:
         paper.say(run_id)
-    elif not wait:
+    elif not (wait and placed.served):  # else its end says it all
         paper.json({"run": run_id, "served": placed.served})
     sys.stdout.flush()
     if wait:
-        if not placed.served:
-            raise ServerUnavailable(f"{run_id} is recorded, but no server runs to drive it: start `tape dev`")
-        await_end(config, run_id, as_json)
+        await_end(config, run_id, served=placed.served, as_json=as_json)
 
 
 # --- striking, and a person's decisions --------------------------------------------------------------------------

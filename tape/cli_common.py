@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from tape.core.kernel.errors import UsageError
+from tape.core.kernel.errors import ServerUnavailable, UsageError
 
 if TYPE_CHECKING:
     from tape.core.config import Config
@@ -78,8 +78,10 @@ def place_order(
     return placed
 
 
-def await_end(config: Config, run_id: str, as_json: bool = False) -> NoReturn:
-    """Exits 0 if the run ends TERMINAL, else 1."""
+def await_end(config: Config, run_id: str, *, served: bool, as_json: bool = False) -> NoReturn:
+    """Exits 0 if the run ends TERMINAL, else 1. Raises ServerUnavailable where nobody drives it."""
+    if not served:
+        raise ServerUnavailable(f"{run_id} is recorded, but no server runs to drive it: start `tape dev`")
     from tape.core import report
     from tape.core.clock import SystemClock
     from tape.core.journal.environment import is_served

@@ -110,8 +110,8 @@ def fork(
     else:
         _print_fork(made, promoted=promote)
     sys.stdout.flush()
-    if wait and placed.served:
-        await_end(config, made["run"])
+    if wait:
+        await_end(config, made["run"], served=placed.served)
 
 
 def _print_fork(made: Mapping[str, Any], *, promoted: bool) -> None:

@@ -621,8 +621,10 @@ def test_without_a_server_orders_are_recorded(tape: Tape, desk: Desk) -> None:
     assert (said.code, said.out) == (0, "r-1\n")
     assert said.err == "recorded; start `tape dev` to drive it\n"
     said = tape("run", "--wait")
-    assert said.code == 3
+    assert (said.code, said.out) == (3, "r-1\n")
     assert "r-1 is recorded, but no server runs to drive it" in said.err
+    said = tape("run", "--wait", "--json")
+    assert (said.code, json.loads(said.out)) == (3, {"run": "r-1", "served": False})
 
 
 def test_a_run_is_durable_when_its_id_is_printed(tape: Tape, project: Path) -> None:

@@ -49,6 +49,15 @@ def test_promote(tape: Tape, desk: Desk) -> None:  # noqa: F811
     assert told == {**MADE, "quarantine": False, "served": False}
 
 
+@pytest.mark.parametrize("as_json", [(), ("--json",)], ids=["text", "json"])
+def test_nobody_waits_for_a_fork_that_nobody_drives(tape: Tape, desk: Desk, as_json: tuple[str, ...]) -> None:  # noqa: F811
+    desk.result, desk.served = MADE, False
+    said = tape("fork", "r-0123456789ab", "--at", "6", "--wait", *as_json)
+    assert said.code == 3
+    assert MADE["run"] in said.out
+    assert "r-00000000new1 is recorded, but no server runs to drive it" in said.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
