@@ -7,10 +7,9 @@ Only data goes to stdout; hints and errors, each on one line, go to stderr.
 
 from __future__ import annotations
 
-import os
+import contextlib
 import sys
 from collections.abc import Sequence
-from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -24,7 +23,9 @@ from tape.cli_common import (
     USAGE,
     AsJson,
     await_end,
+    drop_unwritten,
     hint,
+    open_streams,
     output,
     parse_json,
     place_order,
@@ -35,7 +36,7 @@ from tape.cli_persons import answer, budget, cancel, redrive, resolve
 from tape.cli_proving import prove, scenario_app
 from tape.cli_strikes import disarm, kill, step, thaw
 from tape.cli_tapes import diff, fork, replay
-from tape.core.kernel.errors import EnvironmentTrouble, RunInterrupted, TapeError, UsageError
+from tape.core.kernel.errors import EnvironmentTrouble, RunInterrupted, TapeError, UsageError, machine_line
 
 if TYPE_CHECKING:
     from tape.core.config import Config
@@ -58,18 +59,28 @@ app = typer.Typer(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns the exit code. No traceback for what a user or a machine did wrong."""
+    open_streams()
+    try:
+        code = _command(arguments)
+        sys.stdout.flush()
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    except BrokenPipeError:
+        code = PIPE_CLOSED
+    except OSError as error:
+        code = TROUBLE
+        what = "standard output: " if drop_unwritten(sys.stdout) else ""
+        with contextlib.suppress(OSError):  # standard error may be what cannot be written
+            _say_error(what + machine_line(error), code)
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+        drop_unwritten(stream)
+    return code
+
+
+def _command(arguments: Sequence[str] | None) -> int:
     try:
         code = app(args=None if arguments is None else list(arguments), prog_name="tape", standalone_mode=False)
-        sys.stdout.flush()
         return code if isinstance(code, int) else 0
-    except (KeyboardInterrupt, typer.Abort):
-        return INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nothing more can be said; the exit must not say it either
-        return PIPE_CLOSED
     except _CommandLineError as error:
         return _say_error(_with_help(error), USAGE)
     except UsageError as error:

@@ -7,8 +7,9 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping
+from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 
 import typer
 
@@ -33,6 +34,30 @@ def hint(text: str) -> None:
     from tape.core.render import show
 
     print(show(text), file=sys.stderr, flush=True)
+
+
+def open_streams() -> None:
+    """What a stream cannot encode is escaped. A closed one is taken by /dev/null, so that no journal is opened in its
+    place: what is written to a closed output fails there as on a full disk, hints are dropped."""
+    if sys.stdin is None:
+        os.open(os.devnull, os.O_RDONLY)
+    if sys.stdout is None:
+        sys.stdout = open(os.open(os.devnull, os.O_RDONLY), "w")  # noqa: SIM115 - open until the process ends
+    if sys.stderr is None:
+        sys.stderr = open(os.open(os.devnull, os.O_WRONLY), "w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def drop_unwritten(stream: TextIO) -> bool:
+    """Whether the stream holds what it cannot write. That is dropped: Python would try, and fail, again at exit."""
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return True
+    return False
 
 
 def project() -> Config:

@@ -86,6 +86,7 @@ class Prover:
         self._numbers = count(1)
         self._kept = config.root / KEPT
         self._endless = 0
+        self._unkept: dict[str, None] = {}
 
     def prove(self) -> Proof:
         """Raises UsageError if the project cannot be loaded, EnvironmentTrouble if the machine does not let it."""
@@ -163,6 +164,7 @@ class Prover:
             result: Result = answer.result or Result(
                 task.cell, Mark.WRONG, (Cause(Mistake.NOT_PLAYED, f"could not be played: {answer.error}"),)
             )
+            self._unkept |= {answer.unkept: None} if answer.unkept else {}
             self._endless += any(cause.mistake is Mistake.NEVER_ENDS for cause in result.causes)
             self._audience.result(result)
             yield answer.after, result
@@ -234,6 +236,7 @@ class Prover:
             notes.append("two good runs were not alike, so tapes were not compared: only ledgers and journals judge")
         if self._endless >= ENDLESS_LIMIT:
             notes.append(f"stopped after {ENDLESS_LIMIT} trials that did not end")
+        notes += self._unkept
         return tuple(notes)
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tape.core.config import Config
-from tape.core.kernel.errors import TapeError, UsageError, one_line
+from tape.core.kernel.errors import TapeError, UsageError, machine_line, one_line
 from tape.core.kernel.events import BudgetAwaited, BudgetDenied, BudgetRaised, EffectEnded, PointReached
 from tape.core.kernel.points import Death
 from tape.core.kernel.policy import AskPolicy, Backoff, RecoveryPolicy
@@ -22,6 +21,7 @@ from tape.lab.proof import Cause, Cell, Mark, Mistake, Place, Result
 from tape.lab.prove_plan import RECOVERY_PASSES
 from tape.lab.scenario import Scenario, ScriptedOrder, Verb
 from tape.lab.scenario_file import write_scenario
+from tape.lab.scratch import keep
 from tape.lab.trial import Trial
 
 QUICK = RecoveryPolicy(
@@ -51,12 +51,14 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`outcome` of a good run, `result` of a cell; `after`: the places passed after the death, for the pairs."""
+    """`outcome` of a good run, `result` of a cell; `after`: the places passed after the death, for the pairs.
+    `unkept`: why its journal, or the scenario beside it, could not be kept."""
 
     outcome: Outcome | None = None
     result: Result | None = None
     after: tuple[Place, ...] = ()
     error: str = ""
+    unkept: str = ""
 
 
 def play(task: Task) -> Answer:
@@ -72,7 +74,8 @@ def play(task: Task) -> Answer:
         shutil.rmtree(task.folder, ignore_errors=True)
         return Answer(outcome=outcome)
     result = judged(task.cell, outcome, task.good)
-    return Answer(result=_keep(task, result), after=_after(task.cell, outcome))
+    result, unkept = _keep(task, result)
+    return Answer(result=result, after=_after(task.cell, outcome), unkept=unkept)
 
 
 def judged(cell: Cell, outcome: Outcome, good: Good) -> Result:
@@ -101,25 +104,26 @@ def _resolutions(outcome: Outcome) -> Iterator[str]:
             yield entry.event.resolution
 
 
-def _keep(task: Task, result: Result) -> Result:
-    """What is wrong stays, with a scenario that plays it again."""
+def _keep(task: Task, result: Result) -> tuple[Result, str]:
+    """What is wrong stays, with a scenario that plays it again; or why it could not."""
     if result.mark is not Mark.WRONG and not task.keep_all:
         shutil.rmtree(task.folder, ignore_errors=True)
-        return result
-    task.keep.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    shutil.rmtree(task.keep, ignore_errors=True)
-    shutil.move(task.folder, task.keep)
-    journal = task.keep / "journal.db"
+        return result, ""
+    if unkept := keep(task.folder, task.keep):
+        return result, unkept
+    result = replace(result, journal=task.keep / "journal.db")
     if result.mark is not Mark.WRONG:
-        return replace(result, journal=journal)
+        return result, ""
     file = task.keep.with_suffix(".yaml") if not task.keep.suffix else task.keep.parent / f"{task.keep.name}.yaml"
     why = "; ".join(cause.sentence for cause in result.causes)
-    result = replace(result, journal=journal)
-    with contextlib.suppress(UsageError):  # an input that no file can hold
-        orders = (*task.scenario.orders, *answers_of(task.good))
+    orders = (*task.scenario.orders, *answers_of(task.good))
+    try:
         file.write_text(write_scenario(replace(task.scenario, about=why, orders=orders)))
-        result = replace(result, scenario=file)
-    return result
+    except UsageError:  # an input that no file can hold
+        return result, ""
+    except OSError as error:
+        return result, f"the scenario could not be written: {machine_line(error)}"
+    return replace(result, scenario=file), ""
 
 
 def answers_of(good: Good | None) -> tuple[ScriptedOrder, ...]:

@@ -28,6 +28,9 @@ def print_scenarios(
         if not result.ok:
             paper.say()
             _print_failure(paper, result, here or Path.cwd())
+    for sentence in dict.fromkeys(result.unkept for result in results if result.unkept):
+        paper.say()
+        paper.say(show(sentence, LINE_LIMIT), Style.WARNING)
     taken = sum(result.seconds for result in results) if seconds is None else seconds
     kills = count(sum(result.kills for result in results), "kill")
     failed = sum(not result.ok for result in results)

@@ -25,7 +25,7 @@ class Miss:
 @dataclass(frozen=True, slots=True)
 class ScenarioResult:
     """`shown` is the file's name in messages. `trouble` says why it could not be played, or not to its end. `journal`
-    is there if it was kept."""
+    is there if it was kept; `unkept` says why it could not be."""
 
     name: str
     shown: str
@@ -36,6 +36,7 @@ class ScenarioResult:
     kills: int = 0
     run_id: str = ""
     journal: Path | None = None
+    unkept: str = ""
 
     @property
     def wrong(self) -> bool:
@@ -60,6 +61,7 @@ def scenario_from(given: Json) -> ScenarioResult:
         kills=int(given["kills"]),
         run_id=str(given["run"]),
         journal=None if given["journal"] is None else Path(given["journal"]),
+        unkept=str(given["unkept"]),
     )
 
 
@@ -74,4 +76,5 @@ def scenario_json(result: ScenarioResult) -> Json:
         "seconds": round(result.seconds, 3),
         "run": result.run_id,
         "journal": None if result.journal is None else str(result.journal),
+        "unkept": result.unkept,
     }

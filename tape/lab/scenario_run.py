@@ -19,6 +19,7 @@ from tape.lab.outcome import Outcome
 from tape.lab.scenario import Scenario
 from tape.lab.scenario_file import check, read_scenario
 from tape.lab.scenario_result import ScenarioResult
+from tape.lab.scratch import keep
 from tape.lab.trial import Trial
 
 KEPT = ".tape/scenarios"
@@ -101,13 +102,12 @@ def play(task: Task) -> ScenarioResult:
         shutil.rmtree(task.folder, ignore_errors=True)
         return ScenarioResult(scenario.name, scenario.shown, ok=False, trouble=one_line(error))
     result = judged(scenario, outcome)
-    shutil.rmtree(task.keep, ignore_errors=True)
     if result.ok and not task.keep_all:
+        shutil.rmtree(task.keep, ignore_errors=True)
         shutil.rmtree(task.folder, ignore_errors=True)
         return result
-    task.keep.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    shutil.move(task.folder, task.keep)
-    return replace(result, journal=task.keep / "journal.db")
+    unkept = keep(task.folder, task.keep)
+    return replace(result, unkept=unkept, journal=None if unkept else task.keep / "journal.db")
 
 
 def judged(scenario: Scenario, outcome: Outcome) -> ScenarioResult:

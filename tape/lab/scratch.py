@@ -8,6 +8,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from tape.core.kernel.errors import machine_line
+
 MEMORY = Path("/dev/shm")
 ENOUGH_BYTES = 1 << 30
 
@@ -15,6 +17,19 @@ ENOUGH_BYTES = 1 << 30
 def scratch(prefix: str) -> tempfile.TemporaryDirectory[str]:
     """A folder of its own that goes with its context. `TMPDIR`, if it is set, says where."""
     return tempfile.TemporaryDirectory(prefix=prefix, dir=_roomy(), ignore_cleanup_errors=True)
+
+
+def keep(folder: Path, place: Path) -> str:
+    """Moves a trial's folder to where it stays. Returns "", or why it cannot stay: then it is gone."""
+    try:
+        shutil.rmtree(place, ignore_errors=True)
+        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        shutil.move(folder, place)
+    except OSError as error:
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        return f"the journal could not be kept: {machine_line(error)}"
+    return ""
 
 
 def _roomy() -> str | None:

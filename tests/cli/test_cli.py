@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -837,6 +838,53 @@ def test_a_reader_that_goes_away(journal: Journal) -> None:
     os.close(send)
     assert done.returncode in (1, 141)
     assert done.stderr == b""
+
+
+FULL = Path("/dev/full")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
+@pytest.mark.parametrize("arguments", [["status", "--json"], ["--version"]], ids=" ".join)
+def test_an_output_that_takes_nothing_is_one_line(journal: Journal, arguments: list[str], unbuffered: str) -> None:
+    for _ in range(60):
+        journal.start()
+    told = environment(PYTHONUNBUFFERED=unbuffered)
+    with FULL.open("w") as full:
+        done = subprocess.run(command(*arguments), stdout=full, stderr=subprocess.PIPE, env=told, text=True)
+    assert done.returncode == 3
+    assert done.stderr.startswith("tape: ") and done.stderr.endswith("No space left on device\n")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="needs a device that is always full")
+def test_errors_that_cannot_be_told_keep_their_exit_code(project: Path) -> None:
+    with FULL.open("w") as full:
+        done = subprocess.run(command("status", "r-1"), stdout=subprocess.PIPE, stderr=full, env=environment())
+    assert (done.returncode, done.stdout) == (3, b"")
+
+
+@pytest.mark.parametrize(
+    ("closed", "code", "told"),
+    [
+        (">&-", 3, ["", "tape: standard output: Bad file descriptor\n"]),
+        ("2>&-", 0, ["[]\n", ""]),
+        ("<&-", 0, ["[]\n", "no runs yet: "]),
+    ],
+)
+def test_a_stream_that_is_closed(project: Path, closed: str, code: int, told: list[str]) -> None:
+    line = ["sh", "-c", f'exec "$@" {closed}', "sh", *command("status", "--json")]
+    done = subprocess.run(line, capture_output=True, env=environment(), text=True)
+    assert (done.returncode, done.stdout) == (code, told[0])
+    assert (told[1] in done.stderr and done.stderr.count("\n") <= 2) if told[1] else not done.stderr
+
+
+def test_what_the_machine_refuses_is_one_line(tape: Tape, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(config: object, order: Order) -> Placed:
+        raise NotADirectoryError(errno.ENOTDIR, "Not a directory", ".tape/x")
+
+    monkeypatch.setattr(orders, "place", refuse)
+    fails(tape("kill"), 3, ".tape/x: Not a directory")
 
 
 def test_a_folder_that_is_gone(tmp_path: Path) -> None:

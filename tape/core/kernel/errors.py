@@ -133,6 +133,12 @@ def text_of(error: BaseException) -> str:
         return type(error).__name__
 
 
+def machine_line(error: OSError) -> str:
+    """What the machine refuses and where, on one line: `FILE: No space left on device`."""
+    why = error.strerror or one_line(error)
+    return f"{error.filename}: {why}" if error.filename else why
+
+
 def one_line(error: BaseException, limit: int = 400) -> str:
     """The error's text on one line, cut to `limit` characters with a visible mark."""
     text = " ".join(text_of(error).split()) or type(error).__name__
