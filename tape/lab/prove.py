@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from tape.core.clock import Clock, SystemClock
 from tape.core.config import Config
-from tape.core.kernel.errors import UsageError
+from tape.core.kernel.errors import one_line
 from tape.core.kernel.lifecycle import RunStatus
 from tape.core.kernel.points import Death
 from tape.core.text import show
@@ -148,8 +148,9 @@ class Prover:
         return Task(cell, scenario, self._config, wanted.environment, folder, keep, good, wanted.keep_all)
 
     def _outcome_of(self, answer: Answer) -> Outcome:
-        if answer.outcome is None:
-            raise UsageError(answer.error)
+        if answer.error is not None:
+            raise answer.error
+        assert answer.outcome is not None
         return answer.outcome
 
     def _play(
@@ -161,9 +162,7 @@ class Prover:
             if self._endless < ENDLESS_LIMIT
         )
         for task, answer in answers(tasks):
-            result: Result = answer.result or Result(
-                task.cell, Mark.WRONG, (Cause(Mistake.NOT_PLAYED, f"could not be played: {answer.error}"),)
-            )
+            result: Result = answer.result or _not_played(task.cell, answer)
             self._unkept |= {answer.unkept: None} if answer.unkept else {}
             self._endless += any(cause.mistake is Mistake.NEVER_ENDS for cause in result.causes)
             self._audience.result(result)
@@ -238,6 +237,11 @@ class Prover:
             notes.append(f"stopped after {ENDLESS_LIMIT} trials that did not end")
         notes += self._unkept
         return tuple(notes)
+
+
+def _not_played(cell: Cell, answer: Answer) -> Result:
+    why = "" if answer.error is None else one_line(answer.error)
+    return Result(cell, Mark.WRONG, (Cause(Mistake.NOT_PLAYED, f"could not be played: {why}"),))
 
 
 def _after_first(second: Place, first: Place) -> Place:

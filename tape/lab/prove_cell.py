@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tape.core.config import Config
-from tape.core.kernel.errors import TapeError, UsageError, machine_line, one_line
+from tape.core.kernel.errors import TapeError, UsageError, machine_line
 from tape.core.kernel.events import BudgetAwaited, BudgetDenied, BudgetRaised, EffectEnded, PointReached
 from tape.core.kernel.points import Death
 from tape.core.kernel.policy import AskPolicy, Backoff, RecoveryPolicy
@@ -52,12 +52,13 @@ class Task:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """`outcome` of a good run, `result` of a cell; `after`: the places passed after the death, for the pairs.
+    `error`: why it could not be played, whose kind is the command's exit code.
     `unkept`: why its journal, or the scenario beside it, could not be kept."""
 
     outcome: Outcome | None = None
     result: Result | None = None
     after: tuple[Place, ...] = ()
-    error: str = ""
+    error: TapeError | None = None
     unkept: str = ""
 
 
@@ -69,7 +70,7 @@ def play(task: Task) -> Answer:
         outcome = trial.run()
     except TapeError as error:
         shutil.rmtree(task.folder, ignore_errors=True)
-        return Answer(error=one_line(error))
+        return Answer(error=error)
     if task.cell is None or task.good is None:
         shutil.rmtree(task.folder, ignore_errors=True)
         return Answer(outcome=outcome)

@@ -1,8 +1,9 @@
-"""Journals that are worth keeping: the verdict stands where they cannot be."""
+"""Trouble of proofs and stories: whose it is, and that a verdict stands where its journal cannot be kept."""
 
 from __future__ import annotations
 
 import io
+import pickle
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -10,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 from tape.core.config import Config, load_config
+from tape.core.kernel.errors import EnvironmentTrouble, TapeError, UsageError
 from tape.core.kernel.points import Death
 from tape.core.report import Paper
 from tape.lab import prove_cell, scenario_run
@@ -54,6 +56,28 @@ def of_proof(config: Config) -> prove_cell.Answer:
     return prove_cell.play(
         prove_cell.Task(CELL, Scenario("a"), config, {}, config.root / "trial", place, good, keep_all=False)
     )
+
+
+@pytest.mark.parametrize(
+    "trouble", [UsageError("app.py: no such agent"), EnvironmentTrouble("the bank did not listen")]
+)
+def test_a_good_run_that_cannot_be_played_says_whose_trouble_it_is(
+    config: Config, monkeypatch: pytest.MonkeyPatch, trouble: TapeError
+) -> None:
+    """The kind is the exit code of `tape prove`; it comes from another process."""
+
+    def bench(*given: object) -> None:
+        raise trouble
+
+    monkeypatch.setattr(prove_cell, "bench_of", bench)
+    task = prove_cell.Task(None, Scenario("a"), config, {}, config.root / "trial", config.root, None, keep_all=False)
+    answer = pickle.loads(pickle.dumps(prove_cell.play(task)))
+    prover: Any = Prover(config, Wanted())
+    with pytest.raises(type(trouble), match=str(trouble)):
+        prover._outcome_of(answer)
+    prover._scenario = lambda *given: Scenario("a")
+    ((_, result),) = prover._play(lambda tasks: [(SimpleNamespace(cell=CELL), answer)], [], None, 0, config.root)
+    assert (result.mark, result.causes[0].sentence) == (Mark.WRONG, f"could not be played: {trouble}")
 
 
 def of_scenario(config: Config) -> ScenarioResult:
