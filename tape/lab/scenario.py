@@ -112,11 +112,13 @@ class Verb(StrEnum):
 
 
 class How(StrEnum):
-    """How a person resolves what is open."""
+    """How a person resolves what is open. UNDO is of an act that stands, CLOSE of the conflicts of a key."""
 
     CONFIRM = "confirm"
     FAIL = "fail"
     RETRY = "retry"
+    UNDO = "undo"
+    CLOSE = "close"
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,11 +125,13 @@ class OrderShape(Shape):
 
     def _resolving(self) -> Iterator[tuple[str, str]]:
         if self.how is None:
-            yield "", "resolve needs how; write how: confirm, fail or retry"
+            yield "", "resolve needs how; write how: confirm, fail, retry, undo or close"
         if self.how == How.CONFIRM and self.result is UNSET:
             yield "", "confirm needs the result that the agent gets; write result: {...}, or result: null"
         if self.how not in (None, How.CONFIRM) and self.result is not UNSET:
             yield "result", f"belongs to confirm, not to {self.how}; leave it out"
+        if self.tool is not None and self.how in (How.UNDO, How.CLOSE):
+            yield "tool", f"{self.how} is of one key; write key: decision/ordinal/tool in its place"
         if self.tool is None and self.key is None:
             yield "", "resolve needs what is resolved; write tool: NAME, or key: decision/ordinal/tool"
         if self.tool is not None and self.key is not None:

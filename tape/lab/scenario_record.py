@@ -12,6 +12,7 @@ from tape.core.journal.dump import RunDump
 from tape.core.journal.views import Reader, open_reader
 from tape.core.kernel.errors import UsageError
 from tape.core.kernel.events import (
+    ConflictOpened,
     Decision,
     EffectBegun,
     EffectEnded,
@@ -29,7 +30,7 @@ from tape.core.kernel.events import (
 )
 from tape.core.kernel.lifecycle import EffectStatus, LeaseStatus, ObligationStatus, RunStatus
 from tape.core.kernel.points import OWN_PREFIX, Death, Stage, find_point
-from tape.core.kernel.resolution import Answer, Resolution
+from tape.core.kernel.resolution import Answer, Resolution, Writer
 from tape.core.render import line
 from tape.core.story_facts import Facts
 from tape.core.story_passes import Passes
@@ -67,6 +68,7 @@ def scenario_of(config: Config, dump: RunDump) -> Scenario:
     several = len(config.agents) > 1
     over = config.lease.ttl_us + 1_000_000
     orders = tuple(script.orders)
+    closes = tuple(script.closes)
     if any(kill.signal is Death.STOP for kill in script.kills):
         orders = (ScriptedOrder("point_reached", Verb.ADVANCE, by_us=over), *orders)
         if any(isinstance(entry.event, WriteRefused) for entry in dump.entries):
@@ -78,7 +80,7 @@ def scenario_of(config: Config, dump: RunDump) -> Scenario:
         input=started.input,
         timers=Timers.SKIPPED if dump.timers else Timers.REAL,
         kill=tuple(script.kills),
-        orders=orders,
+        orders=(*orders, *closes),
         expect=_expect(config, dump, status),
     )
 
@@ -89,6 +91,8 @@ class _Script:
 
     kills: list[Kill] = field(default_factory=lambda: [])
     orders: list[ScriptedOrder] = field(default_factory=lambda: [])
+    closes: list[ScriptedOrder] = field(default_factory=lambda: [])
+    """They change nothing else, so they come last: what a thawed agent contradicts is there by then."""
     guessed: int = 0
     _facts: Facts = field(default_factory=Facts)
     _passes: Passes = field(default_factory=Passes)
@@ -96,6 +100,9 @@ class _Script:
     _status: str = RunStatus.RUNNABLE
     _armed: bool = False
     _last: str = "lease.granted"
+    _ends: dict[str, int] = field(default_factory=lambda: {})
+    """By an effect's key: the pass of `effect.ended` at which the agent ended it."""
+    _conflicts: int = 0
 
     def take(self, entry: Entry, later: list[Entry]) -> None:
         event = entry.event
@@ -109,7 +116,12 @@ class _Script:
             self._armed = True
             self._kill(event.point, Death(event.death))
         elif isinstance(event, OrderPlaced):
-            self.orders += self._order(event)
+            for order in self._order(event):
+                (self.closes if order.how is How.CLOSE else self.orders).append(order)
+        elif isinstance(event, EffectEnded) and event.writer == Writer.AGENT:
+            self._ends[event.key] = self._passes.counts["effect.ended"]
+        elif isinstance(event, ConflictOpened):
+            self._conflicts += 1
         elif isinstance(event, LeaseGranted):
             self._move(RunStatus.RUNNING)
             self._armed, self._last = False, "lease.granted"
@@ -144,6 +156,10 @@ class _Script:
         args: dict[str, Any] = event.args or {}
         if event.verb == "resolve":
             how = How(args["how"])
+            if how is How.CLOSE:
+                when, nth = "conflict_opened", max(1, self._conflicts)
+            elif how is How.UNDO and when == RunStatus.RUNNING and args["key"] in self._ends:
+                when, nth = "effect.ended", self._ends[args["key"]]  # held there: else the run may have ended by then
             key = str(args["key"]).partition("/")[2]
             result = args.get("result") if how is How.CONFIRM else UNSET
             yield ScriptedOrder(when, Verb.RESOLVE, nth, key=key, how=how, result=result, reason=event.reason)

@@ -473,7 +473,7 @@ ORDER = st.one_of(
     st.builds(ScriptedOrder, ON, st.just(Verb.ADVANCE), NTH, by_us=DURATION, reason=REASON),
     st.builds(ScriptedOrder, ON, st.sampled_from([Verb.CANCEL, Verb.KILL, Verb.THAW, Verb.FREEZE, Verb.REDRIVE]), NTH),
     st.builds(ScriptedOrder, ON, st.just(Verb.RESOLVE), NTH, TOOL, how=st.just(How.CONFIRM), result=JSON),
-    st.builds(ScriptedOrder, ON, st.just(Verb.RESOLVE), NTH, key=PLACE, how=st.sampled_from([How.FAIL, How.RETRY])),
+    st.builds(ScriptedOrder, ON, st.just(Verb.RESOLVE), NTH, key=PLACE, how=st.sampled_from([*How][1:])),
 )
 FORKS = (
     ScriptedOrder("TERMINAL", Verb.FORK, at=3, name="trial", input={"task": [None, "no"]}),
@@ -753,12 +753,13 @@ BAD: list[tuple[str | bytes, int, str]] = [
     (O + "{on: STUCK, do: redrve}\n", 3, "orders.0.do: no order is called 'redrve'; did you mean redrive?"),
     (O + "{on: STUCK, do: thaw, nth: 0}\n", 3, "orders.0.nth: must be 1 or more, not 0"),
     (O + "{on: TERMINAL, do: redrive, nth: 2}\n", 3, "orders.0.nth: a run comes to TERMINAL once"),
-    (O + "{on: STUCK, do: resolve, tool: t}\n", 3, "orders.0: resolve needs how; write how: confirm, fail or retry"),
+    (O + "{on: STUCK, do: resolve, tool: t}\n", 3, "orders.0: resolve needs how; write how: confirm, fail, retry"),
     (O + "{on: STUCK, do: resolve, how: fail}\n", 3, "orders.0: resolve needs what is resolved; write tool: NAME"),
     (O + "{on: STUCK, do: resolve, tool: t, how: confirm}\n", 3, "orders.0: confirm needs the result"),
     (O + "{on: STUCK, do: resolve, tool: t, how: fail, result: 1}\n", 3, "orders.0.result: belongs to confirm, not to"),
     (O + "{on: STUCK, do: resolve, tool: t, how: maybe}\n", 3, "orders.0.how: no way to resolve is called 'maybe'"),
     (O + "{on: STUCK, do: resolve, tool: t, key: 1/0/t, how: fail}\n", 3, "orders.0.tool: key names the tool already"),
+    (O + "{on: WAITING, do: resolve, tool: t, how: undo}\n", 3, "orders.0.tool: undo is of one key; write key: "),
     (O + "{on: STUCK, do: resolve, key: t, how: fail}\n", 3,
      "orders.0.key: cannot be 't'; write decision/ordinal/tool"),
     (O + "{on: STUCK, do: cancel, how: fail}\n", 3, "orders.0.how: belongs to resolve, not to cancel; leave it out"),
