@@ -12,9 +12,10 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from tape.core.agent.project import load_agents
 from tape.core.config import Config
@@ -24,7 +25,8 @@ from tape.core.sdk.effects import CURRENT_EFFECT, Effect
 from tape.lab.demo import INPUT, judge
 from tape.lab.upstream import environment_variable, parse_options, read_ledger, start_upstream
 
-ACTED = "acted"
+ACTED = b"acted"
+STANDARD_ERROR = 2
 START_SECONDS = 30.0
 
 
@@ -37,15 +39,13 @@ def run_bare(config: Config, say: Callable[[str], None]) -> int:
     with start_upstream(name, ledger, parse_options(given, f"tape.yaml: upstream {name}")) as upstream:
         since = len(read_ledger(ledger))
         environment = {**os.environ, environment_variable(name): upstream.url}
-        first = _start(config, environment, stop_after_act=True)
-        say("✓ agent started (without Tape)")
-        _await_act(first)
-        os.killpg(first.pid, signal.SIGKILL)
-        first.wait()
+        with _agent(config, environment, stop_after_act=True) as (first, ear):
+            say("✓ agent started (without Tape)")
+            _await_act(ear)
         say(f"✗ agent killed mid-effect (pid {first.pid})")
-        second = _start(config, environment, stop_after_act=False)
-        say("↻ naive restart: the agent runs again from its top")
-        code = second.wait()
+        with _agent(config, environment, stop_after_act=False) as (second, _):
+            say("↻ naive restart: the agent runs again from its top")
+            code = second.wait()
         say("✓ run terminated cleanly" if code == 0 else f"✗ the agent ended with exit code {code}")
         verdict = judge(upstream, since)
     say(
@@ -55,27 +55,41 @@ def run_bare(config: Config, say: Callable[[str], None]) -> int:
     return 0 if verdict.acts == 2 and code == 0 else 1
 
 
-def _start(config: Config, environment: dict[str, str], *, stop_after_act: bool) -> subprocess.Popen[bytes]:
+@contextmanager
+def _agent(
+    config: Config, environment: Mapping[str, str], *, stop_after_act: bool
+) -> Generator[tuple[subprocess.Popen[bytes], BinaryIO]]:
+    """The agent in a session of its own, which is killed with the context, and the pipe by which it says that it has
+    acted. What it prints goes to standard error."""
     name, target = next(iter(config.agents.items()))
-    order = json.dumps({"root": str(config.root), "name": name, "target": str(target), "stop": stop_after_act})
-    return subprocess.Popen(
-        [sys.executable, "-m", "tape.lab.bare", order],
-        cwd=config.root,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-    )
+    listens, says = os.pipe()
+    told = {"root": str(config.root), "name": name, "target": str(target), "says": says if stop_after_act else None}
+    with open(listens, "rb", buffering=0) as ear:
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tape.lab.bare", json.dumps(told)],
+                cwd=config.root,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=STANDARD_ERROR,
+                start_new_session=True,
+                pass_fds=(says,),
+            )
+        finally:
+            os.close(says)
+        try:
+            yield process, ear
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
-def _await_act(process: subprocess.Popen[bytes]) -> None:
-    """Returns when the process says that its tool's body has returned."""
-    assert process.stdout is not None
-    readable, _, _ = select.select([process.stdout], [], [], START_SECONDS)
-    line = process.stdout.readline().decode() if readable else ""
-    if line.strip() != ACTED:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+def _await_act(ear: BinaryIO) -> None:
+    """Returns when the process says that its tool's body has returned. Raises EnvironmentTrouble if it has ended, or
+    is silent for too long."""
+    readable, _, _ = select.select([ear], [], [], START_SECONDS)
+    if not readable or ear.read(len(ACTED)) != ACTED:
         raise EnvironmentTrouble("the agent did not get as far as its tool; run it under `tape dev` to see why")
 
 
@@ -103,13 +117,13 @@ async def _call(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dic
     return await asyncio.to_thread(function, *args, **kwargs)
 
 
-def _stop_after(tool: Tool[..., Any]) -> None:
+def _stop_after(tool: Tool[..., Any], says: int) -> None:
     """Makes the process say that the body has returned, and wait there to be killed."""
     body = tool.function
 
     def told(*args: Any, **kwargs: Any) -> Any:
         result = asyncio.run(body(*args, **kwargs)) if is_async(body) else body(*args, **kwargs)
-        print(ACTED, flush=True)
+        os.write(says, ACTED)
         signal.pause()
         return result
 
@@ -118,9 +132,9 @@ def _stop_after(tool: Tool[..., Any]) -> None:
 
 async def _main(order: dict[str, Any]) -> None:
     agent = load_agents(Path(order["root"]), {order["name"]: order["target"]})[order["name"]]
-    if order["stop"]:
+    if order["says"] is not None:
         for tool in TOOLS.values():
-            _stop_after(tool)
+            _stop_after(tool, order["says"])
     effect = Effect(key=f"bare/{os.getpid()}", tool="", args={}, run_id="bare", decision_index=None, call_ordinal=0)
     CURRENT_EFFECT.set(effect)
     await agent(BareRun(), INPUT)

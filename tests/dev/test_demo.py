@@ -130,6 +130,8 @@ def test_verbose_adds_indented_lines_only(project: Project) -> None:
 
 
 def test_without_tape_the_bank_pays_twice(project: Project) -> None:
+    """An agent may print, and more than a pipe takes: that is not how it says that it has acted."""
+    project.edit("app/agent.py", ("@tape.tool(", 'print("loaded " * 20_000)\n\n\n@tape.tool('))
     done = project.tape("dev", "--kill-resume-demo", "--without-tape")
     assert masked(done.stdout).splitlines() == [
         "✓ agent started (without Tape)",
@@ -139,6 +141,7 @@ def test_without_tape_the_bank_pays_twice(project: Project) -> None:
         "upstream observed 2 wires ✗",
     ]
     assert done.returncode == 0
+    assert done.stderr.count("loaded") == 40_000
     assert len(project.wires()) == 2
     assert not project.runs()
 
