@@ -26,7 +26,7 @@ from tape.lab.good import Good, good_of
 from tape.lab.outcome import Outcome
 from tape.lab.proof import Cause, Cell, Mark, Mistake, Place, Proof, Result
 from tape.lab.prove_cell import QUICK, Answer, Task, play
-from tape.lab.prove_plan import agent_of, among_bodies, deaths_at
+from tape.lab.prove_plan import agent_of, cells_of, kills_of, pairs_of
 from tape.lab.recorded import STAND_IN, Recorded
 from tape.lab.scenario import Count, Expect, Scenario, ScriptedOrder, Timers, Verb
 from tape.lab.scratch import scratch
@@ -103,7 +103,7 @@ class Prover:
             good = good_of(*outcomes)
             self._audience.good(good, outcomes[0].seconds)
             limit = max(LEAST_WITHIN_US, int(outcomes[0].seconds * 10 * 1_000_000))
-            cells = tuple(self._cells(good))
+            cells = tuple(cells_of(good.places, self._numbers))
             self._audience.plan(self._agent, good.places, cells, self._jobs)
             results: list[Result] = []
             afters: list[tuple[Cell, tuple[Place, ...]]] = []
@@ -111,7 +111,7 @@ class Prover:
                 results.append(answer)
                 afters.append((answer.cell, cell))
             if self._wanted.pairs:
-                pairs = tuple(self._pairs(afters))
+                pairs = tuple(pairs_of(afters, self._numbers))
                 self._audience.plan(self._agent, good.places, (*cells, *pairs), self._jobs)
                 results += [result for _, result in self._play(hands.answers, pairs, good, limit, folder)]
         results.sort(key=lambda result: result.cell.number)
@@ -170,22 +170,7 @@ class Prover:
 
     # --- cells ------------------------------------------------------------------------------------------------
 
-    def _cells(self, good: Good) -> Iterator[Cell]:
-        crowded = among_bodies(good.places)
-        for place in good.places:
-            for death in deaths_at(place):
-                if death is not Death.STOP or place not in crowded:
-                    yield Cell(next(self._numbers), place, death)
-
-    def _pairs(self, afters: Iterable[tuple[Cell, tuple[Place, ...]]]) -> Iterator[Cell]:
-        for cell, places in sorted(afters, key=lambda item: item[0].number):
-            for place in places:
-                yield Cell(next(self._numbers), cell.place, cell.death, place)
-
     def _scenario(self, cell: Cell, good: Good, limit_us: int) -> Scenario:
-        kills = [cell.place.kill(cell.death)]
-        if cell.second is not None:
-            kills.append(_after_first(cell.second, cell.place).kill(Death.KILL))
         orders: list[ScriptedOrder] = []
         if cell.death is Death.STOP:
             over = self._config.lease.ttl_us + 1_000_000
@@ -200,7 +185,7 @@ class Prover:
             environment=self._wanted.environment,
             within_us=limit_us,
             timers=Timers.SKIPPED if good.timers else Timers.REAL,
-            kill=tuple(kills),
+            kill=kills_of(cell),
             orders=tuple(orders),
             expect=self._expect(good),
         )
@@ -242,9 +227,3 @@ class Prover:
 def _not_played(cell: Cell, answer: Answer) -> Result:
     why = "" if answer.error is None else one_line(answer.error)
     return Result(cell, Mark.WRONG, (Cause(Mistake.NOT_PLAYED, f"could not be played: {why}"),))
-
-
-def _after_first(second: Place, first: Place) -> Place:
-    """The second place as its arm counts it: the pass at which the first one strikes does not count for it."""
-    same = replace(second, nth=first.nth) == first
-    return replace(second, nth=second.nth - 1) if same and second.nth > first.nth else second

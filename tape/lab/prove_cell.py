@@ -10,7 +10,6 @@ from pathlib import Path
 from tape.core.config import Config
 from tape.core.kernel.errors import TapeError, UsageError, machine_line
 from tape.core.kernel.events import BudgetAwaited, BudgetDenied, BudgetRaised, EffectEnded, PointReached
-from tape.core.kernel.points import Death
 from tape.core.kernel.policy import AskPolicy, Backoff, RecoveryPolicy
 from tape.lab.convict import causes
 from tape.lab.crew import bench_of
@@ -18,7 +17,7 @@ from tape.lab.good import Good, places_of, standing_of
 from tape.lab.outcome import Outcome
 from tape.lab.person import Person
 from tape.lab.proof import Cause, Cell, Mark, Mistake, Place, Result
-from tape.lab.prove_plan import RECOVERY_PASSES
+from tape.lab.prove_plan import recovery_of
 from tape.lab.scenario import Scenario, ScriptedOrder, Verb
 from tape.lab.scenario_file import write_scenario
 from tape.lab.scratch import keep
@@ -76,7 +75,7 @@ def play(task: Task) -> Answer:
         return Answer(outcome=outcome)
     result = judged(task.cell, outcome, task.good)
     result, unkept = _keep(task, result)
-    return Answer(result=result, after=_after(task.cell, outcome), unkept=unkept)
+    return Answer(result=result, after=recovery_of(task.cell, places_of(outcome.passes)), unkept=unkept)
 
 
 def judged(cell: Cell, outcome: Outcome, good: Good) -> Result:
@@ -149,12 +148,3 @@ def _raises(good: Good) -> Iterator[ScriptedOrder]:
             yield ScriptedOrder("budget_awaited", Verb.BUDGET, awaited, caps=caps)
         elif isinstance(entry.event, BudgetDenied):
             yield ScriptedOrder("budget_awaited", Verb.BUDGET, awaited, deny=True)
-
-
-def _after(cell: Cell, outcome: Outcome) -> tuple[Place, ...]:
-    """The passes of the recovery: those that came right after the death."""
-    places = places_of(outcome.passes)
-    if cell.death is not Death.KILL or cell.second is not None or cell.place not in places:
-        return ()
-    first = places.index(cell.place) + 1
-    return places[first : first + RECOVERY_PASSES]

@@ -12,7 +12,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any, cast
@@ -22,9 +22,9 @@ import pytest
 from tape.core.config import Config
 from tape.core.kernel.errors import TapeError, UsageError, one_line
 from tape.core.kernel.points import Death
-from tape.lab.good import places_of
+from tape.lab.good import Good, places_of
 from tape.lab.proof import DEATHS, Cell, Place, cell_from, cell_json
-from tape.lab.prove_plan import RECOVERY_PASSES, SAY_AGENT, agent_of, deaths_at
+from tape.lab.prove_plan import SAY_AGENT, agent_of, cells_of, kills_of, pairs_of, recovery_of
 from tape.lab.pytest_play import Setup, good_run, play, project_at
 from tape.lab.pytest_stage import GOOD_RUNS, Planned
 from tape.lab.scenario import Timers
@@ -143,28 +143,16 @@ def _found(config: Config, agent: str, every: Every) -> Mapping[str, Json]:
         if isinstance(good, str):
             return {"error": good}
         numbers = count(1)
-        cells = [
-            Cell(next(numbers), place, death)
-            for place in good.places
-            for death in deaths_at(place)
-            if death in every.deaths
-        ]
+        cells = [*cells_of(good.places, numbers, every.deaths)]
         if every.pairs:
-            seconds = [(cell, _after(setup, cell)) for cell in cells if cell.death is Death.KILL]
-            cells += [replace(cell, number=next(numbers), second=place) for cell, after in seconds for place in after]
+            recoveries = [(cell, _recovery(setup, cell, good)) for cell in cells if cell.death is Death.KILL]
+            cells += pairs_of(recoveries, numbers)
     except TapeError as error:
         return {"error": one_line(error)}
     return {"cells": [cell_json(cell) for cell in cells]}
 
 
-def _after(setup: Setup, cell: Cell) -> tuple[Place, ...]:
-    """The passes that come right after a death."""
-    good = good_run(setup, GOOD_RUNS)
-    assert not isinstance(good, str)
+def _recovery(setup: Setup, cell: Cell, good: Good) -> tuple[Place, ...]:
     with tempfile.TemporaryDirectory(prefix="tape-pytest-") as scratch:
-        outcome = play(setup, Path(scratch, "pair"), [cell.place.kill(cell.death)], good)
-    places = places_of(outcome.passes)
-    if cell.place not in places:
-        return ()
-    first = places.index(cell.place) + 1
-    return places[first : first + RECOVERY_PASSES]
+        outcome = play(setup, Path(scratch, "pair"), kills_of(cell), good)
+    return recovery_of(cell, places_of(outcome.passes))

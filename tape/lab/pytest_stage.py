@@ -15,12 +15,12 @@ import pytest
 from tape.core.config import Config
 from tape.core.kernel.errors import TapeError, UsageError, one_line
 from tape.core.kernel.lifecycle import TimerStatus
-from tape.core.kernel.points import Death, Pass
+from tape.core.kernel.points import Pass
 from tape.core.text import show
 from tape.lab.good import Good
 from tape.lab.outcome import Outcome
 from tape.lab.proof import Cell, Place
-from tape.lab.prove_plan import SAY_AGENT, agent_of
+from tape.lab.prove_plan import SAY_AGENT, agent_of, kills_of
 from tape.lab.pytest_judge import faults_of
 from tape.lab.pytest_play import Setup, good_run, play, project_at
 from tape.lab.pytest_result import RunResult, result_of
@@ -107,13 +107,11 @@ class Stage:
             self._plan(planned.cell)
 
     def _plan(self, cell: Cell) -> None:
-        self._plan_crash(cell.place, cell.death)
-        if cell.second is not None:
-            self._plan_crash(cell.second, Death.KILL, sure=False)  # a recovery is not alike each time
-
-    def _plan_crash(self, place: Place, death: Death, *, sure: bool = True) -> None:
-        shown = f"the crash at {place.label} ({death})"
-        self.crashes.append(Crash(place.kill(death), required=True, shown=shown, sure=sure))
+        for place, kill in zip((cell.place, cell.second), kills_of(cell), strict=False):
+            assert place is not None
+            shown = f"the crash at {place.label} ({kill.signal})"
+            sure = place is cell.place  # a recovery is not alike each time
+            self.crashes.append(Crash(kill, required=True, shown=shown, sure=sure))
 
     @property
     def config(self) -> Config:

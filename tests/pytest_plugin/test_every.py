@@ -27,6 +27,11 @@ def test_it(tape_run):
     assert result.status == "TERMINAL"
     assert result.entries[0].event.input == "pay invoice 7"
 """
+NOTED = """
+def pytest_itemcollected(item):
+    with open("collected", "a") as file:
+        file.write(item.name + "\\n")
+"""
 INPUT = 'input="pay invoice 7"'
 
 
@@ -72,8 +77,12 @@ def test_other_deaths_and_a_choice_by_name(suite: Suite) -> None:
 
 
 def test_pairs(suite: Suite) -> None:
-    suite.write(EVERY % f"{INPUT}, pairs=True")
-    names = collected(suite)
+    suite.write(NOTED, "tests/conftest.py")
+    suite.write((EVERY % f"{INPUT}, pairs=True") + "    assert result.deaths == 2\n")
+    twice = "test_it[lease.granted-KILL-then-lease.granted-n2-KILL]"
+    ran = suite.run("-k", "lease.granted-KILL-then-lease.granted")
+    assert (ran.code, ran.said) == (0, {twice: ""}), ran.output
+    names = (suite.folder / "collected").read_text("utf-8").split()
     assert names[: len(PLACES)] == ids(PLACES, "KILL")
     wanted = "test_it[effect.acted-1-wire_money-KILL-then-observe.answered-1-wire_money-KILL]"
     assert wanted in names
