@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -70,6 +71,31 @@ REQUESTS = {
     "none": None,
     "small": {"args": ["pay invoice 7"], "kwargs": {}},
 }
+
+
+def node(before: str | None, *items: Any) -> str:
+    return "+" + blobs.exact_text({"before": before, "items": list(items)})
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        {"a": node("a")},
+        {"a": node("b", ["x"]), "b": node("c"), "c": node("b")},
+        {"a": node(None, "a")},
+        {"a": node(None, "b"), "b": node(None, "a")},
+        {"a": node(None, "b", "b"), "b": node(None, "c", "c"), "c": node(None, ["x"])},
+        {"a": node(None, "b"), "b": "[1]"},
+    ],
+)
+def test_a_list_that_goes_round_or_holds_a_list_is_lost(texts: dict[str, str]) -> None:
+    """Whoever reads a damaged journal gets an end to it."""
+    values = blobs.Values(texts.get)
+    for name in reversed(texts):  # the inner ones may be known by then
+        with contextlib.suppress(blobs.LostValue):
+            values.value(name)
+    with pytest.raises(blobs.LostValue):
+        values.value("a")
 
 
 @pytest.mark.parametrize("name", REQUESTS)

@@ -130,6 +130,17 @@ def test_a_huge_value_is_refused_before_anything_is_written(
     refused(tmp_path, data, "over 3 MiB unpacked")
 
 
+@pytest.mark.parametrize("field", ["before", "items"])
+def test_a_list_that_names_itself_is_refused_before_it_is_followed(
+    good: dict[str, Any], tmp_path: Path, field: str
+) -> None:
+    """No chain covers the values: everything around it is as it was."""
+    row = next(row for row in good["tables"]["blob"] if row["body"].startswith("+"))
+    ours = row["hash"] if field == "before" else [row["hash"]]
+    row["body"] = "+" + json.dumps({"before": None, "items": [], field: ours}, separators=(",", ":"))
+    refused(tmp_path, gzip.compress(json.dumps(good).encode(), 1), "does not fit its name")
+
+
 @pytest.mark.parametrize("table", ["sqlite_master", "sqlite_sequence", "meta", "trigger", 'run"; DROP TABLE run; --'])
 def test_no_table_trigger_or_view_comes_in(good: dict[str, Any], tmp_path: Path, table: str) -> None:
     """Rows come in, by known tables and columns: a bundle holds no SQL that anybody would run."""

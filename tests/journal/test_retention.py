@@ -266,6 +266,15 @@ def test_a_value_that_is_used_again_meanwhile_is_kept_with_all_that_it_needs(boo
         assert [one.request["args"][0] for one in reader.dump(run_id).decisions] == [history[:2], history[:3], history]
 
 
+def test_damaged_lists_that_go_round_are_removed_all_the_same(book: Book) -> None:
+    ended(book)
+    nodes = {"a": "b", "b": "c", "c": "b", "d": "d"}
+    rows = [(name, f'+{{"before":"{before}","items":[]}}') for name, before in nodes.items()]
+    book.writer.connection.executemany("INSERT INTO blob (hash, body) VALUES (?, ?)", rows)
+    assert collect(book)["values"] == len(nodes)
+    assert book.dump()["blob"] == []
+
+
 def test_a_kill_in_the_middle_leaves_each_run_whole_or_absent(tmp_path: Path) -> None:
     path = tmp_path / "tape" / "dev.db"
     book = Book(path)

@@ -231,16 +231,27 @@ class Values:
 
     def _list(self, name: str) -> list[Json]:
         """The list of that name, from its beginning, or from the longest part of it that was read before."""
-        parts: list[list[Json]] = []
+        parts: dict[str, list[Json]] = {}
         at: str | None = name
         while at is not None and at not in self._kept:
+            if at in parts:
+                raise LostValue(f"the list of messages {name} goes round in the journal: it is damaged")
             before, items = read_list(self._text(at))
-            parts.append(items)
+            parts[at] = items
             at = before
         whole: list[Json] = [] if at is None else list(self._kept[at])
-        for items in reversed(parts):
-            whole += [self.value(item) if isinstance(item, str) else item[0] for item in items]
+        for items in reversed(parts.values()):
+            whole += [self._message(item) if isinstance(item, str) else item[0] for item in items]
         return whole
+
+    def _message(self, name: str) -> Json:
+        """An item of a list: a text or an object. A list in its place could name itself, or double at each level."""
+        kept = self._kept.get(name)
+        if kept is None:
+            kept = self._kept[name] = self._load(name, self._text(name))
+        if isinstance(kept, list):
+            raise LostValue(f"the value {name} is no message, and a list names it as one: the journal is damaged")
+        return kept
 
     def _text(self, name: str) -> str:
         text = self._body_of(name)

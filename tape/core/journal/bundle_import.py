@@ -20,6 +20,7 @@ import orjson
 from tape.core.journal import dialect
 from tape.core.journal.audit import audit
 from tape.core.journal.audit_facts import Severity
+from tape.core.journal.blobs import rightly_named
 from tape.core.journal.bundle import COLUMNS, Row, Tables
 from tape.core.journal.imported import IMPORTED
 from tape.core.journal.schema import APPLICATION_ID, SCHEMA_VERSION
@@ -51,6 +52,7 @@ def import_bundle(bundle: Mapping[str, Any], target: Path, shown: str) -> None:
     tables = _tables(bundle, shown)
     _check_run(tables, run_id, shown)
     _check_chain(tables, shown)
+    _check_values(tables, shown)
     for taken in (target, *(target.with_name(f"{target.name}{end}") for end in ("-wal", "-journal"))):
         if os.path.lexists(taken):
             raise UsageError(f"{taken} exists already: look at it, remove it, or name another file with --journal")
@@ -148,6 +150,13 @@ def _check_chain(tables: Tables, shown: str) -> None:
         head = head if loose else row["hash"]
     if tables["run"][0]["head"] != head:
         raise UsageError(f"{shown}: the hash chain does not end where the run says: entries are missing")
+
+
+def _check_values(tables: Tables, shown: str) -> None:
+    """No chain covers the values, but true names do: lists under them cannot lead back to themselves."""
+    wrong = [row["hash"] for row in tables["blob"] if not rightly_named(row["hash"], row["body"])]
+    if wrong:
+        raise UsageError(f"{shown}: the value {show(wrong[0], SAID_CHARACTERS)} does not fit its name: it was changed")
 
 
 # --- the journal ----------------------------------------------------------------------------------------------

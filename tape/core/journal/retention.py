@@ -170,12 +170,12 @@ def unused_values(reader: Reader) -> tuple[list[str], int]:
     before = {name: next((other for other in named if other in lists), None) for name, named in lists.items()}
     depths: dict[str, int] = {}
     for name in lists:
-        way: list[str] = []
+        way: dict[str, None] = {}
         at: str | None = name
-        while at is not None and at not in depths:
-            way.append(at)
+        while at is not None and at not in depths and at not in way:
+            way[at] = None
             at = before[at]
-        below = 0 if at is None else depths[at]
+        below = 0 if at is None else depths.get(at, 0)  # not known: a damaged list that leads back to itself
         for depth, step in enumerate(reversed(way), below + 1):
             depths[step] = depth
     ordered = sorted(lists, key=lambda name: (-depths[name], name))
