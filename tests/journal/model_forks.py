@@ -32,7 +32,7 @@ def _copy(source: Run, at: int, *, quarantine: bool) -> Run:
     upto = at
     if tape[at - 1].kind == "run_ended":
         upto -= 1
-    elif at < len(tape) and tape[at].kind == "charge":
+    elif _charged(tape, at - 1):
         upto += 1
     taken = tape[:upto]
     ends = _ends(source, upto)
@@ -70,10 +70,16 @@ def _ends(source: Run, upto: int) -> list[Record]:
         record = source.tape[place]
         if record.kind in ENDED and (ENDED[record.kind], record.ref) in open_:
             open_.remove((ENDED[record.kind], record.ref))
-            ends.append(record)
-            ends += [after for after in source.tape[place + 1 : place + 2] if after.kind == "charge"]
+            ends += source.tape[place : place + 2 if _charged(source.tape, place) else place + 1]
     need(not open_)
     return ends
+
+
+def _charged(tape: list[Record], place: int) -> bool:
+    """By the next record; what a failed attempt cost may stand behind anything."""
+    record = tape[place]
+    paid = {"decision": "ask", "effect_ended": record.ref}.get(record.kind)
+    return paid is not None and tape[place + 1 : place + 2] == [Record("charge", paid)]
 
 
 def _gates(source: Run, taken: list[Record]) -> list[Gate]:

@@ -27,7 +27,7 @@ from tape.core.kernel.events import (
 )
 from tape.core.kernel.identity import hash_json
 from tape.core.kernel.policy import SECOND_US
-from tests.journal.book import BLIND, CONFIRMED, IDEMPOTENT, OUTBOX, UNDOABLE, Book
+from tests.journal.book import BLIND, BOOM, CONFIRMED, IDEMPOTENT, OUTBOX, UNDOABLE, Book
 
 PAID = Usage(tokens_in=10, tokens_out=5, usd_micro=700)
 
@@ -175,6 +175,24 @@ def test_an_effect_that_ended_behind_the_prefix_is_answered_from_history(book: B
     assert [event.key[-6:] for event in bodies(book, made.run)[3:6:2]] == ["1/tool", "0/tool"]
     assert book.run(made.run)["source_seq"] == 3
     assert book.row("SELECT sum(spent) FROM budget JOIN run ON run.no = run_no WHERE run.id = ?", made.run)[0] == 0
+    sound(book)
+
+
+def test_a_charge_of_another_call_is_not_taken_over(book: Book) -> None:
+    """What a failed attempt has cost stands wherever that attempt ended: behind another call's end too."""
+    source, epoch = book.driven()
+    policy = replace(IDEMPOTENT, retries=1)
+    first, second = (book.begin(source, epoch, policy, number) for number in (0, 1))
+    book.end(source, epoch, first)
+    book.do(effects.fail_attempt, source, epoch, second, 1, "raised", BOOM, book.recovery, PAID)
+    book.retry(source, epoch, second)
+    book.end(source, epoch, second, 2)
+    assert book.tape(source)[3:] == ["effect_ended", "charge", "effect_ended"]
+    made = fork(book, source, 2)
+    assert book.tape(made.run) == ["run_started", "effect_begun", "effect_ended"]
+    there = fork(book, source, 4)
+    assert (there.seq, there.note) == (4, ""), "nor does it stay with that end"
+    assert book.tape(there.run) == ["run_started", "effect_begun", "effect_begun", "effect_ended", "effect_ended"]
     sound(book)
 
 

@@ -11,6 +11,7 @@ from tape.core.kernel.events import (
     Charge,
     ChildEnded,
     ChildStarted,
+    Decision,
     EffectBegun,
     EffectEnded,
     Entry,
@@ -43,7 +44,7 @@ def prefix_of(run_id: str, tape: Sequence[Entry], at: int, loose_ends: Sequence[
     upto, note = at, ""
     if isinstance(tape[at - 1].event, RunEnded):
         upto, note = at - 1, f"seq {at} is the end of {run_id}, which is not taken over"
-    elif at < len(tape) and isinstance(tape[at].event, Charge):
+    elif _charged(tape, at - 1):
         upto, note = at + 1, f"seq {at} and its charge, seq {at + 1}, stay together"
     records = tape[:upto]
     ends: list[Entry] = []
@@ -53,8 +54,7 @@ def prefix_of(run_id: str, tape: Sequence[Entry], at: int, loose_ends: Sequence[
             ends.append(entry)
     for place in range(upto, len(tape)):
         if open_.pop(_ended(tape[place].event), None) is not None:
-            ends.append(tape[place])
-            ends += [entry for entry in tape[place + 1 : place + 2] if isinstance(entry.event, Charge)]
+            ends += tape[place : place + 2 if _charged(tape, place) else place + 1]
     if open_:
         raise Refused(_unsettled(run_id, open_))
     return Prefix(upto, tuple(_void(records)), tuple(ends), note)
@@ -78,6 +78,13 @@ def _ended(event: Event) -> str:
     if isinstance(event, EffectEnded):
         return event.key
     return f"child {event.ordinal}" if isinstance(event, ChildEnded) else ""
+
+
+def _charged(tape: Sequence[Entry], place: int) -> bool:
+    """Whether the next record is this one's charge; it may as well pay for another call's failed attempt."""
+    event, after = tape[place].event, tape[place + 1].event if place + 1 < len(tape) else None
+    paid = f"decision {event.index}" if isinstance(event, Decision) else _ended(event)
+    return isinstance(after, Charge) and after.pays_for == paid
 
 
 def _unsettled(run_id: str, open_: dict[str, int]) -> str:
