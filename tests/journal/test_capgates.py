@@ -4,12 +4,13 @@ back beyond it meanwhile, and nothing is forgotten."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tape.core.journal import capgates, effects, gates, records, runs
+from tape.core.journal import capgates, claims, effects, gates, records, runs
 from tape.core.journal.audit import audit
 from tape.core.journal.effects import Call
 from tape.core.journal.gates import Answer, Gate
@@ -18,11 +19,13 @@ from tape.core.journal.views import open_reader
 from tape.core.journal.work import Work
 from tape.core.kernel.errors import UsageError
 from tape.core.kernel.identity import effect_key
+from tape.core.kernel.resolution import Dispatch
 from tests.journal import invariants
-from tests.journal.book import BLIND, FAILED, Book
+from tests.journal.book import BLIND, CONFIRMED, FAILED, OUTBOX, READ, Book
 
 TEN = Usage(tokens_in=7, tokens_out=3)
 ME = ("me@here", "worth it")
+OUTBOX_READ = replace(READ, dispatch=Dispatch.OUTBOX)
 
 
 @pytest.fixture
@@ -427,6 +430,54 @@ def test_too_little_given_back_is_looked_at_once(purse: Book) -> None:
     assert purse.do(capgates.recheck_waits, second) is False
     assert work.to_recheck() == [] and purse.run(second)["status"] == "WAITING"
     work.close()
+
+
+def outbox_calls(book: Book) -> tuple[str, list[str]]:
+    """Two are to be dispatched, a third waits for a cap that the first may give back."""
+    run_id, epoch = gated(book, usd_micro=100)
+    keys: list[str] = []
+    for ordinal, (policy, cost) in enumerate([(OUTBOX_READ, 50), (OUTBOX, 50), (OUTBOX, 40)]):
+        call = Call(None, ordinal, "tool", {}, policy, cost_micro=cost)
+        book.do(effects.begin_effect, run_id, epoch, call, "f")
+        keys.append(effect_key(run_id, None, ordinal, "tool"))
+    park(book, run_id, epoch, keys[2], also=tuple(keys[:2]))
+    return run_id, keys
+
+
+def test_what_fits_while_something_else_holds_the_run_is_looked_at_once(purse: Book) -> None:
+    run_id, (first, second, third) = outbox_calls(purse)
+    work = Work(purse.path)
+    purse.do(claims.end_dispatch, purse.claim(run_id, first, "body"), FAILED)
+    claim = purse.claim(run_id, second, "body")
+    assert work.to_recheck() == [run_id]
+    assert purse.do(capgates.recheck_waits, run_id) is False, "a body is under way"
+    assert work.to_recheck() == [] and purse.run(run_id)["status"] == "WAITING"
+    purse.do(claims.end_dispatch, claim, CONFIRMED)
+    assert purse.run(run_id)["status"] == "RUNNABLE" and waits(purse) == [(third, "OPEN")]
+    act(purse, run_id, purse.again(run_id), 2, cost=40)
+    assert waits(purse) == []
+    work.close()
+
+
+def test_a_raise_names_only_runs_that_go_on(purse: Book) -> None:
+    run_id, (first, second, _) = outbox_calls(purse)
+    assert raised(purse, run_id, usd_micro=140) == {"caps": {"usd_micro": 140}, "woken": [], "waiting": []}
+    assert purse.run(run_id)["status"] == "WAITING"
+    for key in (first, second):
+        purse.do(claims.end_dispatch, purse.claim(run_id, key, "body"), CONFIRMED)
+    assert purse.run(run_id)["status"] == "RUNNABLE"
+
+
+def test_code_that_wants_less_now_is_judged_by_that(purse: Book) -> None:
+    run_id, epoch = gated(purse, tokens=10, usd_micro=100)
+    assert not ask(purse, run_id, epoch, tokens=5, usd=500)
+    purse.die(run_id)
+    epoch = purse.again(run_id)
+    assert not ask(purse, run_id, epoch, tokens=5, usd=200), "its limit was mended meanwhile"
+    park(purse, run_id, epoch, "decision 0")
+    assert [need.most for need in needs(purse)] == [200]
+    done = raised(purse, run_id, usd_micro=200)
+    assert (done["woken"], done["waiting"]) == ([run_id], [])
 
 
 def test_a_parent_that_is_cancelled_takes_a_child_that_waits_with_it(purse: Book) -> None:

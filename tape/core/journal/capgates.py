@@ -7,21 +7,23 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tape.core.journal.caps import set_caps
-from tape.core.journal.capwaits import deny_wait, forget_wait, known_wait, open_waits, point_to, waits_in_family
+from tape.core.journal.capwaits import deny_wait, forget_wait, known_wait, look_at, open_waits, waits_in_family
 from tape.core.journal.course import resettle
 from tape.core.journal.purses import Shortage, shortages
 from tape.core.journal.tables import RunRow
 from tape.core.journal.transaction import Row, RunEdit, Tx, edit_run, edit_run_no, load
 from tape.core.kernel.errors import Refused
-from tape.core.kernel.lifecycle import RUN_ENDS, GateStatus
+from tape.core.kernel.lifecycle import RUN_ENDS, GateStatus, RunStatus
 
 WAIT = "budget"
 """How a parked run names one: `budget decision 3`, `budget <effect key>`."""
+_GOES_ON = frozenset({RunStatus.RUNNABLE, RunStatus.RUNNING})
 
 
 def raise_caps(tx: Tx, run_id: str, caps: Mapping[str, int], actor: str, reason: str) -> dict[str, Any]:
     """A person sets caps (`set_caps`). What waited for them, in this run or a descendant, goes on in this transaction
-    if it fits now. Returns `{caps, woken, waiting}`: the caps by unit, the runs that go on, and what still waits, as
+    if it fits now and nothing else holds the run. Returns `{caps, woken, waiting}`: the caps by unit, the runs that go
+    on, and what still waits, as
     `{run, place, budget, unit, asked, cap, spent, reserved, enough}`: `enough` is the least cap on `budget`'s unit
     that lets it go ahead."""
     known = set_caps(tx, run_id, caps, actor, reason)
@@ -34,19 +36,20 @@ def raise_caps(tx: Tx, run_id: str, caps: Mapping[str, int], actor: str, reason:
         fits[run.no] = fits.get(run.no, False) or short is None
         if short is not None:
             waiting.append(_still(run, wait, short))
-    woken = [run for run in edits.values() if fits[run.no]]
-    for run in woken:
-        resettle(run, f"a cap of {run_id} was raised")
-        run.save()
-    return {"caps": known, "woken": [run.id for run in woken], "waiting": waiting}
+    woken: list[str] = []
+    for run in edits.values():
+        if fits[run.no]:
+            resettle(run, f"a cap of {run_id} was raised")
+            run.save()
+            woken += [run.id] if run.status in _GOES_ON else []
+    return {"caps": known, "woken": woken, "waiting": waiting}
 
 
 def _looked_at(run: RunEdit, wait: Row) -> Shortage | None:
     """What is in its way now, kept with it; None if nothing is."""
-    short = shortages(run, load(wait["wants"]))
-    if short:
-        point_to(run.tx, wait, short[0])
-    return short[0] if short else None
+    short = next(iter(shortages(run, load(wait["wants"]))), None)
+    look_at(run.tx, wait, short)
+    return short
 
 
 def _still(run: RunEdit, wait: Row, short: Shortage) -> dict[str, Any]:
@@ -79,14 +82,15 @@ def _whose(tx: Tx, run_no: int) -> str:
 
 
 def recheck_waits(tx: Tx, run_id: str) -> bool:
-    """Money has been given back since the run began to wait: it goes on if that is enough. False if it is not."""
+    """Money has been given back since the run began to wait: it goes on if that is enough. False if it is not, or
+    something else holds the run, too."""
     run = edit_run(tx, run_id)
     fits = [_looked_at(run, wait) is None for wait in open_waits(tx, run.no) if wait["recheck"]]
     if not any(fits):
         return False
     resettle(run, "money was given back to the budget")
     run.save()
-    return True
+    return run.status in _GOES_ON
 
 
 def keep_waits(run: RunEdit, parked_for: Iterable[str]) -> None:

@@ -74,8 +74,8 @@ def await_cap(
         row = {"run_no": run.no, "place": place, "status": str(GateStatus.OPEN), "since_us": run.tx.wall_us}
         said = {"actor": "", "reason": "", "recheck": 0}
         run.tx.insert(CapWaitRow, {**row, **said, "wants": dump(dict(wants)), **_in_the_way(short)})
-    else:
-        point_to(run.tx, known, short)
+    else:  # by code that may have been mended, and wants something else now
+        look_at(run.tx, known, short, wants=dump(dict(wants)))
     run.record(
         BudgetAwaited(
             place=place,
@@ -93,10 +93,12 @@ def _in_the_way(short: Shortage) -> dict[str, int | str]:
     return {"unit": short.unit, "asked": short.asked, "purse_no": short.purse_no}
 
 
-def point_to(tx: Tx, wait: Row, short: Shortage) -> None:
-    """What is in its way now; it has been looked at."""
+def look_at(tx: Tx, wait: Row, short: Shortage | None, **renewed: str) -> None:
+    """It has been looked at: this is in its way now. None if nothing is: then its run goes on, or when what else holds
+    it is over."""
     where = {"run_no": wait["run_no"], "place": wait["place"], "status": wait["status"]}
-    tx.update(CapWaitRow, {**_in_the_way(short), "recheck": 0}, **where)
+    found = {} if short is None else _in_the_way(short)
+    tx.update(CapWaitRow, {**found, **renewed, "recheck": 0}, **where)
 
 
 def deny_wait(run: RunEdit, wait: Row, actor: str, reason: str) -> None:
