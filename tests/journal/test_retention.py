@@ -179,6 +179,43 @@ def test_a_group_that_was_forked_since_it_was_planned_stays(book: Book) -> None:
     assert left(book) == [first, with_newest]
 
 
+def test_a_part_of_a_family_is_never_removed(book: Book) -> None:
+    """Whatever was planned: a group goes only with all that it is related to."""
+    parent, epoch = book.driven()
+    child = book.child(parent)
+    book.do(runs.end_run, child, book.grant(child), "TERMINAL", None, None)
+    book.do(runs.end_run, parent, epoch, "TERMINAL", None, None)
+    fork = book.do(forks.fork_run, child, 1).run
+    book.do(runs.end_run, fork, book.grant(fork), "TERMINAL", None, None)
+    alone, _ = ended(book), ended(book)
+    until = retention.until_of(ALL, book.clock.wall_us())
+    numbers = {run_id: book.run(run_id)["no"] for run_id in (parent, child, fork, alone)}
+    for missing in (parent, child, fork):
+        part = [number for run_id, number in numbers.items() if run_id not in (missing, alone)]
+        assert book.do(retention.remove_runs, [part], until, "me@here", "")["runs"] == [], f"without {missing}"
+    groups = [[numbers[alone]], [numbers[run_id] for run_id in (parent, child, fork)]]
+    assert book.do(retention.remove_runs, groups, until, "me@here", "")["runs"] == [alone, parent, child, fork]
+
+
+def test_a_removal_looks_at_no_family_but_its_own(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are: agents wait for as long as it takes."""
+    parent, _ = book.driven()
+    for _ in range(5):
+        book.child(parent)
+    alone = [ended(book) for _ in range(3)]
+    book.start()
+    until = retention.until_of(ALL, book.clock.wall_us())
+    with open_reader(book.path) as reader:
+        [batch] = retention.plan(reader, until).batches()
+    monkeypatch.delattr(retention, "_groups")  # of all families, for a plan
+    assert book.do(retention.remove_runs, batch, until, "me@here", "")["runs"] == alone
+    sql = retention.SQL["relations_of"]
+    numbers = {"numbers": f"[{book.run(book.start())['no']}]"}
+    assert book.writer.connection.execute(sql, numbers).fetchall() == []
+    steps = [row[3] for row in book.writer.connection.execute(f"EXPLAIN QUERY PLAN {sql}", numbers)]
+    assert [step for step in steps if step.startswith("SCAN") and "run" in step] == ["SCAN run"], "for forks"
+
+
 # --- whole or absent ----------------------------------------------------------------------------------------------
 
 

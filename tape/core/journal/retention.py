@@ -46,11 +46,25 @@ SELECT run.no, run.parent_no FROM run WHERE run.parent_no IS NOT NULL
 UNION ALL
 SELECT run.no, source.no FROM run JOIN run AS source ON source.id = run.source_id WHERE run.source_id IS NOT NULL
 """
+# Of these runs alone, by indexes; only for their forks are all runs passed over, once.
+_RELATIONS_OF = """
+WITH going(no) AS MATERIALIZED (SELECT value FROM json_each(:numbers))
+SELECT going.no, run.parent_no FROM going CROSS JOIN run ON run.no = going.no WHERE run.parent_no IS NOT NULL
+UNION ALL
+SELECT going.no, run.no FROM going CROSS JOIN run INDEXED BY run_parent ON run.parent_no = going.no
+UNION ALL
+SELECT going.no, source.no FROM going CROSS JOIN run ON run.no = going.no
+JOIN run AS source ON source.id = run.source_id
+UNION ALL
+SELECT source.no, run.no FROM run CROSS JOIN run AS source ON source.id = run.source_id
+WHERE run.source_id IS NOT NULL AND source.no IN (SELECT no FROM going)
+"""
 SQL: Mapping[str, str] = {
     "ready_runs": f"SELECT run.no, run.id, run.status FROM run WHERE {_READY} ORDER BY run.no",
     "ready_of": f"SELECT run.no, run.id, run.status FROM run WHERE {_READY} "
     "AND run.no IN (SELECT value FROM json_each(:numbers)) ORDER BY run.no",
     "relations": _RELATIONS,
+    "relations_of": _RELATIONS_OF,
     "run_sizes": "SELECT run_no, count(*), total(length(CAST(body AS BLOB)) + length(hash)) FROM entry "
     "WHERE run_no IN (SELECT value FROM json_each(:numbers)) GROUP BY run_no",
     "value_sizes": "SELECT count(*), total(length(CAST(body AS BLOB)) + length(hash)) FROM blob "
@@ -190,13 +204,17 @@ def remove_runs(
 ) -> dict[str, Any]:
     """Removes those of the groups that may still go. Returns how many `runs` and `entries` went, and their `bytes`."""
     fetch = _fetch(tx)
-    relations = fetch(SQL["relations"], {})
+    everyone = json.dumps([number for group in groups for number in group])
+    related: dict[int, set[int]] = {}
+    for one, other in fetch(SQL["relations_of"], {"numbers": everyone}):
+        related.setdefault(one, set()).add(other)
     going: list[tuple[int, str, str]] = []
     entries = size = 0
     for group in groups:
         numbers = json.dumps(list(group))
         ready = fetch(SQL["ready_of"], {**until, "numbers": numbers})
-        if len(ready) != len(group) or {*_groups(group, relations)[0]} != {*group}:
+        others = {other for number in group for other in related.get(number, ())}
+        if len(ready) != len(group) or not others <= {*group}:
             continue  # it has been taken up again, or forked, since it was planned
         for _, count, length in fetch(SQL["run_sizes"], {"numbers": numbers}):
             entries, size = entries + count, size + int(length)
