@@ -291,8 +291,10 @@ def _obligation_moved(event: events.ObligationMoved) -> Shown:
 
 
 def _write_refused(event: events.WriteRefused) -> Shown:
-    who = "" if event.worker is None else f"w{event.worker}"
-    text = f"write_refused  {event.write} of {who}#{event.epoch}, the live epoch is {event.live_epoch}: {event.why}"
+    if event.worker is None:  # a reactor's: its claim has epochs of its own
+        return Mark("⊘", Style.WARNING), f"write_refused  {event.write}: {event.why}"
+    who = f"w{event.worker}#{event.epoch}"
+    text = f"write_refused  {event.write} of {who}, the live epoch is {event.live_epoch}: {event.why}"
     return Mark("⊘", Style.WARNING), text
 
 

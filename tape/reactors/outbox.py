@@ -50,7 +50,10 @@ class Outbox:
         if how in ("returned", "failed"):
             status = EffectStatus.CONFIRMED if how == "returned" else EffectStatus.FAILED
             ending = Ending(status, frame.get("result"), error, frame.get("result_error"))
-            desk.try_call(lambda tx: claims.end_dispatch(tx, claim, ending, usage))
+            try:
+                desk.call(lambda tx: claims.end_dispatch(tx, claim, ending, usage))
+            except Refused:  # the claim is over: the only word on what became of the act is not lost
+                desk.try_call(lambda tx: claims.note_late_dispatch(tx, claim, ending))
         elif how == "rejected":
             desk.try_call(lambda tx: claims.reject_dispatch(tx, claim, error, desk.recovery, usage))
         else:

@@ -331,6 +331,10 @@ LINES: list[tuple[Event, str]] = [
         "⊘ write_refused  effect_ended of w1#1, the live epoch is 2: none is live",
     ),
     (
+        events.WriteRefused(worker=None, epoch=1, live_epoch=1, write="effect_ended", why="the claim is over"),
+        "⊘ write_refused  effect_ended: the claim is over",
+    ),
+    (
         events.ConflictOpened(key=KEY, why="a surplus act", evidence=[1]),
         "! conflict_opened  1/0/wire_money: a surplus act  [1]",
     ),

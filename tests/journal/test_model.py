@@ -374,6 +374,19 @@ class Journal(FamilyMoves):
             evidence = (claims.note_fenced_end, run_id, None, epoch, key, ending)
             self.apply(run_id, lambda run: run.late_end(ordinal, confirmed), *evidence)
 
+    @move(lambda run: any(effect.claim for effect in run.effects), every=5, number=NUMBERS, confirmed=BOTH)
+    def zombie_ends_dispatch(self, number: int, confirmed: bool) -> None:
+        """The same for a dispatch under a claim that is over."""
+        run_id = self.pick(number, lambda run: any(effect.claim for effect in run.effects))
+        ordinals = [ordinal for ordinal, effect in enumerate(self.runs[run_id].effects) if effect.claim]
+        if ordinals:
+            ordinal = ordinals[number % len(ordinals)]
+            effect, ending = self.runs[run_id].effects[ordinal], CONFIRMED if confirmed else FAILED
+            claim = Claim(run_id, self.key(run_id, ordinal), "reactor", effect.claim - effect.claimed, effect.attempts)
+            self.book.refused(claims.end_dispatch, claim, ending)
+            evidence = (claims.note_late_dispatch, claim, ending)
+            self.apply(run_id, lambda run: run.late_end(ordinal, confirmed), *evidence)
+
     # --- rules: reactors and persons on effects ---
 
     @move(lambda run: claimable(run), number=NUMBERS, odd=range(20), wait=range(5))

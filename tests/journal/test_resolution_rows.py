@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tape.core.journal import claims, effects, runs, workers
+from tape.core.journal.effects import Ending
 from tape.core.kernel.errors import Fenced, Refused, UsageError
+from tape.core.kernel.lifecycle import EffectStatus
 from tape.core.kernel.policy import SECOND_US
-from tape.core.kernel.resolution import Answer, OnUnknown, Semantics
+from tape.core.kernel.resolution import Answer, Dispatch, OnUnknown, Semantics
 from tests.journal.book import (
     ANY_STEP,
     BLIND,
@@ -16,6 +20,7 @@ from tests.journal.book import (
     IDEMPOTENT,
     IDEMPOTENT_LOOK_UP,
     LOOK_UP,
+    OUTBOX_BLIND,
     READ,
     SURE,
     TTL_US,
@@ -196,6 +201,27 @@ def test_n_undo(book: Book) -> None:
     book.undo(run_id, f"{key}/undo/1")
     assert outcome(book, key) == ("FAILED", "compensated", "compensation")
     assert book.status(run_id) == "RUNNABLE"
+
+
+@pytest.mark.parametrize("how", ["confirm", "fail", "retry"])
+def test_n_undo_never_comes_before_an_act_that_may_still_come(book: Book, how: str) -> None:
+    run_id, epoch = book.driven()
+    key = book.begin(run_id, epoch, UNDO_UNKNOWN)
+    book.die(run_id, proven=False)
+    assert rows_of(book) == ["N-undo"]
+    assert (book.status(run_id), book.effect(key)["step"]) == ("STUCK", "person")
+    assert book.duty(f"{key}/undo/1")["status"] == "ARMED"
+    decided(book, run_id, key, how)
+
+
+def test_n_undo_waits_for_a_person_where_a_dispatch_may_still_act(book: Book) -> None:
+    run_id, epoch = book.driven()
+    key = book.begin(run_id, epoch, replace(UNDO_UNKNOWN, dispatch=Dispatch.OUTBOX))
+    book.do(runs.park, run_id, epoch, [key], "waits")
+    claim = book.claim(run_id, key, "body")
+    book.clock.advance(60)
+    book.do(claims.void_claim, run_id, key, claim.epoch, "the claim ran out", book.recovery, proven=False)
+    assert (book.effect(key)["step"], book.duty(f"{key}/undo/1")["status"]) == ("person", "ARMED")
 
 
 def test_n_undo_needs_a_compensation(book: Book) -> None:
@@ -427,6 +453,52 @@ def test_late_ends_are_evidence_and_a_conflict_only_if_they_contradict(book: Boo
     assert len(refusals) == 6
     assert refusals[0]["evidence"] == {"key": failed, "status": "CONFIRMED", "result": {"ok": 1}, "error": None}
     assert (refusals[0]["worker"], refusals[0]["epoch"], refusals[0]["live_epoch"]) == (worker, 1, 2)
+
+
+def late(book: Book, *, void: bool = True) -> tuple[str, str, claims.Claim]:
+    """A dispatch whose claim ran out while its body was in."""
+    run_id, epoch = book.driven()
+    key = book.begin(run_id, epoch, OUTBOX_BLIND)
+    book.do(runs.park, run_id, epoch, [key], "waits")
+    claim = book.claim(run_id, key, "body")
+    book.clock.advance(60)
+    if void:
+        book.do(claims.void_claim, run_id, key, claim.epoch, "the claim ran out", book.recovery, proven=False)
+    return run_id, key, claim
+
+
+@pytest.mark.parametrize("void", [True, False])
+def test_a_late_dispatch_is_evidence(book: Book, void: bool) -> None:
+    run_id, key, claim = late(book, void=void)
+    book.refused(claims.end_dispatch, claim, CONFIRMED, by=Fenced)
+    book.do(claims.note_late_dispatch, claim, CONFIRMED)
+    (refused,) = book.bodies("write_refused")
+    assert refused["evidence"] == {"key": key, "status": "CONFIRMED", "result": {"ok": 1}, "error": None}
+    assert (refused["worker"], refused["why"]) == (None, "the claim of reactor under epoch 1 is over")
+    assert (
+        book.effect(key)["status"] == ("UNKNOWN" if void else "PENDING") and book.rows("SELECT 1 FROM conflict") == []
+    )
+    assert book.run(run_id)["seq"] == 2, "nothing of it is applied"
+
+
+@pytest.mark.parametrize(("how", "conflicts"), [("fail", 1), ("confirm", 0)])
+def test_a_late_dispatch_that_contradicts_a_person_is_a_conflict(book: Book, how: str, conflicts: int) -> None:
+    run_id, key, claim = late(book)
+    book.do(claims.resolve_effect, run_id, key, how, {"by": "hand"}, "I looked")
+    book.refused(claims.end_dispatch, claim, CONFIRMED, says="has ended already")
+    book.do(claims.note_late_dispatch, claim, Ending(EffectStatus.FAILED, error={"message": "no"}))
+    assert book.bodies("conflict_opened") == []
+    book.do(claims.note_late_dispatch, claim, CONFIRMED)
+    assert [body["key"] for body in book.bodies("conflict_opened")] == [key] * conflicts
+    assert len(book.bodies("write_refused")) == 2
+
+
+def test_the_outcome_of_a_live_dispatch_is_no_evidence(book: Book) -> None:
+    run_id, epoch = book.driven()
+    key = book.begin(run_id, epoch, OUTBOX_BLIND)
+    claim = book.claim(run_id, key, "body")
+    book.refused(claims.note_late_dispatch, claim, CONFIRMED, says="is live")
+    book.do(claims.end_dispatch, claim, CONFIRMED)
 
 
 def test_a_frozen_workers_lease_runs_out(book: Book) -> None:

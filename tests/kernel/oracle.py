@@ -26,7 +26,9 @@ def contract(
     if not look_up:
         if kind == "idempotent":
             return "I-again", "again"
-        return ("N-undo", "compensate") if on_unknown == "compensate" else ("N-ask", "person")
+        if on_unknown == "compensate":  # an undo must hold if the act never happened, not if it is still to come
+            return "N-undo", "compensate" if body_over else "person"
+        return "N-ask", "person"
 
     if answer == "duplicate":
         return "X-duplicate", "confirm_first"

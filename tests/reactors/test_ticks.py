@@ -194,6 +194,20 @@ def test_a_claim_that_ran_out_is_voided(book: Book, hosts: Hosts) -> None:
     assert book.effect(key)["status"] == "CONFIRMED"
 
 
+def test_what_a_dispatch_says_when_its_claim_is_over_is_kept(book: Book, hosts: Hosts) -> None:
+    """A person has said otherwise by then."""
+    run, key = outbox(book, OUTBOX_BLIND)
+    hosts.tick("outbox")
+    seconds(book, (BODY_LIMIT_US + CLAIM_MARGIN_US) / SECOND_US)
+    hosts.tick("recovery")
+    book.do(claims.resolve_effect, run, key, "fail", None, "the mail is not there")
+    hosts.sent.answer("returned", result="m-1")
+    hosts.tick("outbox")
+    (conflict,) = book.bodies("conflict_opened")
+    assert (conflict["key"], conflict["evidence"]["result"]) == (key, "m-1")
+    assert (book.effect(key)["status"], hosts.tick("outbox")) == ("FAILED", 0)
+
+
 def test_a_dispatch_whose_claim_ran_out_is_judged_by_the_table(book: Book, hosts: Hosts) -> None:
     run, epoch = book.driven()
     key = book.begin(run, epoch, OUTBOX_BLIND)

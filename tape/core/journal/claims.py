@@ -39,7 +39,7 @@ from tape.core.kernel.events import (
     Observed,
     WriteRefused,
 )
-from tape.core.kernel.lifecycle import EffectStatus, RunStatus
+from tape.core.kernel.lifecycle import EFFECT_ENDS, EffectStatus, RunStatus
 from tape.core.kernel.policy import RecoveryPolicy
 from tape.core.kernel.resolution import Answer, Dispatch, Resolution, Step, Writer, resolve
 
@@ -104,11 +104,15 @@ def claim_effect(
 def _claimed_effect(tx: Tx, claim: Claim, what: str) -> tuple[RunEdit, Row]:
     run = edit_run(tx, claim.run_id)
     effect = open_effect(run, claim.key)
-    if effect["claim_epoch"] != claim.epoch or effect["claim_until_boot_us"] <= tx.boot_us:
+    if not _is_live(tx, effect, claim):
         raise Fenced(f"{claim.key}: the claim of {claim.by} under epoch {claim.epoch} is not live")
     if _claimed_for(effect) != what:
         raise Refused(f"{claim.key} is claimed for its {_claimed_for(effect)}, not for its {what}")
     return run, effect
+
+
+def _is_live(tx: Tx, effect: Row, claim: Claim) -> bool:
+    return effect["claim_epoch"] == claim.epoch and effect["claim_until_boot_us"] > tx.boot_us
 
 
 def _claimed_for(effect: Row) -> str:
@@ -177,15 +181,29 @@ def note_fenced_end(tx: Tx, run_id: str, worker_no: int | None, epoch: int, key:
     ended FAILED and the body says that it has acted."""
     run = edit_run(tx, run_id)
     effect = tx.one(EffectRow, run_no=run.no, key=key)
-    says = {"key": key, "status": ending.status, "result": ending.result, "error": ending.error}
     why = f"the lease of epoch {epoch} is over"
-    run.record(
-        WriteRefused(worker=worker_no, epoch=epoch, live_epoch=run.epoch, write="effect_ended", why=why, evidence=says)
-    )
+    _keep_late_end(run, effect, key, ending, worker=worker_no, epoch=epoch, live_epoch=run.epoch, why=why)
+    run.save()
+
+
+def note_late_dispatch(tx: Tx, claim: Claim, ending: Ending) -> None:
+    """The same for the outcome of a dispatch whose claim is over. Raises Refused for a claim that is live."""
+    run = edit_run(tx, claim.run_id)
+    effect = tx.one(EffectRow, run_no=run.no, key=claim.key)
+    if effect is not None and effect["status"] not in EFFECT_ENDS and _is_live(tx, effect, claim):
+        raise Refused(f"the claim of {claim.by} under epoch {claim.epoch} is live: the outcome of {claim.key} counts")
+    live_epoch = 0 if effect is None else effect["claim_epoch"]
+    why = f"the claim of {claim.by} under epoch {claim.epoch} is over"
+    _keep_late_end(run, effect, claim.key, ending, worker=None, epoch=claim.epoch, live_epoch=live_epoch, why=why)
+    run.save()
+
+
+def _keep_late_end(run: RunEdit, effect: Row | None, key: str, ending: Ending, **refused: Any) -> None:
+    says = {"key": key, "status": ending.status, "result": ending.result, "error": ending.error}
+    run.record(WriteRefused(write="effect_ended", evidence=says, **refused))
     contradicts = effect is not None and effect["status"] == EffectStatus.FAILED
     if contradicts and ending.status is EffectStatus.CONFIRMED:
         open_conflict(run, key, "it ended FAILED, and its body says too late that it has acted", says)
-    run.save()
 
 
 def end_dispatch(tx: Tx, claim: Claim, ending: Ending, usage: Usage | None = None) -> None:

@@ -387,7 +387,8 @@ class ObligationMoved(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteRefused(Event):
-    """A write that was not applied, kept as evidence (invariant I6)."""
+    """A write that was not applied, kept as evidence (invariant I6). Without a `worker` it is a reactor's, and the
+    epochs are its claim's."""
 
     kind: ClassVar[str] = "write_refused"
     worker: int | None

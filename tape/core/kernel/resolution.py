@@ -133,6 +133,10 @@ def _duplicate(case: Case) -> bool:
     return case.semantics is not Semantics.READ_ONLY and case.look_up and case.answer is Answer.DUPLICATE
 
 
+def _undoes(case: Case) -> bool:
+    return _is(_N, False)(case) and case.on_unknown is OnUnknown.COMPENSATE
+
+
 RULES: tuple[Rule, ...] = (
     Rule("R-again", Step.AGAIN, lambda c: c.semantics is Semantics.READ_ONLY, "it only reads: the body runs again"),
     Rule(
@@ -186,8 +190,14 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "N-undo",
         Step.COMPENSATE,
-        lambda c: effective(c) is _N and not c.look_up and c.on_unknown is OnUnknown.COMPENSATE,
+        lambda c: _undoes(c) and c.body_over,
         "nobody can be asked: the act is undone, whether or not it happened",
+    ),
+    Rule(
+        "N-undo",
+        Step.PERSON,
+        lambda c: _undoes(c) and not c.body_over,
+        "nobody can be asked, and the body may still act: an undo could come before the act, so a person must look",
     ),
     Rule(
         "N-ask",
