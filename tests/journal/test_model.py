@@ -715,6 +715,7 @@ def walk(seed: int) -> set[str]:
                 applied.add(method.__name__)
                 method(walker, **args)
                 walker.the_tables_say_what_the_model_says()
+                walker.what_is_to_be_undone_now_may_be_claimed_and_nothing_else_is_listed()
                 walker.the_contract_holds()
                 applied |= {name for name, sql in SITUATIONS.items() if name not in applied and walker.book.row(sql)}
         except BaseException:
