@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -478,3 +481,34 @@ def test_the_manifest_is_told_once_after_the_welcome() -> None:
             thread.join(10)
     assert len(stage.until("manifest")) == 1
     stage.close()
+
+
+# --- the process ------------------------------------------------------------------------------------------------------
+
+ENDED_BY_ITS_CODE = """
+import asyncio, sys
+from tape.core.agent import process
+
+async def serve(*given):
+    async def leave():
+        sys.exit(3)
+
+    async def pending():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            print("woken")
+
+    kept = [asyncio.create_task(pending()), asyncio.create_task(leave())]
+    await asyncio.Event().wait()
+
+process._serve = serve
+process.main({})
+"""
+
+
+def test_a_process_that_the_authors_code_ends_wakes_nothing_that_is_pending() -> None:
+    told = {"TAPE_PROJECT": "/", "TAPE_AGENTS": "{}", "TAPE_NONCE": "n", "TAPE_SUPERVISOR_PID": str(os.getpid())}
+    code = [sys.executable, "-c", ENDED_BY_ITS_CODE]
+    ended = subprocess.run(code, env={**os.environ, **told}, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout) == (3, "")
