@@ -133,6 +133,7 @@ _AGAIN: Mapping[str, str] = {
 }
 _PERSON: Mapping[str, str] = {
     "N-unclear": "a look-up that finds nothing proves nothing, so a person must decide",
+    "N-undo": "nobody can be asked, and an undo could come before the act, so a person must decide",
     "N-ask": "nobody can be asked about it, so a person must decide",
 }
 _ELSE: Mapping[Step, str] = {

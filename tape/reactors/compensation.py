@@ -37,7 +37,10 @@ class Compensation:
         desk, lost = self._desk, answer.exception()
         how = one_line(lost) if lost is not None else answer.result()["how"]
         if lost is None and how == "returned":
-            desk.try_call(lambda tx: obligations.fulfil_duty(tx, claim))
+            try:
+                desk.call(lambda tx: obligations.fulfil_duty(tx, claim))
+            except Refused:
+                desk.try_call(lambda tx: obligations.note_late_undo(tx, claim))
             return
         error = None if lost is not None else answer.result().get("error")
         over = is_over(lost)

@@ -586,6 +586,12 @@ class Run(Gated):
         if confirmed and self.effects[ordinal].status == "FAILED":
             self.dispute(ordinal)
 
+    def late_undo(self, index: int) -> None:
+        """The same for an undo that a person has meanwhile said is not to be."""
+        duty = self.duties[index]
+        if duty.status == "DROPPED" and self.effects[duty.effect].status == "CONFIRMED":
+            self.dispute(duty.effect)
+
     def dispute(self, ordinal: int) -> None:
         """A conflict, which stays open until a person has looked."""
         self.conflicts += 1

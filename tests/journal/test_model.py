@@ -525,6 +525,19 @@ class Journal(FamilyMoves):
         run_id, index, claim = self.held(number, off)
         self.apply(run_id, lambda run: run.fulfil(index, claim.epoch), obligations.fulfil_duty, claim)
 
+    @move(lambda run: any(duty.claim for duty in run.duties), every=5, number=NUMBERS)
+    def zombie_undoes(self, number: int) -> None:
+        """An undo's outcome under a claim that is over: refused, kept as evidence, a conflict if it contradicts."""
+        run_id = self.pick(number, lambda run: any(duty.claim for duty in run.duties))
+        indexes = [index for index, duty in enumerate(self.runs[run_id].duties) if duty.claim]
+        if indexes:
+            index = indexes[number % len(indexes)]
+            duty = self.runs[run_id].duties[index]
+            key = self.duty_key(run_id, index)
+            claim = Claim(run_id, key, "undoer", duty.claim - (duty.status == "CLAIMED"), duty.attempts)
+            self.book.refused(obligations.fulfil_duty, claim, by=Fenced)
+            self.apply(run_id, lambda run: run.late_undo(index), obligations.note_late_undo, claim)
+
     @move(duty_like("CLAIMED"), number=NUMBERS, off=MOSTLY, over=BOTH)
     def fail_duty(self, number: int, off: int, over: bool) -> None:
         run_id, index, claim = self.held(number, off)

@@ -305,6 +305,22 @@ def test_a_claim_that_runs_out_is_fenced(book: Book) -> None:
     book.undo(run_id, duty)
 
 
+@pytest.mark.parametrize(("how", "conflicts"), [("fail", 1), ("confirm", 0), ("retry", 0)])
+def test_a_late_undo_is_evidence_and_a_conflict_only_if_it_contradicts(book: Book, how: str, conflicts: int) -> None:
+    run_id, (duty,) = failed_run(book, UNDO_NON_IDEMPOTENT)
+    claim, _ = book.claim_duty(run_id, duty)
+    book.refused(obligations.note_late_undo, claim, says="is live")
+    book.clock.advance(31)
+    book.do(obligations.void_duty_claim, run_id, duty, claim.epoch, "late", book.recovery, proven=False)
+    assert book.duty(duty)["status"] == "STUCK"
+    book.do(obligations.resolve_duty, run_id, duty, how, "I looked")
+    before = book.duty(duty)["status"]
+    book.do(obligations.note_late_undo, claim)
+    assert book.bodies("write_refused")[0]["evidence"] == {"key": duty, "undone": True}
+    assert [body["key"] for body in book.bodies("conflict_opened")] == [duty.removesuffix("/undo/1")] * conflicts
+    assert book.duty(duty)["status"] == before, "nothing of it is applied"
+
+
 # --- N-undo ---
 
 

@@ -592,6 +592,19 @@ def test_no_second_undo_while_the_first_may_still_run(book: Book, hosts: Hosts) 
     assert (book.duty(key)["body_over"], book.duty(key)["step"]) == (0, "ask_later")
 
 
+def test_what_an_undo_says_when_its_claim_is_over_is_kept(book: Book, hosts: Hosts) -> None:
+    """A person has let the act stand by then."""
+    run, (key,) = owing(book, policy=ToolPolicy(compensable=True, undo_semantics=Semantics.NON_IDEMPOTENT))
+    hosts.tick("compensation")
+    seconds(book, (BODY_LIMIT_US + CLAIM_MARGIN_US) / SECOND_US)
+    hosts.tick("recovery")
+    book.do(obligations.resolve_duty, run, key, "fail", "it may stand")
+    hosts.sent.answer("returned")
+    hosts.tick("compensation")
+    assert [body["evidence"] for body in book.bodies("conflict_opened")] == [{"key": key, "undone": True}]
+    assert book.duty(key)["status"] == "DROPPED"
+
+
 def test_an_undo_that_nobody_can_judge_is_for_a_person(book: Book, hosts: Hosts) -> None:
     policy = ToolPolicy(compensable=True, undo_semantics=Semantics.NON_IDEMPOTENT)
     run, (key,) = owing(book, policy=policy)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tape.core.journal import settling
-from tape.core.journal.claims import Claim, check_answer
+from tape.core.journal.claims import Claim, check_answer, open_conflict
 from tape.core.journal.course import end_if_undone, open_effects, resettle, settle
 from tape.core.journal.duties import age, move_obligation
 from tape.core.journal.left import left_effects
@@ -13,7 +13,7 @@ from tape.core.journal.outcomes import Ending, close_effect
 from tape.core.journal.tables import EffectRow, ObligationRow, RunRow
 from tape.core.journal.transaction import Row, RunEdit, Tx, edit_run
 from tape.core.kernel.errors import Fenced, NotFound, Refused, UsageError
-from tape.core.kernel.events import AttemptEnded, AttemptStarted, Claimed, ClaimEnded, Observed
+from tape.core.kernel.events import AttemptEnded, AttemptStarted, Claimed, ClaimEnded, Observed, WriteRefused
 from tape.core.kernel.lifecycle import EFFECT_ENDS, EffectStatus, ObligationStatus, ObligationTrigger, RunStatus
 from tape.core.kernel.policy import RecoveryPolicy
 from tape.core.kernel.resolution import Answer, Dispatch, Resolution, Step, Writer
@@ -89,12 +89,16 @@ def claim_duty(tx: Tx, run_id: str, key: str, by: str, *, claim_us: int, worker_
 def _claimed(tx: Tx, claim: Claim, what: str) -> tuple[RunEdit, Row]:
     run = edit_run(tx, claim.run_id)
     duty = _duty(run, claim.key)
-    live = duty["status"] == ObligationStatus.CLAIMED and duty["claim_until_boot_us"] > tx.boot_us
-    if duty["claim_epoch"] != claim.epoch or not live:
+    if not _is_live(tx, duty, claim):
         raise Fenced(f"{claim.key}: the claim of {claim.by} under epoch {claim.epoch} is not live")
     if _claimed_for(duty) != what:
         raise Refused(f"{claim.key} is claimed for its {_claimed_for(duty)}, not for its {what}")
     return run, duty
+
+
+def _is_live(tx: Tx, duty: Row, claim: Claim) -> bool:
+    held = duty["status"] == ObligationStatus.CLAIMED and duty["claim_until_boot_us"] > tx.boot_us
+    return held and duty["claim_epoch"] == claim.epoch
 
 
 def _claimed_for(duty: Row) -> str:
@@ -106,6 +110,31 @@ def fulfil_duty(tx: Tx, claim: Claim) -> None:
     run, duty = _claimed(tx, claim, "undo")
     settling.close_attempt(run, claim.key, "undo", claim.number, "returned")
     _done(run, duty, "undone", Writer.COMPENSATION)
+    run.save()
+
+
+def note_late_undo(tx: Tx, claim: Claim) -> None:
+    """An undo returned when its claim was over: never applied, kept as evidence. It is a conflict only if a person has
+    let the act stand. Raises Refused for a claim that is live."""
+    run = edit_run(tx, claim.run_id)
+    duty = _duty(run, claim.key)
+    if _is_live(tx, duty, claim):
+        raise Refused(f"the claim of {claim.by} under epoch {claim.epoch} is live: the outcome of {claim.key} counts")
+    says = {"key": claim.key, "undone": True}
+    run.record(
+        WriteRefused(
+            worker=None,
+            epoch=claim.epoch,
+            live_epoch=duty["claim_epoch"],
+            write="undo",
+            why=f"the claim of {claim.by} under epoch {claim.epoch} is over",
+            evidence=says,
+        )
+    )
+    effect = tx.one(EffectRow, run_no=run.no, key=duty["effect_key"])
+    stands = effect is not None and effect["status"] == EffectStatus.CONFIRMED
+    if stands and duty["status"] == ObligationStatus.DROPPED:
+        open_conflict(run, duty["effect_key"], "it was let stand, and its undo says too late that it is undone", says)
     run.save()
 
 
