@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import zip_longest
+from dataclasses import replace
 
 from tape.core.journal.dump import EffectView, RunDump
 from tape.core.journal.needs import sides
@@ -15,24 +14,11 @@ from tape.core.kernel.lifecycle import EffectStatus, ObligationStatus, RunStatus
 from tape.core.kernel.resolution import Answer, Resolution, Semantics
 from tape.core.text import show
 from tape.lab.convict_budget import overruns
-from tape.lab.good import (
-    Good,
-    Line,
-    ToolActs,
-    acts_of_effect,
-    nobody_s,
-    place_of,
-    shape_of,
-    standing_of,
-    tape_of,
-    told_apart,
-)
+from tape.lab.convict_tape import UNCERTAIN, differences
+from tape.lab.family import Family, Kinship
+from tape.lab.good import Good, ToolActs, acts_of_effect, nobody_s, place_of, standing_of, told_apart
 from tape.lab.outcome import Outcome
 from tape.lab.proof import Cause, Mistake
-
-UNCERTAIN = frozenset({Resolution.COMPENSATED, Resolution.DECIDED})
-"""How an effect may end otherwise than in the good run without anybody's mistake."""
-
 
 # --- the good run -------------------------------------------------------------------------------------------------
 
@@ -50,11 +36,23 @@ def _of_good(outcome: Outcome) -> Iterator[Cause]:
         hint = "; if it only takes longer, say so with --within"
         yield Cause(Mistake.NO_GOOD_RUN, f"the run does not end although nothing is killed: {late}{hint}")
         return
-    if dump.run.status == RunStatus.STUCK:
+    stuck = [(kinship, one) for kinship, one in outcome.family.items() if one.run.status == RunStatus.STUCK]
+    for kinship, one in stuck:
         said = f"; the last that it said: {_text(outcome.said[-1])}" if outcome.said else ""
-        why = _text(_bare(_why_stuck(outcome), outcome)) + _raised(outcome)
-        yield Cause(Mistake.NO_GOOD_RUN, f"the run is STUCK although nothing is killed: {why}{said}")
+        why = _text(_why_stuck(one).replace(one.run.id, "the run")) + _raised(one)
+        cause = Cause(Mistake.NO_GOOD_RUN, f"the run is STUCK although nothing is killed: {why}{said}")
+        yield _in(kinship, one, cause)
+    if stuck:
         return
+    for kinship, one in outcome.family.items():
+        for cause in _of_good_run(one, outcome):
+            yield _in(kinship, one, cause)
+    yield from _outside(outcome)
+    yield from _of_journal(outcome)
+
+
+def _of_good_run(dump: RunDump, outcome: Outcome) -> Iterator[Cause]:
+    """What the run, or this descendant, does by itself."""
     for effect in dump.effects:
         if effect.result_error:
             yield Cause(
@@ -65,14 +63,18 @@ def _of_good(outcome: Outcome) -> Iterator[Cause]:
             )
         yield from _two_acts(effect, outcome)
         yield from _reads_and_acts(effect, outcome)
-    yield from _outside(outcome)
-    yield from overruns(outcome)
-    yield from _of_journal(outcome)
+    yield from overruns(dump)
+
+
+def _in(kinship: Kinship, dump: RunDump, cause: Cause) -> Cause:
+    """The cause, with the name of the child that it is about. Children of one agent make one mistake."""
+    if not kinship:
+        return cause
+    return replace(cause, sentence=f"in a child run of {show(dump.run.agent, 60)}: {cause.sentence}")
 
 
 def _reads_and_acts(effect: EffectView, outcome: Outcome) -> Iterator[Cause]:
-    assert outcome.dump is not None
-    if effect.semantics == Semantics.READ_ONLY and (mine := acts_of_effect(effect, outcome.dump, outcome.acts)):
+    if effect.semantics == Semantics.READ_ONLY and (mine := acts_of_effect(effect, outcome.family, outcome.acts)):
         yield Cause(
             Mistake.READ_ONLY_ACTS,
             f"{effect.tool} is declared read_only, but {mine[0][0]} holds an act of it: whenever its answer is lost it "
@@ -83,11 +85,10 @@ def _reads_and_acts(effect: EffectView, outcome: Outcome) -> Iterator[Cause]:
 
 def _outside(outcome: Outcome) -> Iterator[Cause]:
     """Acts in the ledgers that no tool has made: a crash repeats them, and nobody can tell."""
-    assert outcome.dump is not None
-    if outcome.dump.obligations:
+    if any(dump.obligations for dump in outcome.family.values()):
         return  # an undo may act in its own way
     for name, acts in outcome.acts.items():
-        found = [act for act in acts if not act.undone and nobody_s(act, outcome.dump)]
+        found = [act for act in acts if not act.undone and nobody_s(act, outcome.family)]
         if found:
             yield Cause(
                 Mistake.ACTS_OUTSIDE,
@@ -96,9 +97,9 @@ def _outside(outcome: Outcome) -> Iterator[Cause]:
             )
 
 
-def _raised(outcome: Outcome) -> str:
+def _raised(dump: RunDump) -> str:
     """What a body raised last."""
-    for entry in reversed(outcome.of_run):
+    for entry in reversed(dump.entries):
         if isinstance(entry.event, AttemptEnded) and entry.event.error:
             error: dict[str, str] = entry.event.error
             return _text(f"; a body raised {error.get('type')}: {error.get('message')}")
@@ -108,8 +109,7 @@ def _raised(outcome: Outcome) -> str:
 def _two_acts(effect: EffectView, outcome: Outcome) -> Iterator[Cause]:
     if effect.semantics == Semantics.READ_ONLY or effect.attempts > 1:
         return
-    assert outcome.dump is not None
-    mine = acts_of_effect(effect, outcome.dump, outcome.acts)
+    mine = acts_of_effect(effect, outcome.family, outcome.acts)
     standing = [(name, act) for name, act in mine if not act.undone]
     keys = Counter(act.key for _, act in standing)
     if len(standing) > 1 and (effect.semantics != Semantics.IDEMPOTENT or max(keys.values()) > 1):
@@ -132,25 +132,31 @@ def causes(outcome: Outcome, good: Good) -> tuple[Cause, ...]:
         late = _bare(outcome.late, outcome) or "there is no run"
         return (Cause(Mistake.NEVER_ENDS, f"after the kill {late}"),)
     told = _unique(_wrong_acts(outcome, good)) or (_by_contract(outcome) if good.keeps_contract else [])
-    if dump.run.status == RunStatus.STUCK:
-        told += _stuck(outcome)
+    stuck = [(kinship, one) for kinship, one in outcome.family.items() if one.run.status == RunStatus.STUCK]
+    if stuck:
+        told += _unique(_in(kinship, one, _stuck(one)) for kinship, one in stuck)
     elif not told:
         told += _unique(_other(outcome, good))
     told += _of_journal(outcome)
-    told += _asked_again(outcome)
+    told += _unique(_asked_again(outcome))
     if outcome.orphans:
         pids = ", ".join(map(str, outcome.orphans))
         told.append(Cause(Mistake.ORPHAN, f"processes that the agent has started live on after it (pid {pids})"))
     return tuple(told)
 
 
-def _why_stuck(outcome: Outcome) -> str:
-    moves = [entry.event for entry in outcome.of_run if isinstance(entry.event, RunMoved)]
+def _other(outcome: Outcome, good: Good) -> Iterator[Cause]:
+    for kinship, cause in differences(outcome, good):
+        yield _in(kinship, outcome.family[kinship], cause)
+
+
+def _why_stuck(dump: RunDump) -> str:
+    moves = [entry.event for entry in dump.entries if isinstance(entry.event, RunMoved)]
     return next((move.why for move in reversed(moves) if move.status == RunStatus.STUCK), "")
 
 
-def _stuck(outcome: Outcome) -> list[Cause]:
-    why = _why_stuck(outcome)
+def _stuck(dump: RunDump) -> Cause:
+    why = _why_stuck(dump)
     recorded, asked = sides(why)
     if recorded or asked:
         sentence = (
@@ -159,44 +165,51 @@ def _stuck(outcome: Outcome) -> list[Cause]:
             "run.random(), run.uuid() or run.sample(), or from a decision or tool"
         )
         tool = re.match(r"effect ([^(]+)\(", recorded) or re.match(r"effect ([^(]+)\(", asked)
-        return [Cause(Mistake.DIVERGED, sentence, tool[1] if tool else "")]
-    return [Cause(Mistake.OTHER_END, f"the run stays STUCK after the kill: {_text(why)}")]
+        return Cause(Mistake.DIVERGED, sentence, tool[1] if tool else "")
+    return Cause(Mistake.OTHER_END, f"the run stays STUCK after the kill: {_text(why)}")
 
 
 def _wrong_acts(outcome: Outcome, good: Good) -> Iterator[Cause]:
     """By the ledgers: too many, too few."""
-    assert outcome.dump is not None
-    absents = {absent.key: absent for absent in outcome.absents}
-    for effect in outcome.dump.effects:
-        where = good.tools.get(place_of(effect.key)) or good.acts_of(effect.tool)
-        if where is None or effect.semantics == Semantics.READ_ONLY:
-            continue
-        mine = acts_of_effect(effect, outcome.dump, outcome.acts)
-        if not mine and not told_apart(effect, outcome.dump, outcome.acts):
-            continue  # counted together, below
-        standing = [act for _, act in mine if not act.undone]
-        same = sum(act.key == effect.key for act in standing) if where.keyed else len(standing)
-        most = 1 if where.keyed and not _twice(where) else where.times
-        if same > most and effect.key in absents:
-            yield _false_absent(outcome, effect)
-        elif same > most and effect.attempts > 1:
-            yield _ran_again(effect, where, same)
-        elif same > most and where.times == 1:
-            yield Cause(
-                Mistake.DOUBLED,
-                f"{where.upstream} holds {same} acts of one {effect.tool}, the journal allows {most}",
-                effect.tool,
-            )
-        elif effect.status == EffectStatus.CONFIRMED and not mine and effect.resolution != Resolution.DECIDED:
-            yield _never_acted(outcome, effect, where)
+    for kinship, dump in outcome.family.items():
+        for effect in dump.effects:
+            cause = None if effect.semantics == Semantics.READ_ONLY else _wrong_act(kinship, effect, outcome, good)
+            if cause is not None:
+                yield _in(kinship, dump, cause)
     yield from _by_count(outcome, good)
+
+
+def _wrong_act(kinship: Kinship, effect: EffectView, outcome: Outcome, good: Good) -> Cause | None:
+    where = good.where(kinship, effect)
+    if where is None:
+        return None
+    mine = acts_of_effect(effect, outcome.family, outcome.acts)
+    if not mine and not told_apart(effect, outcome.family, outcome.acts):
+        return None  # counted together, by `_by_count`
+    standing = [act for _, act in mine if not act.undone]
+    same = sum(act.key == effect.key for act in standing) if where.keyed else len(standing)
+    most = 1 if where.keyed and not _twice(where) else where.times
+    if same > most and any(absent.key == effect.key for absent in outcome.absents):
+        return _false_absent(outcome, effect)
+    if same > most and effect.attempts > 1:
+        return _ran_again(effect, where, same)
+    if same > most and where.times == 1:
+        return Cause(
+            Mistake.DOUBLED,
+            f"{where.upstream} holds {same} acts of one {effect.tool}, the journal allows {most}",
+            effect.tool,
+        )
+    if effect.status == EffectStatus.CONFIRMED and not mine and effect.resolution != Resolution.DECIDED:
+        return _never_acted(outcome.family[kinship], effect, where)
+    return None
 
 
 def _by_contract(outcome: Outcome) -> list[Cause]:
     """The net under the rest: the contract, key by key, as the console counts it."""
-    assert outcome.dump is not None
-    own = {effect.key for effect in outcome.dump.effects}  # a key that a tool has made from its own is its affair
-    undone = [duty.effect_key for duty in outcome.dump.obligations if duty.status == ObligationStatus.DONE]
+    dumps = outcome.family.values()
+    # A key that a tool has made from its own is its affair.
+    own = {effect.key for dump in dumps for effect in dump.effects}
+    undone = {duty.effect_key for dump in dumps for duty in dump.obligations if duty.status == ObligationStatus.DONE}
     told = [
         Cause(
             Mistake.NOT_UNDONE,
@@ -267,8 +280,8 @@ def _false_absent(outcome: Outcome, effect: EffectView) -> Cause:
     )
 
 
-def _never_acted(outcome: Outcome, effect: EffectView, where: ToolActs) -> Cause:
-    if _said(outcome, effect.key) == Answer.PRESENT:
+def _never_acted(dump: RunDump, effect: EffectView, where: ToolActs) -> Cause:
+    if _said(dump, effect.key) == Answer.PRESENT:
         return Cause(
             Mistake.LOOK_UP_LIES,
             f"the look-up of {effect.tool} says present although {where.upstream} holds no such act: the act is lost; "
@@ -282,136 +295,60 @@ def _never_acted(outcome: Outcome, effect: EffectView, where: ToolActs) -> Cause
     )
 
 
-def _said(outcome: Outcome, key: str) -> str:
+def _said(dump: RunDump, key: str) -> str:
     """The last answer of the look-up for this effect."""
     answers = [
-        entry.event.answer for entry in outcome.of_run if isinstance(entry.event, Observed) and entry.event.key == key
+        entry.event.answer for entry in dump.entries if isinstance(entry.event, Observed) and entry.event.key == key
     ]
     return answers[-1] if answers else ""
 
 
 def _by_count(outcome: Outcome, good: Good) -> Iterator[Cause]:
     """What carries no key of Tape's can only be counted."""
-    assert outcome.dump is not None
-    if not _same_effects(outcome.dump, good.dump) or any(
-        effect.resolution in UNCERTAIN for effect in outcome.dump.effects
-    ):
+    every = [(kinship, dump, effect) for kinship, dump in outcome.family.items() for effect in dump.effects]
+    if outcome.status != good.status or _effects(outcome.family) != _effects(good.family):
         return
-    if outcome.dump.run.status != good.status:
+    if any(effect.resolution in UNCERTAIN for _, _, effect in every):
         return
     now = standing_of(outcome.acts)
-    again = [effect for effect in outcome.dump.effects if effect.attempts > 1 or _said(outcome, effect.key)]
+    again = [(each, where) for each in every if _again(*each[1:]) and (where := good.acts_of(each[2].tool))]
     for name, collection in sorted({*now, *good.standing}):
         was, found = good.standing.get((name, collection), 0), now.get((name, collection), 0)
-        blamed = [
-            (effect, where)
-            for effect in again
-            if (where := good.acts_of(effect.tool)) and (where.upstream, where.collection) == (name, collection)
-        ]
+        blamed = [(each, where) for each, where in again if (where.upstream, where.collection) == (name, collection)]
         if found == was or not blamed or any(where.keyed and not _twice(where) for _, where in blamed):
             continue
-        effect, where = blamed[0]
+        (kinship, dump, effect), where = blamed[0]
         if found > was and not _twice(where):
-            yield _ran_again(effect, where, found)
+            yield _in(kinship, dump, _ran_again(effect, where, found))
         elif found < was:
-            yield _never_acted(outcome, effect, where)
+            yield _in(kinship, dump, _never_acted(dump, effect, where))
 
 
-# --- another story ------------------------------------------------------------------------------------------------
+def _again(dump: RunDump, effect: EffectView) -> bool:
+    """Whether the effect was tried, or asked about, after its first body."""
+    return effect.attempts > 1 or bool(_said(dump, effect.key))
 
 
-def _other(outcome: Outcome, good: Good) -> Iterator[Cause]:
-    """The ledgers agree, the run does not: another end, another tape, another result."""
-    dump = outcome.dump
-    assert dump is not None
-    if any(effect.status == EffectStatus.FAILED and effect.resolution in UNCERTAIN for effect in dump.effects):
-        return  # what the agent makes of a failed call is its own affair
-    if dump.run.status != good.status:
-        error = f": {_text(dump.run.error)}" if dump.run.error else ""
-        yield Cause(Mistake.OTHER_END, f"the run ends {dump.run.status} after the kill, {good.status} without{error}")
-        return
-    if good.fixed:
-        yield from _other_tape(tape_of(dump, outcome.acts), good.lines, dump)
+def _effects(family: Family) -> set[tuple[Kinship, str]]:
+    return {(kinship, place_of(effect.key)) for kinship, dump in family.items() for effect in dump.effects}
 
 
-def _other_tape(lines: Iterable[Line], good: Iterable[Line], dump: RunDump) -> Iterator[Cause]:
-    """The first difference, if nobody but the agent's code can have made it. Once a clock, chance, a model or a tool
-    that ran to its end may have said something else, what follows may follow from that."""
-    ends = {place_of(effect.key): effect for effect in dump.effects}
-    free = False
-    for line, same in zip_longest(lines, good, fillvalue=Line("nothing", None)):
-        effect = ends.get(_place(line))
-        if line.what != same.what:
-            if not free:
-                yield Cause(
-                    Mistake.OTHER_TAPE,
-                    f"the killed run records something else: {_text(line.what)} instead of {_text(same.what)}; the "
-                    "agent's code depends on more than its tape",
-                )
-            return
-        if effect is not None and effect.resolution == Resolution.OBSERVED and _another_shape(line, same):
-            yield _other_look_up(line, same, effect)
-            return
-        if line.value is None or same.value is None:
-            free = free or not line.what.startswith("timer_fired")
-        elif line.value != same.value:
-            if effect is not None and effect.resolution == Resolution.OBSERVED:
-                yield _other_look_up(line, same, effect)
-                return
-            free = free or effect is not None or _answered_otherwise(line.value, same.value, line.what)
-            if not free:
-                yield Cause(
-                    Mistake.OTHER_RESULT,
-                    f"{line.what} has another value after the kill: {_text(line.value)} instead of "
-                    f"{_text(same.value)}; the agent's code depends on more than its tape",
-                )
-                return
-
-
-def _another_shape(line: Line, same: Line) -> bool:
-    return same.shape is not None and shape_of(line.value) not in (None, same.shape)
-
-
-def _answered_otherwise(now: str, was: str, what: str) -> bool:
-    """A sample's value, or a model's answer to the same question."""
-    if what.startswith("sample "):
-        return True
-    return what.startswith("decision ") and json.loads(now)[0] == json.loads(was)[0]
-
-
-def _other_look_up(line: Line, same: Line, effect: EffectView) -> Cause:
-    return Cause(
-        Mistake.OTHER_RESULT,
-        f"the look-up of {effect.tool} finds another result than the body returns: {_text(line.value)} instead of "
-        f"{_text(same.value or same.shape)}; it must be exactly what the body would have returned",
-        effect.tool,
-    )
-
-
-def _same_effects(dump: RunDump, other: RunDump) -> bool:
-    return {place_of(effect.key) for effect in dump.effects} == {place_of(effect.key) for effect in other.effects}
-
-
-def _place(line: Line) -> str:
-    """Of the effect that the line ends; nothing for other lines."""
-    kind, _, rest = line.what.partition(" ")
-    return rest.rpartition(" ")[0] if kind == "effect_ended" else ""
+# --- the journal ----------------------------------------------------------------------------------------------------
 
 
 def _of_journal(outcome: Outcome) -> list[Cause]:
     return [Cause(Mistake.JOURNAL, f"the journal does not hold together: {_text(what)}") for what in outcome.findings]
 
 
-def _asked_again(outcome: Outcome) -> list[Cause]:
+def _asked_again(outcome: Outcome) -> Iterator[Cause]:
     """A model is asked again only for a reply that a death has taken: once per death."""
-    assert outcome.dump is not None
-    deaths = sum(isinstance(entry.event, PointReached) for entry in outcome.of_run)
-    asked = Counter(entry.event.index for entry in outcome.of_run if isinstance(entry.event, ModelAsked))
-    return [
-        Cause(Mistake.ASKED_AGAIN, f"the model was asked {times} times for decision {index}, with {deaths} deaths")
-        for index, times in asked.items()
-        if times > 1 + deaths
-    ]
+    for kinship, dump in outcome.family.items():
+        deaths = sum(isinstance(entry.event, PointReached) for entry in dump.entries)
+        asked = Counter(entry.event.index for entry in dump.entries if isinstance(entry.event, ModelAsked))
+        for index, times in asked.items():
+            if times > 1 + deaths:
+                sentence = f"the model was asked {times} times for decision {index}, with {deaths} deaths"
+                yield _in(kinship, dump, Cause(Mistake.ASKED_AGAIN, sentence))
 
 
 def _unique(causes: Iterable[Cause]) -> list[Cause]:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import cast
 
+from tape.core.journal.dump import RunDump
 from tape.core.kernel.events import BudgetOverrun, Charge, Decision, ModelAsked
 from tape.core.render import amount
 from tape.core.text import show
-from tape.lab.outcome import Outcome
 from tape.lab.proof import Cause, Mistake
 
 
-def overruns(outcome: Outcome) -> Iterator[Cause]:
+def overruns(dump: RunDump) -> Iterator[Cause]:
     """Whatever cost more than its mark says: under a cap, the next one that does so passes the cap."""
-    events = [entry.event for entry in outcome.of_run]
+    events = [entry.event for entry in dump.entries]
     names = {f"decision {event.index}": event.name for event in events if isinstance(event, Decision)}
     held: dict[str, Mapping[str, int]] = {}
     for event in events:

@@ -32,6 +32,7 @@ from tape.core.kernel.events import (
 from tape.core.kernel.lifecycle import EffectStatus
 from tape.core.kernel.points import Pass
 from tape.core.kernel.resolution import Semantics
+from tape.lab.family import Family, Kinship, ids_of
 from tape.lab.outcome import Outcome
 from tape.lab.proof import Place
 from tape.lab.upstream_ledger import Act
@@ -65,27 +66,53 @@ class ToolActs:
 
 
 @dataclass(frozen=True, slots=True)
-class Good:
-    """`lines` is the tape; `fixed` says that two good runs had the same shape, so it is compared. `standing`: acts per
-    stand-in and collection. `tools`: by place (`decision/ordinal/tool`), where it acted."""
+class GoodRun:
+    """One run of the family. `lines` is its tape; `fixed` says that it had the same shape in two good runs, so it is
+    compared. `tools`: by place (`decision/ordinal/tool`), where it acted."""
 
     dump: RunDump
-    places: tuple[Place, ...]
     lines: tuple[Line, ...]
     fixed: bool
-    result: str | None
-    standing: Mapping[tuple[str, str], int]
     tools: Mapping[str, ToolActs]
+
+
+@dataclass(frozen=True, slots=True)
+class Good:
+    """`runs`: the run and its descendants. `standing`: acts per stand-in and collection. `timers` counts those of all
+    runs."""
+
+    runs: Mapping[Kinship, GoodRun]
+    places: tuple[Place, ...]
+    standing: Mapping[tuple[str, str], int]
     timers: int
     keeps_contract: bool
+
+    @property
+    def dump(self) -> RunDump:
+        """Of the first run, as `fixed`."""
+        return self.runs[()].dump
+
+    @property
+    def fixed(self) -> bool:
+        return self.runs[()].fixed
 
     @property
     def status(self) -> str:
         return self.dump.run.status
 
+    @property
+    def family(self) -> Family:
+        return {kinship: run.dump for kinship, run in self.runs.items()}
+
+    def where(self, kinship: Kinship, effect: EffectView) -> ToolActs | None:
+        """Where an effect of another trial is to act: as the one at its place did, or else as its tool does."""
+        twin = self.runs[kinship].tools.get(place_of(effect.key)) if kinship in self.runs else None
+        return twin or self.acts_of(effect.tool)
+
     def acts_of(self, tool: str) -> ToolActs | None:
-        """Where a tool acts, in whatever place."""
-        return next((acts for place, acts in self.tools.items() if place.rpartition("/")[2] == tool), None)
+        """Where a tool acts, in whatever place of whatever run."""
+        every = (found for run in self.runs.values() for found in run.tools.items())
+        return next((acts for place, acts in every if place.rpartition("/")[2] == tool), None)
 
 
 def place_of(key: str) -> str:
@@ -95,22 +122,24 @@ def place_of(key: str) -> str:
 
 def good_of(one: Outcome, other: Outcome | None) -> Good:
     """What two good runs have in common. Both have come to an end."""
-    dump = one.dump
-    assert dump is not None
-    lines, fixed = tape_of(dump, one.acts), True
-    if other is not None and other.dump is not None:
-        lines, fixed = _common(lines, tape_of(other.dump, other.acts))
-    result = lines[-1].value if fixed and lines else None
+    family = one.family
+    twins = family if other is None else other.family
+    acts = one.acts if other is None else other.acts
+    tools = _tools(family, one.acts)
+    runs: dict[Kinship, GoodRun] = {}
+    for kinship, dump in family.items():
+        lines, fixed = tape_of(dump, one.acts), kinship in twins
+        if fixed and other is not None:
+            lines, fixed = _common(lines, tape_of(twins[kinship], acts))
+        runs[kinship] = GoodRun(dump, lines, fixed, tools[kinship])
     return Good(
-        dump=dump,
+        runs=runs,
         places=places_of(one.passes),
-        lines=lines,
-        fixed=fixed,
-        result=result,
         standing=standing_of(one.acts),
-        tools=_tools(dump, one.acts),
-        timers=len(dump.timers) + sum(gate.deadline_us is not None for gate in dump.gates),
-        keeps_contract=all(line.holds is not False for line in one.contract) and not _reading_acts(dump, one.acts),
+        timers=sum(
+            len(dump.timers) + sum(gate.deadline_us is not None for gate in dump.gates) for dump in family.values()
+        ),
+        keeps_contract=all(line.holds is not False for line in one.contract) and not _reading_acts(family, one.acts),
     )
 
 
@@ -228,58 +257,58 @@ def _shape(value: Json) -> Json:
 # --- acts ---------------------------------------------------------------------------------------------------------
 
 
-def acts_of_effect(effect: EffectView, dump: RunDump, acts: Acts) -> list[tuple[str, Act]]:
+def acts_of_effect(effect: EffectView, family: Family, acts: Acts) -> list[tuple[str, Act]]:
     """The acts of one effect in the ledgers, undone or not: those with its key or one made from it; if there are none,
     those with a foreign key or none at all that happened while it, and nothing else that acts, was open."""
     everything = [(name, act) for name, found in acts.items() for act in found]
-    own = [(name, act) for name, act in everything if act.key is not None and act.key.startswith(effect.key)]
+    own = [(name, act) for name, act in everything if _under(effect, act.key)]
     if own:
         return own
-    others = [_window(other) for other in _rivals(effect, dump, everything)]
     begun, ended = _window(effect)
-    return [
-        (name, act)
-        for name, act in everything
-        if begun <= act.at <= ended
-        and not _of_family(act, dump)
-        and not any(first <= act.at <= last for first, last in others)
-    ]
+    ids = ids_of(family)
+    foreign = [(name, act) for name, act in everything if begun <= act.at <= ended and not _of_family(act, ids)]
+    others = [_window(other) for other in _rivals(effect, family, everything)] if foreign else []
+    return [(name, act) for name, act in foreign if not any(first <= act.at <= last for first, last in others)]
 
 
-def told_apart(effect: EffectView, dump: RunDump, acts: Acts) -> bool:
+def told_apart(effect: EffectView, family: Family, acts: Acts) -> bool:
     """Whether acts without a key can be known as this effect's: no other that sends none was open with it."""
     everything = [(name, act) for name, found in acts.items() for act in found]
     begun, ended = _window(effect)
-    rivals = map(_window, _rivals(effect, dump, everything))
+    rivals = map(_window, _rivals(effect, family, everything))
     return not any(first <= ended and begun <= last for first, last in rivals)
 
 
-def _rivals(effect: EffectView, dump: RunDump, everything: list[tuple[str, Act]]) -> list[EffectView]:
+def _under(effect: EffectView, key: str | None) -> bool:
+    """Whether it is the effect's key, or one that its tool has made from it."""
+    return key is not None and key.startswith(effect.key)
+
+
+def _rivals(effect: EffectView, family: Family, everything: list[tuple[str, Act]]) -> list[EffectView]:
     """The other effects that act, and not under their key."""
     keys = [act.key for _, act in everything if act.key is not None]
     return [
         other
+        for dump in family.values()
         for other in dump.effects
-        if other.key != effect.key and _acts(other) and not any(key.startswith(other.key) for key in keys)
+        if other.key != effect.key and _acts(other) and not any(_under(other, key) for key in keys)
     ]
 
 
-def _of_family(act: Act, dump: RunDump) -> bool:
-    """Whether the act carries a key of the run, or of a child of it."""
-    run_id = (act.key or "").partition("/")[0]
-    return run_id == dump.run.id or any(child.run == run_id for child in dump.children)
+def _of_family(act: Act, ids: frozenset[str]) -> bool:
+    """Whether the act carries a key of one of these runs."""
+    return (act.key or "").partition("/")[0] in ids
 
 
-def nobody_s(act: Act, dump: RunDump) -> bool:
-    """Whether the act is of no effect: it carries no key of the run, and happened while nothing was open. Where there
-    are child runs, one of them may have made it."""
-    if _of_family(act, dump) or dump.children:
-        return False
-    return not any(begun <= act.at <= ended for begun, ended in map(_window, dump.effects))
+def nobody_s(act: Act, family: Family) -> bool:
+    """Whether the act is of no effect: it carries no key of the family's, and happened while nothing was open."""
+    windows = (_window(effect) for dump in family.values() for effect in dump.effects)
+    return not _of_family(act, ids_of(family)) and not any(begun <= act.at <= ended for begun, ended in windows)
 
 
-def _reading_acts(dump: RunDump, acts: Acts) -> bool:
-    return any(not _acts(effect) and acts_of_effect(effect, dump, acts) for effect in dump.effects)
+def _reading_acts(family: Family, acts: Acts) -> bool:
+    effects = (effect for dump in family.values() for effect in dump.effects)
+    return any(not _acts(effect) and acts_of_effect(effect, family, acts) for effect in effects)
 
 
 def _acts(effect: EffectView) -> bool:
@@ -290,41 +319,44 @@ def _window(effect: EffectView) -> tuple[str, str]:
     return format_us(effect.begun_us), "9999" if effect.ended_us is None else format_us(effect.ended_us)
 
 
-def _tools(dump: RunDump, acts: Acts) -> dict[str, ToolActs]:
-    found: dict[str, ToolActs] = {}
-    unseen: list[EffectView] = []
-    for effect in dump.effects:
+def _tools(family: Family, acts: Acts) -> dict[Kinship, dict[str, ToolActs]]:
+    found: dict[Kinship, dict[str, ToolActs]] = {kinship: {} for kinship in family}
+    unseen: list[tuple[Kinship, EffectView]] = []
+    for kinship, effect in ((kinship, effect) for kinship, dump in family.items() for effect in dump.effects):
         if not _acts(effect) or effect.status != EffectStatus.CONFIRMED:
             continue
-        mine = acts_of_effect(effect, dump, acts)
+        mine = acts_of_effect(effect, family, acts)
         if mine:
             name, act = mine[0]
             keys = [act.key or "" for _, act in mine]
-            found[place_of(effect.key)] = ToolActs(
+            found[kinship][place_of(effect.key)] = ToolActs(
                 upstream=name,
                 collection=act.collection,
                 times=len(mine),
                 keyed=effect.key in keys,
-                derived=any(key.startswith(effect.key) and key != effect.key for key in keys),
+                derived=any(_under(effect, key) and key != effect.key for key in keys),
             )
-        elif not told_apart(effect, dump, acts):
-            unseen.append(effect)
-    return found | _crowd(unseen, dump, acts)
+        elif not told_apart(effect, family, acts):
+            unseen.append((kinship, effect))
+    if (share := _share([effect for _, effect in unseen], family, acts)) is not None:
+        for kinship, effect in unseen:
+            found[kinship][place_of(effect.key)] = share
+    return found
 
 
-def _crowd(crowd: list[EffectView], dump: RunDump, acts: Acts) -> dict[str, ToolActs]:
+def _share(crowd: list[EffectView], family: Family, acts: Acts) -> ToolActs | None:
     """Effects of one tool that sent no key and were open at the same time: each has its share of what came then."""
     if len({effect.tool for effect in crowd}) != 1:
-        return {}
+        return None
     windows = [_window(effect) for effect in crowd]
+    ids = ids_of(family)
     came = Counter(
         (name, act.collection)
         for name, found in acts.items()
         for act in found
-        if not (act.key or "").startswith(f"{dump.run.id}/") and any(first <= act.at <= last for first, last in windows)
+        if not _of_family(act, ids) and any(first <= act.at <= last for first, last in windows)
     )
     if len(came) != 1:
-        return {}
+        return None
     (name, collection), number = next(iter(came.items()))
-    share = ToolActs(name, collection, times=max(1, number // len(crowd)), keyed=False, derived=False)
-    return {place_of(effect.key): share for effect in crowd}
+    return ToolActs(name, collection, times=max(1, number // len(crowd)), keyed=False, derived=False)

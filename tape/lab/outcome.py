@@ -10,6 +10,7 @@ from tape.core.journal.dump import RunDump
 from tape.core.kernel.events import Entry
 from tape.core.kernel.points import Pass
 from tape.lab.contract_count import ContractLine
+from tape.lab.family import Family
 from tape.lab.probe import FalseAbsent
 from tape.lab.scenario import ScriptedOrder
 from tape.lab.upstream_ledger import Act
@@ -26,8 +27,8 @@ class Fork:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`dump` is None if not even a run came of it; then `late` says why. `late` is also why a run has not come to rest
-    in time; empty if it has.
+    """`family`: the run and its descendants; empty if not even a run came of it, then `late` says why. `late` is also
+    why a run has not come to rest in time; empty if it has.
 
     `entries` are all of the journal, workers' included. `acts` are the acts of each stand-in's ledger, undone or not.
     `surplus` and `missing` are keys with more or fewer acts than the journal allows. `unreached` are the places in the
@@ -37,7 +38,7 @@ class Outcome:
     """
 
     run_id: str
-    dump: RunDump | None
+    family: Family
     entries: tuple[Entry, ...]
     acts: Mapping[str, tuple[Act, ...]]
     contract: tuple[ContractLine, ...]
@@ -55,6 +56,11 @@ class Outcome:
     seconds: float
     folder: Path
     forks: Mapping[str, Fork] = field(default_factory=dict[str, Fork])
+
+    @property
+    def dump(self) -> RunDump | None:
+        """The run's own."""
+        return self.family.get(())
 
     @property
     def status(self) -> str:

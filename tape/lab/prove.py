@@ -205,7 +205,8 @@ class Prover:
 
     def _notes(self, good: Good) -> tuple[str, ...]:
         notes: list[str] = []
-        acting = [effect for effect in good.dump.effects if effect.semantics != "read_only"]
+        every = [effect for dump in good.family.values() for effect in dump.effects]
+        acting = [effect for effect in every if effect.semantics != "read_only"]
         unseen = sorted({effect.tool for effect in acting if good.acts_of(effect.tool) is None})
         if unseen:
             names = ", ".join(unseen)

@@ -99,7 +99,7 @@ def judged(cell: Cell, outcome: Outcome, good: Good) -> Result:
 
 
 def _resolutions(outcome: Outcome) -> Iterator[str]:
-    for entry in outcome.of_run:
+    for entry in outcome.entries:
         if isinstance(entry.event, EffectEnded) and entry.event.resolution != "returned":
             yield entry.event.resolution
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -17,9 +16,8 @@ from tape.core.clock import SkewedClock, format_us
 from tape.core.config import Config
 from tape.core.journal.audit import examine
 from tape.core.journal.audit_facts import Severity
-from tape.core.journal.dump import RunDump
 from tape.core.journal.shapes import Need, NeedKind
-from tape.core.journal.views import JournalMissing, Reader, open_reader
+from tape.core.journal.views import JournalMissing, open_reader
 from tape.core.kernel.errors import NotFound, Refused, UsageError
 from tape.core.kernel.events import PointReached
 from tape.core.kernel.lifecycle import RUN_ENDS, GateStatus, RunStatus, TimerStatus
@@ -28,6 +26,7 @@ from tape.core.server.orders import Order
 from tape.core.server.supervisor import carriers
 from tape.lab.bench import Bench
 from tape.lab.contract_count import ContractCount, ContractLine
+from tape.lab.family import Family, Kinship, read_family
 from tape.lab.hearing import Course, Hearing
 from tape.lab.outcome import Fork, Outcome
 from tape.lab.probe import FalseAbsent, ask_again, false_absents, us_of
@@ -55,8 +54,8 @@ Acts = dict[str, tuple[Act, ...]]
 class Prover(Protocol):
     """What a proof adds to the scenario as it is written."""
 
-    def decide(self, dump: RunDump, needs: list[Need], acts: Acts) -> list[ScriptedOrder]:
-        """What a person who knows the ledgers orders for a run that is STUCK; nothing: it stays so."""
+    def decide(self, kinship: Kinship, family: Family, needs: list[Need], acts: Acts) -> list[ScriptedOrder]:
+        """What a person who knows the ledgers orders for a STUCK run of the family; nothing: it stays so."""
         ...
 
 
@@ -324,10 +323,10 @@ class Trial:
     def _decide(self, host: Host) -> None:
         assert self._prover is not None
         with open_reader(self._config.journal) as reader:
-            dump, needs = reader.dump(self._run_id), reader.needs()
-        if dump.run.status != RunStatus.STUCK:
+            family, needs = read_family(reader, self._run_id), reader.needs()
+        if family[()].run.status != RunStatus.STUCK:
             return
-        decided = self._prover.decide(dump, needs, self._acts())
+        decided = self._prover.decide((), family, needs, self._acts())
         self._person = bool(decided)  # nothing that anybody could do: it stays STUCK
         for order in decided:
             self._as_person.append(order)
@@ -364,7 +363,8 @@ class Trial:
         if any(peer.drives or peer.hooks for peer in list(host.server.peers.values()) if not peer.frozen):
             return
         with open_reader(self._config.journal) as reader:
-            every = [dump for run in (self._run_id, *self._forks.values()) for dump in _family(reader, run)]
+            firsts = (self._run_id, *self._forks.values())
+            every = [dump for first in firsts for dump in read_family(reader, first).values()]
             family = [dump for dump in every if dump.run.status not in RUN_ENDS]
         due = [timer.fire_us for dump in family for timer in dump.timers if timer.status == TimerStatus.SET]
         due += [
@@ -386,7 +386,7 @@ class Trial:
         self._heard.drain()
         for absent in false_absents(self._heard.entries, self._acts()):
             with open_reader(self._config.journal) as reader:
-                later = ask_again(host, self._clock, reader.dump(self._run_id), absent)
+                later = ask_again(host, self._clock, reader.dump(absent.key.partition("/")[0]), absent)
             self._absents.append(replace(absent, seen_after_us=None if later is None else absent.age_us + later))
 
     # --- the end ----------------------------------------------------------------------------------------------
@@ -402,10 +402,11 @@ class Trial:
     def _outcome(self, late: str, unreached: tuple[int, ...], seconds: float) -> Outcome:
         journal = self._config.journal
         acts = self._acts()
-        dump, forks, lines = None, dict[str, Fork](), list[ContractLine]()
+        forks, lines = dict[str, Fork](), list[ContractLine]()
+        family: Family = {}
         with contextlib.suppress(JournalMissing), open_reader(journal) as reader:
             with contextlib.suppress(NotFound):
-                dump = reader.dump(self._run_id)
+                family = read_family(reader, self._run_id)
             for name, run_id in self._forks.items():
                 forks[name] = Fork(run_id, reader.dump(run_id), self._heard.family(run_id))
             for name, ledger in self._ledgers.items():
@@ -417,7 +418,7 @@ class Trial:
         found = [finding for finding in examine(journal).findings if finding.severity is Severity.ERROR]
         return Outcome(
             run_id=self._run_id,
-            dump=dump,
+            family=family,
             entries=tuple(self._heard.entries),
             acts=acts,
             contract=tuple(lines),
@@ -436,13 +437,6 @@ class Trial:
             folder=self._folder,
             forks=forks,
         )
-
-
-def _family(reader: Reader, run_id: str) -> Iterator[RunDump]:
-    dump = reader.dump(run_id)
-    yield dump
-    for child in dump.children:
-        yield from _family(reader, child.run)
 
 
 def _acts_of(acts: Acts, key: str) -> int:
