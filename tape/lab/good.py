@@ -280,8 +280,8 @@ def told_apart(effect: EffectView, family: Family, acts: Acts) -> bool:
 
 
 def _under(effect: EffectView, key: str | None) -> bool:
-    """Whether it is the effect's key, or one that its tool has made from it."""
-    return key is not None and key.startswith(effect.key)
+    """Whether it is the effect's key, or one that its tool has made from it. What an undo sends is the undo's own."""
+    return key is not None and key.startswith(effect.key) and not key.startswith(f"{effect.key}/undo/")
 
 
 def _rivals(effect: EffectView, family: Family, everything: list[tuple[str, Act]]) -> list[EffectView]:

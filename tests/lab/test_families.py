@@ -13,6 +13,7 @@ from tape.core.clock import format_us
 from tape.core.journal import runs
 from tape.core.journal.dump import EffectView, RunDump
 from tape.core.journal.views import open_reader
+from tape.core.kernel.identity import undo_key
 from tape.lab.convict import about_good, causes
 from tape.lab.family import Family, Kinship, read_family
 from tape.lab.good import Good, good_of
@@ -129,6 +130,15 @@ def test_two_acts_in_one_effect_of_a_child(family: Family) -> None:
     acts = [act(effect_of(family, ())), act(effect_of(family)), act(effect_of(family), 2)]
     (cause,) = about_good(outcome(family, *acts))
     assert cause.sentence.startswith("in a child run of agent: tool acts 2 times in one effect")
+
+
+def test_what_an_undo_does_in_its_own_name_is_no_second_act(family: Family) -> None:
+    """It pays back where nothing can be taken back, under the key that it has for that."""
+    paid, back = (act(effect_of(family), number) for number in (1, 2))
+    back = replace(back, collection="refunds", key=undo_key(paid.key or "", 1))
+    acts = [act(effect_of(family, ())), paid, back]
+    assert about_good(outcome(family, *acts)) == ()
+    assert good_of(outcome(family, *acts), None).runs[CHILD].tools["-/0/tool"].times == 1
 
 
 def test_an_act_outside_of_every_tool(family: Family) -> None:
