@@ -58,6 +58,8 @@ class Hearing:
         self.left: set[str] = set()
         """Effects that their run does not wait for, and that go on without a person."""
         self._left_known: set[str] = set()
+        self.stuck: set[str] = set()
+        """Runs that are STUCK, children too."""
         self._early: Counter[str] = Counter()
         """What came before there was any run: it counts for the first."""
         self.latest_us = 0
@@ -93,6 +95,8 @@ class Hearing:
     def _note(self, entry: Entry) -> None:
         self.entries.append(entry)
         event, run_id = entry.event, entry.run_id
+        if isinstance(event, RunMoved) and run_id is not None:
+            (self.stuck.add if event.status == RunStatus.STUCK else self.stuck.discard)(run_id)
         if isinstance(event, RunStarted) and run_id is not None:
             first = run_id if event.parent is None else self.first.get(event.parent, event.parent)
             self.first[run_id] = first

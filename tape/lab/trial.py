@@ -20,16 +20,17 @@ from tape.core.journal.shapes import Need, NeedKind
 from tape.core.journal.views import JournalMissing, open_reader
 from tape.core.kernel.errors import NotFound, Refused, UsageError
 from tape.core.kernel.events import PointReached
-from tape.core.kernel.lifecycle import RUN_ENDS, GateStatus, RunStatus, TimerStatus
+from tape.core.kernel.lifecycle import RUN_ENDS, RunStatus
 from tape.core.kernel.points import Arm, Pass
 from tape.core.server.orders import Order
 from tape.core.server.supervisor import carriers
 from tape.lab.bench import Bench
 from tape.lab.contract_count import ContractCount, ContractLine
-from tape.lab.family import Family, Kinship, read_family
+from tape.lab.family import Family, Kinship, ids_of, read_family
 from tape.lab.hearing import Course, Hearing
 from tape.lab.outcome import Fork, Outcome
 from tape.lab.probe import FalseAbsent, ask_again, false_absents, us_of
+from tape.lab.rest import due_us, still
 from tape.lab.scenario import UNSET, ForkExpect, How, Moment, Scenario, ScriptedOrder, Timers, Verb
 from tape.lab.upstream import environment_variable, parse_options, read_ledger
 from tape.lab.upstream_ledger import Act
@@ -45,6 +46,8 @@ QUIET_US = 1_500_000
 MOST_STEPS = 30
 """For so many decisions and effects of a run a proof raises caps."""
 RESOLVED = (NeedKind.EFFECT, NeedKind.OBLIGATION)
+ASKED = (NeedKind.GATE, NeedKind.BUDGET)
+"""What a proof answers in a person's place."""
 REHEARSAL_VARIABLE = "TAPE_REHEARSAL"
 """Where the agent's process finds the recorded run that plays its models and tools."""
 
@@ -79,13 +82,16 @@ class Trial:
         self._folder = folder
         self._prover = prover
         self._strict = strict
-        self._person = prover is not None
         self._absents: list[FalseAbsent] = []
         self._clock = SkewedClock()
         self._heard = Hearing(self._real_us)
         self._passes: list[Pass] = []
         self._waiting = list(scenario.orders)
         self._as_person: list[ScriptedOrder] = []
+        self._given_up: set[str] = set()
+        """Runs that are STUCK, and for which the prover orders nothing."""
+        self._read: dict[str, tuple[int, bool]] = {}
+        """By run: after how many entries the journal was read last, and whether its family was at rest."""
         self._ledgers: dict[str, Path] = {}
         self._advances: list[tuple[str, int]] = []
         """When the clock was put forward, by the stand-ins' clock, and by how much in all."""
@@ -177,9 +183,28 @@ class Trial:
         status = self._heard.courses[run_id].status
         if status in RUN_ENDS:
             return not self._heard.left
-        if status is RunStatus.STUCK and not self._person:
-            return True
-        return status is RunStatus.WAITING and wanted is RunStatus.WAITING and not host.arms()
+        stuck = self._heard.stuck & self._heard.family(run_id) if self._heard.stuck else frozenset[str]()
+        for_ever = bool(stuck) and (self._prover is None or stuck <= self._given_up)
+        if status is RunStatus.STUCK:
+            return for_ever
+        waits = status is RunStatus.WAITING and wanted is RunStatus.WAITING and not host.arms()
+        return (waits or for_ever) and not _awake(host) and self._still(run_id, timeless=not waits)
+
+    def _still(self, run_id: str, *, timeless: bool) -> bool:
+        """By the journal, which is read again only after news. `timeless`: no timer, and nobody who plays a person,
+        must be left to move it either."""
+        heard = len(self._heard.entries)
+        known, rests = self._read.get(run_id, (0, False))
+        if known != heard:
+            with open_reader(self._config.journal) as reader:
+                family, needs = read_family(reader, run_id), reader.needs()
+            rests = still(family)
+            if timeless and rests:
+                ids = ids_of(family) if self._prover is not None else ()
+                asked = any(need.kind in ASKED and need.run_id in ids for need in needs)
+                rests = not asked and not any(due_us(family))
+            self._read[run_id] = heard, rests
+        return rests
 
     @property
     def _course(self) -> Course:
@@ -231,8 +256,8 @@ class Trial:
                 raise UsageError(f"{self._scenario.place('orders', number)}: orders.{number}: {error}") from None
         if not self._heard.silent:
             return
-        if self._person and self._course.status is RunStatus.STUCK and not (self._waiting and self._strict):
-            self._decide(host)
+        if self._prover is not None and self._heard.stuck - self._given_up and not (self._waiting and self._strict):
+            self._decide(host, self._prover)
         if RunStatus.WAITING in [self._heard.courses[run].status for run in (self._run_id, *self._forks.values())]:
             if self._prover is not None and (self._answer_gates(host) or self._answer_caps(host)):
                 return
@@ -249,12 +274,12 @@ class Trial:
         """Time is put forward only while nobody awake drives the run: it would lose its lease for nothing."""
         if order.do is not Verb.ADVANCE:
             return True
-        peers = list(host.server.peers.values())
-        return not any((peer.drives or peer.hooks) and not peer.frozen for peer in peers)
+        return not _awake(host)
 
-    def _place(self, host: Host, order: ScriptedOrder) -> None:
+    def _place(self, host: Host, order: ScriptedOrder, run_id: str | None = None) -> None:
+        """`run_id`: whom the order is about, if that is a child."""
         self._heard.latest_us = self._real_us()
-        run_id = self._run_of(order)
+        run_id = run_id or self._run_of(order)
         if order.do is Verb.ADVANCE:
             assert order.by_us is not None
             self._advance(host, order.by_us)
@@ -265,7 +290,7 @@ class Trial:
             args = {"signal": "STOP" if order.do is Verb.FREEZE else "KILL"}
             host.order(Order("kill", run_id, args, ACTOR, order.reason))
         elif order.do is Verb.RESOLVE:
-            self._resolve(host, order)
+            self._resolve(host, order, run_id)
         elif order.do is Verb.ANSWER:
             said = {"gate": order.gate, "value": order.value, "ordinal": order.ordinal}
             host.order(Order("answer", run_id, said, ACTOR, order.reason))
@@ -294,17 +319,17 @@ class Trial:
         self._advances.append((format_us(self._clock.wall_us() - self._clock.skew_us), self._clock.skew_us))
         host.wake()
 
-    def _resolve(self, host: Host, order: ScriptedOrder) -> None:
+    def _resolve(self, host: Host, order: ScriptedOrder, run_id: str) -> None:
         result = order.result if order.how is How.CONFIRM else None
-        args = {"key": self._key_of(host, order), "how": str(order.how), "result": result}
-        host.order(Order("resolve", self._run_of(order), args, ACTOR, order.reason or "as the scenario says"))
+        args = {"key": self._key_of(order, run_id), "how": str(order.how), "result": result}
+        host.order(Order("resolve", run_id, args, ACTOR, order.reason or "as the scenario says"))
 
-    def _key_of(self, host: Host, order: ScriptedOrder) -> str:
+    def _key_of(self, order: ScriptedOrder, run_id: str) -> str:
         """Raises UsageError if what is to be resolved is not there."""
         if isinstance(order.key, str):
-            return f"{self._run_of(order)}/{order.key}"
+            return f"{run_id}/{order.key}"
         with open_reader(self._config.journal) as reader:
-            mine = self._heard.family(self._run_of(order))
+            mine = self._heard.family(run_id)
             needs = [
                 need
                 for need in reader.needs()
@@ -320,17 +345,20 @@ class Trial:
         while course.seen["write_refused"] == refused and self._real_us() < deadline:
             self._heard.take(POLL_SECONDS)
 
-    def _decide(self, host: Host) -> None:
-        assert self._prover is not None
+    def _decide(self, host: Host, prover: Prover) -> None:
+        """For every run of the family that is STUCK."""
         with open_reader(self._config.journal) as reader:
             family, needs = read_family(reader, self._run_id), reader.needs()
-        if family[()].run.status != RunStatus.STUCK:
-            return
-        decided = self._prover.decide((), family, needs, self._acts())
-        self._person = bool(decided)  # nothing that anybody could do: it stays STUCK
-        for order in decided:
-            self._as_person.append(order)
-            self._place(host, order)
+        for kinship, dump in family.items():
+            if dump.run.status != RunStatus.STUCK or dump.run.id in self._given_up:
+                continue
+            decided = prover.decide(kinship, family, needs, self._acts())
+            if not decided:  # nothing that anybody could do: it stays STUCK
+                self._given_up.add(dump.run.id)
+                self._read.clear()
+            for order in decided:
+                self._as_person.append(order)
+                self._place(host, order, dump.run.id)
 
     def _answer_gates(self, host: Host) -> bool:
         """In a proof somebody answers each gate, with its first option. False if none is open."""
@@ -360,23 +388,12 @@ class Trial:
 
     def _skip_timer(self, host: Host) -> None:
         """Nothing but a timer is waited for: it is time."""
-        if any(peer.drives or peer.hooks for peer in list(host.server.peers.values()) if not peer.frozen):
+        if _awake(host) or (self._heard.stuck and self._waiting and self._strict):
             return
         with open_reader(self._config.journal) as reader:
-            firsts = (self._run_id, *self._forks.values())
-            every = [dump for first in firsts for dump in read_family(reader, first).values()]
-            family = [dump for dump in every if dump.run.status not in RUN_ENDS]
-        due = [timer.fire_us for dump in family for timer in dump.timers if timer.status == TimerStatus.SET]
-        due += [
-            gate.deadline_us
-            for dump in family
-            for gate in dump.gates
-            if gate.status == GateStatus.OPEN and gate.deadline_us
-        ]
-        quiet = all(
-            dump.run.status == RunStatus.WAITING and all(effect.ended_us for effect in dump.effects) for dump in family
-        )
-        if due and quiet:
+            families = [read_family(reader, first) for first in (self._run_id, *self._forks.values())]
+        due = [at_us for family in families for at_us in due_us(family)]
+        if due and all(map(still, families)):
             self._advance(host, max(0, min(due) - self._clock.wall_us()))
 
     def _probe(self, host: Host) -> None:
@@ -437,6 +454,11 @@ class Trial:
             folder=self._folder,
             forks=forks,
         )
+
+
+def _awake(host: Host) -> bool:
+    """Whether an agent process drives a run or runs a hook; a frozen one does neither."""
+    return any((peer.drives or peer.hooks) and not peer.frozen for peer in list(host.server.peers.values()))
 
 
 def _acts_of(acts: Acts, key: str) -> int:
