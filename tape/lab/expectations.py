@@ -10,6 +10,7 @@ from typing import Any
 from tape.core.journal.dump import EffectView, RunDump
 from tape.core.kernel.events import (
     BudgetRefused,
+    ConflictOpened,
     Entry,
     GateAnswered,
     LeaseGranted,
@@ -111,14 +112,15 @@ class _Judge:
         forked = {run_id for fork in self._outcome.forks.values() for run_id in fork.family}
         entries = [entry for entry in self._outcome.entries if entry.run_id not in forked]
         events = [entry.event for entry in entries]
+        everything = [entry.event for entry in self._outcome.entries]
         asked = _asked(entries)
         found: dict[str, tuple[Count | None, int]] = {
-            "decisions": (expect.decisions, self._dump.run.decisions),
+            "decisions": (expect.decisions, sum(dump.run.decisions for dump in self._outcome.family.values())),
             "asks": (expect.asks, asked.total()),
             "asked_twice": (expect.asked_twice, asked.total() - len(asked)),
-            "conflicts": (expect.conflicts, len(self._dump.conflicts)),
+            "conflicts": (expect.conflicts, sum(isinstance(event, ConflictOpened) for event in everything)),
             "leases": (expect.leases, sum(isinstance(event, LeaseGranted) for event in events)),
-            "deaths": (expect.deaths, self._deaths([entry.event for entry in self._outcome.entries])),
+            "deaths": (expect.deaths, self._deaths(everything)),
             "refused": (expect.refused, sum(isinstance(event, WriteRefused) for event in events)),
         }
         for name, (count, number) in found.items():

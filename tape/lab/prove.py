@@ -200,7 +200,8 @@ class Prover:
 
     def _expect(self, good: Good) -> Expect:
         upstream = {f"{name}.{kind}": Count.exactly(number) for (name, kind), number in sorted(good.standing.items())}
-        decisions = Count.exactly(good.dump.run.decisions) if good.fixed else None
+        made = sum(dump.run.decisions for dump in good.family.values())
+        decisions = Count.exactly(made) if all(run.fixed for run in good.runs.values()) else None
         return Expect(status=RunStatus(good.status), upstream=upstream, decisions=decisions)
 
     def _notes(self, good: Good) -> tuple[str, ...]:

@@ -36,11 +36,13 @@ class Recorded:
 
 
 def recorded_run(journal: Path, run_id: str) -> Recorded:
-    """Raises UsageError for a run that has not ended well, NotFound for one that is not there."""
+    """Raises UsageError for a run that has not ended well, or has children, NotFound for one that is not there."""
     with open_reader(journal) as reader:
         dump = reader.dump(run_id)
     if dump.run.status not in (RunStatus.TERMINAL, RunStatus.FAILED):
         raise UsageError(f"{run_id} is {dump.run.status}: only a run that has ended can be played from")
+    if dump.children:
+        raise UsageError(f"{run_id} has started child runs, which its record does not play: choose a run without any")
     started = next(entry.event for entry in dump.entries if isinstance(entry.event, RunStarted))
     return Recorded(dump.run.agent, started.input, body_of(dump))
 

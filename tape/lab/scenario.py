@@ -212,8 +212,9 @@ class Expect:
 
     `upstream` and `keyed` go by `STANDIN.COLLECTION`; `effects` and `obligations` by tool, or by
     `decision/ordinal/tool`; one of several obligations has `/undo/N` behind it. `resolutions` are those of all effects
-    in the order of their begin. What is counted is the run's own and its children's; of forks only in `upstream`,
-    `conflicts`, `doubled`, `lost`, `deaths`, which are of the whole story, and in `forks`, by their names.
+    in the order of their begin. `decisions`, `asks`, `asked_twice`, `leases` and `refused` count the run and its
+    descendants; `upstream`, `conflicts`, `doubled`, `lost` and `deaths` the whole story, forks included; all others are
+    of the run itself. `forks` go by their names.
     """
 
     status: RunStatus = RunStatus.TERMINAL

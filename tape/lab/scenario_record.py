@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tape.core.config import Config
-from tape.core.journal.dump import RunDump
 from tape.core.journal.views import Reader, open_reader
 from tape.core.kernel.errors import UsageError
 from tape.core.kernel.events import (
@@ -35,24 +34,27 @@ from tape.core.render import line
 from tape.core.story_facts import Facts
 from tape.core.story_passes import Passes
 from tape.lab.contract_count import ContractCount
+from tape.lab.family import Family, ids_of, read_family
 from tape.lab.scenario import UNSET, Count, EffectExpect, Expect, How, Kill, Scenario, ScriptedOrder, Timers, Verb
 from tape.lab.scenario_file import write_scenario
 from tape.lab.upstream_ledger import read_ledger
 
 STANDS = (RunStatus.TERMINAL, RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.STUCK, RunStatus.WAITING)
+BY_PERSONS = (Verb.ANSWER, Verb.BUDGET, Verb.CANCEL, Verb.REDRIVE)
 
 
 def record(config: Config, run_id: str) -> str:
     """The scenario as YAML. Raises UsageError for a run that is under way, NotFound for one that is not there."""
     with open_reader(config.journal) as reader:
-        dump = reader.dump(run_id)
-        offending = _offending(config, reader, run_id)
-    scenario = scenario_of(config, dump)
+        family = read_family(reader, run_id)
+        offending = _offending(config, reader, family)
+    scenario = scenario_of(config, family)
     return write_scenario(replace(scenario, expect=replace(scenario.expect, **offending)))
 
 
-def scenario_of(config: Config, dump: RunDump) -> Scenario:
-    """Raises UsageError for a run that has not come to rest."""
+def scenario_of(config: Config, family: Family) -> Scenario:
+    """Raises UsageError for a run that has not come to rest, or of which no scenario can tell."""
+    dump = family[()]
     status = RunStatus(dump.run.status)
     if status not in STANDS:
         raise UsageError(f"{dump.run.id} is {status}: record it when it has come to rest")
@@ -61,9 +63,10 @@ def scenario_of(config: Config, dump: RunDump) -> Scenario:
             f"{dump.run.id} is a {dump.run.origin}: record {dump.run.source_id}, "
             "and add an order `do: fork` to its scenario"
         )
-    script = _Script()
-    for number, entry in enumerate(dump.entries):
-        script.take(entry, dump.entries[number + 1 :])
+    script = _Script(dump.run.id)
+    entries = sorted((entry for one in family.values() for entry in one.entries), key=lambda entry: entry.id)
+    for number, entry in enumerate(entries):
+        script.take(entry, entries[number + 1 :])
     started = next(entry.event for entry in dump.entries if isinstance(entry.event, RunStarted))
     several = len(config.agents) > 1
     over = config.lease.ttl_us + 1_000_000
@@ -71,85 +74,96 @@ def scenario_of(config: Config, dump: RunDump) -> Scenario:
     closes = tuple(script.closes)
     if any(kill.signal is Death.STOP for kill in script.kills):
         orders = (ScriptedOrder("point_reached", Verb.ADVANCE, by_us=over), *orders)
-        if any(isinstance(entry.event, WriteRefused) for entry in dump.entries):
+        if any(isinstance(entry.event, WriteRefused) for entry in entries):
             orders = (*orders, ScriptedOrder(status, Verb.THAW))
     return Scenario(
         name=f"what happened to {dump.run.id}",
         about=script.about(),
         agent=dump.run.agent if several else None,
         input=started.input,
-        timers=Timers.SKIPPED if dump.timers else Timers.REAL,
+        timers=Timers.SKIPPED if any(one.timers for one in family.values()) else Timers.REAL,
         kill=tuple(script.kills),
         orders=(*orders, *closes),
-        expect=_expect(config, dump, status),
+        expect=_expect(config, family, status),
     )
 
 
 @dataclass(slots=True)
-class _Script:
-    """Reads the run's entries in order. A death that nobody had armed is put at the boundary before it."""
+class _Course:
+    """One run of the family, as far as its entries were read."""
 
+    facts: Facts = field(default_factory=Facts)
+    passes: Passes = field(default_factory=Passes)
+    armed: bool = False
+    last: str = "lease.granted"
+
+
+@dataclass(slots=True)
+class _Script:
+    """Reads the family's entries in order. A death that nobody had armed is put at the boundary before it. A kill
+    counts the passes of all runs, as it does when it is played."""
+
+    run_id: str
     kills: list[Kill] = field(default_factory=lambda: [])
     orders: list[ScriptedOrder] = field(default_factory=lambda: [])
     closes: list[ScriptedOrder] = field(default_factory=lambda: [])
     """They change nothing else, so they come last: what a thawed agent contradicts is there by then."""
     guessed: int = 0
-    _facts: Facts = field(default_factory=Facts)
-    _passes: Passes = field(default_factory=Passes)
+    _courses: defaultdict[str | None, _Course] = field(default_factory=lambda: defaultdict(_Course))
     _seen: Counter[str] = field(default_factory=lambda: Counter())
     _status: str = RunStatus.RUNNABLE
-    _armed: bool = False
-    _last: str = "lease.granted"
     _ends: dict[str, int] = field(default_factory=lambda: {})
     """By an effect's key: the pass of `effect.ended` at which the agent ended it."""
     _conflicts: int = 0
 
     def take(self, entry: Entry, later: list[Entry]) -> None:
-        event = entry.event
-        self._facts.take(entry, line(entry))
-        self._passes.take(entry, self._facts)
-        if isinstance(event, RunStarted):
-            self._move(RunStatus.RUNNABLE)
-        elif isinstance(event, RunMoved):
-            self._move(event.status)
-        elif isinstance(event, PointReached) and event.death != Death.HOLD:
-            self._armed = True
+        event, course = entry.event, self._courses[entry.run_id]
+        course.facts.take(entry, line(entry))
+        course.passes.take(entry, course.facts)
+        self._seen[event.kind] += 1
+        if entry.run_id == self.run_id:
+            self._follow(event)
+        if isinstance(event, PointReached) and event.death != Death.HOLD:
+            course.armed = True
             self._kill(event.point, Death(event.death))
         elif isinstance(event, OrderPlaced):
-            for order in self._order(event):
+            mine = entry.run_id == self.run_id
+            for order in self._order(event) if mine else self._about_child(entry, event):
                 (self.closes if order.how is How.CLOSE else self.orders).append(order)
         elif isinstance(event, EffectEnded) and event.writer == Writer.AGENT:
-            self._ends[event.key] = self._passes.counts["effect.ended"]
+            self._ends[event.key] = course.passes.counts["effect.ended"]
         elif isinstance(event, ConflictOpened):
             self._conflicts += 1
         elif isinstance(event, LeaseGranted):
-            self._move(RunStatus.RUNNING)
-            self._armed, self._last = False, "lease.granted"
-        elif isinstance(event, LeaseEnded) and event.status == LeaseStatus.DIED and not self._armed:
+            course.armed, course.last = False, "lease.granted"
+        elif isinstance(event, LeaseEnded) and event.status == LeaseStatus.DIED and not course.armed:
             self.guessed += 1
-            self._kill(self._where(later), Death.KILL)
-        self._last = _boundary(entry) or self._last
+            mine = [one for one in later if one.run_id == entry.run_id]
+            self._kill(_where(course.last, mine), Death.KILL)
+        course.last = _boundary(entry) or course.last
 
     def about(self) -> str:
         if not self.guessed:
             return ""
         return "The agent died where nobody had armed a point; the nearest boundary stands for it."
 
+    def _follow(self, event: Event) -> None:
+        """Where the story's own run is: orders wait for that."""
+        if isinstance(event, RunStarted):
+            self._move(RunStatus.RUNNABLE)
+        elif isinstance(event, RunMoved):
+            self._move(event.status)
+        elif isinstance(event, LeaseGranted):
+            self._move(RunStatus.RUNNING)
+
     def _move(self, status: str) -> None:
         self._status = status
         self._seen[status] += 1
 
     def _kill(self, point: str, death: Death) -> None:
-        nth = max(1, self._passes.counts[point])
+        nth = max(1, sum(course.passes.counts[point] for course in self._courses.values()))
         stage = Stage.OWN if point.startswith(OWN_PREFIX) else find_point(point).stage
         self.kills.append(Kill(point, nth=nth, signal=Death.KILL if stage is Stage.HOOK else death))
-
-    def _where(self, later: list[Entry]) -> str:
-        """Whether an open body had acted is known from what was found out about it later."""
-        if self._last != "effect.begun":
-            return self._last
-        answers = [entry.event.answer for entry in later if isinstance(entry.event, Observed)]
-        return "effect.acted" if answers[:1] in ([Answer.PRESENT], [Answer.DUPLICATE]) else "effect.begun"
 
     def _order(self, event: OrderPlaced) -> Iterator[ScriptedOrder]:
         when, nth = self._status, max(1, self._seen[self._status])
@@ -174,6 +188,28 @@ class _Script:
         elif event.verb in (Verb.CANCEL, Verb.REDRIVE):
             yield ScriptedOrder(when, Verb(event.verb), nth, reason=event.reason)
 
+    def _about_child(self, entry: Entry, event: OrderPlaced) -> Iterator[ScriptedOrder]:
+        """A scenario names no child. What is to be resolved is known by its tool, once the child has come to rest."""
+        args: dict[str, Any] = event.args or {}
+        if event.verb == "resolve" and args["how"] not in (How.UNDO, How.CLOSE):
+            how = How(args["how"])
+            tool = str(args["key"]).partition("/undo/")[0].split("/", 3)[3]
+            result = args.get("result") if how is How.CONFIRM else UNSET
+            when, nth = RunMoved.kind, self._seen[RunMoved.kind]
+            yield ScriptedOrder(when, Verb.RESOLVE, nth, tool=tool, how=how, result=result, reason=event.reason)
+        elif event.verb in (*BY_PERSONS, "resolve") and "parent" not in args:  # a parent that ends cancels its children by itself
+            raise UsageError(
+                f"{entry.run_id}, a child, was told to {event.verb}: a scenario gives no orders to children"
+            )
+
+
+def _where(last: str, later: list[Entry]) -> str:
+    """Whether an open body had acted is known from what was found out about it later."""
+    if last != "effect.begun":
+        return last
+    answers = [entry.event.answer for entry in later if isinstance(entry.event, Observed)]
+    return "effect.acted" if answers[:1] in ([Answer.PRESENT], [Answer.DUPLICATE]) else "effect.begun"
+
 
 _BOUNDARIES: dict[type[Event], str] = {
     ModelAsked: "decision.asking",
@@ -187,7 +223,8 @@ def _boundary(entry: Entry) -> str:
     return _BOUNDARIES.get(type(entry.event), "")
 
 
-def _expect(config: Config, dump: RunDump, status: RunStatus) -> Expect:
+def _expect(config: Config, family: Family, status: RunStatus) -> Expect:
+    dump = family[()]
     effects = {
         effect.key.partition("/")[2]: EffectExpect(
             status=EffectStatus(effect.status),
@@ -196,28 +233,29 @@ def _expect(config: Config, dump: RunDump, status: RunStatus) -> Expect:
         for effect in dump.effects
     }
     duties = {duty.key.partition("/")[2]: ObligationStatus(duty.status) for duty in dump.obligations}
-    events = [entry.event for entry in dump.entries]
+    events = [entry.event for one in family.values() for entry in one.entries]
     return Expect(
         status=status,
         keyed=_keyed(config, dump.run.id),
-        decisions=Count.exactly(dump.run.decisions),
+        decisions=Count.exactly(sum(one.run.decisions for one in family.values())),
         asks=Count.exactly(sum(isinstance(event, ModelAsked) for event in events)),
         effects=effects,
         obligations=duties,
-        leases=Count.exactly(len(dump.leases)),
+        leases=Count.exactly(sum(len(one.leases) for one in family.values())),
         refused=Count(min=1) if any(isinstance(event, WriteRefused) for event in events) else None,
     )
 
 
-def _offending(config: Config, reader: Reader, run_id: str) -> dict[str, Count]:
-    """How many of the run's keys have more, or fewer, acts than the journal allows."""
+def _offending(config: Config, reader: Reader, family: Family) -> dict[str, Count]:
+    """How many of the family's keys have more, or fewer, acts than the journal allows."""
     doubled = lost = 0
+    ids = ids_of(family)
     for name in config.upstream:
         counted = ContractCount(name, config.journal.parent / f"{name}.jsonl")
         line = counted.refresh(reader)
         while line.holds is None and counted.readable:
             line = counted.refresh(reader)
-        mine = [key for key in line.offenders if key.startswith(f"{run_id}/")]
+        mine = [key for key in line.offenders if key.partition("/")[0] in ids]
         acts = counted.acts_of(mine)
         doubled += len(acts)
         lost += len(mine) - len(acts)
