@@ -90,8 +90,8 @@ class Trial:
         self._as_person: list[ScriptedOrder] = []
         self._given_up: set[str] = set()
         """Runs that are STUCK, and for which the prover orders nothing."""
-        self._read: dict[str, tuple[int, bool]] = {}
-        """By run: after how many entries the journal was read last, and whether its family was at rest."""
+        self._read: dict[tuple[str, bool], tuple[int, bool]] = {}
+        """By run, and how strictly: after how many entries the journal was read last, and whether its family rested."""
         self._ledgers: dict[str, Path] = {}
         self._advances: list[tuple[str, int]] = []
         """When the clock was put forward, by the stand-ins' clock, and by how much in all."""
@@ -194,7 +194,7 @@ class Trial:
         """By the journal, which is read again only after news. `timeless`: no timer, and nobody who plays a person,
         must be left to move it either."""
         heard = len(self._heard.entries)
-        known, rests = self._read.get(run_id, (0, False))
+        known, rests = self._read.get((run_id, timeless), (0, False))
         if known != heard:
             with open_reader(self._config.journal) as reader:
                 family, needs = read_family(reader, run_id), reader.needs()
@@ -203,7 +203,7 @@ class Trial:
                 ids = ids_of(family) if self._prover is not None else ()
                 asked = any(need.kind in ASKED and need.run_id in ids for need in needs)
                 rests = not asked and not any(due_us(family))
-            self._read[run_id] = heard, rests
+            self._read[run_id, timeless] = heard, rests
         return rests
 
     @property
@@ -259,6 +259,8 @@ class Trial:
         if self._prover is not None and self._heard.stuck - self._given_up and not (self._waiting and self._strict):
             self._decide(host, self._prover)
         if RunStatus.WAITING in [self._heard.courses[run].status for run in (self._run_id, *self._forks.values())]:
+            if self._prover is not None and not self._may_answer(host):
+                return
             if self._prover is not None and (self._answer_gates(host) or self._answer_caps(host)):
                 return
             if self._scenario.timers is Timers.SKIPPED:
@@ -359,6 +361,13 @@ class Trial:
             for order in decided:
                 self._as_person.append(order)
                 self._place(host, order, dump.run.id)
+
+    def _may_answer(self, host: Host) -> bool:
+        """Whoever plays a person comes when all others rest, so parent and children go on in one order, trial by trial;
+        or when one of them works for so long that it may wait for the answer itself."""
+        if self._real_us() - self._heard.latest_us > QUIET_US:
+            return True
+        return not _awake(host) and self._still(self._run_id, timeless=False)
 
     def _answer_gates(self, host: Host) -> bool:
         """In a proof somebody answers each gate, with its first option. False if none is open."""
