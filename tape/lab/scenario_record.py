@@ -40,7 +40,7 @@ from tape.lab.scenario_file import write_scenario
 from tape.lab.upstream_ledger import read_ledger
 
 STANDS = (RunStatus.TERMINAL, RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.STUCK, RunStatus.WAITING)
-BY_PERSONS = (Verb.ANSWER, Verb.BUDGET, Verb.CANCEL, Verb.REDRIVE)
+BY_PERSONS = (Verb.RESOLVE, Verb.ANSWER, Verb.BUDGET, Verb.CANCEL, Verb.REDRIVE)
 
 
 def record(config: Config, run_id: str) -> str:
@@ -197,7 +197,7 @@ class _Script:
             result = args.get("result") if how is How.CONFIRM else UNSET
             when, nth = RunMoved.kind, self._seen[RunMoved.kind]
             yield ScriptedOrder(when, Verb.RESOLVE, nth, tool=tool, how=how, result=result, reason=event.reason)
-        elif event.verb in (*BY_PERSONS, "resolve") and "parent" not in args:  # a parent that ends cancels its children by itself
+        elif event.verb in BY_PERSONS and "parent" not in args:  # a parent that ends cancels its children by itself
             raise UsageError(
                 f"{entry.run_id}, a child, was told to {event.verb}: a scenario gives no orders to children"
             )
