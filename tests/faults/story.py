@@ -129,8 +129,9 @@ def outbox(clock: ManualClock, run_id: str, epoch: int) -> Part:
     yield from one(claims.lose_look_up, look_up, "signal 9", RECOVERY)
     clock.advance(1)
     look_up = yield from claim(run_id, asked, "look-up")
-    late, answered = yield [
+    late, _, answered = yield [
         act(claims.end_dispatch, dispatch, CONFIRMED),
+        act(claims.note_late_dispatch, dispatch, CONFIRMED),
         act(claims.record_observation, look_up, Answer.PRESENT, [{"id": 1}], ""),
     ]
     assert isinstance(late, Fenced) and answered == "N-present"
@@ -183,6 +184,7 @@ def undo(clock: ManualClock, run_id: str, duty: str) -> Part:
     claimed = yield from claim_duty(run_id, duty, "undo")
     clock.advance(3)
     yield from one(obligations.void_duty_claim, run_id, duty, claimed.epoch, "late", RECOVERY, proven=True)
+    yield from one(obligations.note_late_undo, claimed)
     clock.advance(60)
     claimed = yield from claim_duty(run_id, duty, "look-up")
     yield from one(obligations.record_duty_observation, claimed, Answer.PRESENT, "undone")
