@@ -12,6 +12,7 @@ from tape.core.journal import claims, runs
 from tape.core.journal.transaction import Tx, edit_run
 from tape.core.journal.views import open_reader
 from tape.core.server.orders import Order, journal_verb
+from tape.lab.family import read_family
 from tape.lab.scenario import How, Scenario, ScriptedOrder, Verb
 from tape.lab.scenario_file import parse_scenario, write_scenario
 from tape.lab.scenario_record import scenario_of
@@ -39,7 +40,7 @@ def order(book: Book, config: Config, run: str, verb: str, **args: object) -> No
 def recorded(book: Book, config: Config, run: str) -> Scenario:
     """As it comes back from its file."""
     with open_reader(book.path) as reader:
-        scenario = scenario_of(config, reader.dump(run))
+        scenario = scenario_of(config, read_family(reader, run))
     return parse_scenario(write_scenario(scenario).encode(), "x", None)
 
 

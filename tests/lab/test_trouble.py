@@ -113,7 +113,7 @@ def test_a_proof_says_once_what_it_could_not_keep(config: Config) -> None:
     prover._scenario = lambda *given: Scenario("a")
     played = list(prover._play(lambda tasks: [(task, answer), (task, answer)], [], None, 0, config.root))
     assert [result for _, result in played] == [DOUBLED, DOUBLED]
-    good = SimpleNamespace(dump=SimpleNamespace(effects=[]), status="TERMINAL", fixed=True)
+    good = SimpleNamespace(family={(): SimpleNamespace(effects=[])}, status="TERMINAL", fixed=True)
     assert prover._notes(good) == ("no room",)
 
 

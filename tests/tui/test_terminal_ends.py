@@ -113,7 +113,7 @@ def test_q_drains(stage: Stage) -> None:
     """The agent gives its lease back: nobody has died, and the next start goes on from there."""
     stage.take_steps()
     console = stage.console()
-    run_id = stage.start_run("600 0.1")
+    run_id = stage.start_run("200 0.1")
     console.wait(f"{run_id} ● RUNNING")
     console.keys("q")
     console.wait("╭─ Quit ")
@@ -129,7 +129,7 @@ def test_q_drains(stage: Stage) -> None:
     console = stage.console()
     console.wait_for(lambda: stage.has_ended(run_id), "the run has ended")
     run = stage.run(run_id)
-    assert (run.decisions, run.drive, run.crashes) == (80, 2, 0)
+    assert (run.decisions, run.drive, run.crashes) == (200, 2, 0)
     leases = [entry.event for entry in stage.entries(run_id) if isinstance(entry.event, LeaseEnded)]
     assert [lease.status for lease in leases] == ["RELEASED", "RELEASED"]
 
