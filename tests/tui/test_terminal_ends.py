@@ -125,7 +125,7 @@ def test_q_drains(stage: Stage) -> None:
     assert not processes_of(stage.folder)
     run = stage.run(run_id)
     assert (run.status, run.drive) == ("RUNNABLE", 1)
-    assert 0 < run.decisions < 80
+    assert 0 < run.decisions < 200
     console = stage.console()
     console.wait_for(lambda: stage.has_ended(run_id), "the run has ended")
     run = stage.run(run_id)
