@@ -147,13 +147,19 @@ def test_what_is_left_of_a_run_that_has_ended_keeps_it(book: Book) -> None:
     assert wrong(book) == []
 
 
-def test_parents_children_and_forks_go_together_or_not_at_all(book: Book) -> None:
+def ended_family(book: Book) -> tuple[str, str, str]:
+    """A parent, its child, and a fork of that, all at their ends."""
     parent, epoch = book.driven()
     child = book.child(parent)
     book.do(runs.end_run, child, book.grant(child), "TERMINAL", None, None)
     book.do(runs.end_run, parent, epoch, "TERMINAL", None, None)
     fork = book.do(forks.fork_run, child, 1).run
     book.do(runs.end_run, fork, book.grant(fork), "TERMINAL", None, None)
+    return parent, child, fork
+
+
+def test_parents_children_and_forks_go_together_or_not_at_all(book: Book) -> None:
+    parent, child, fork = ended_family(book)
     alone, newest = ended(book), ended(book)
     assert planned(book, ALL).runs == (parent, child, fork, alone)
     book.writer.connection.execute("UPDATE run SET updated_us = updated_us + 60000000000 WHERE id = ?", (fork,))
@@ -181,12 +187,7 @@ def test_a_group_that_was_forked_since_it_was_planned_stays(book: Book) -> None:
 
 def test_a_part_of_a_family_is_never_removed(book: Book) -> None:
     """Whatever was planned: a group goes only with all that it is related to."""
-    parent, epoch = book.driven()
-    child = book.child(parent)
-    book.do(runs.end_run, child, book.grant(child), "TERMINAL", None, None)
-    book.do(runs.end_run, parent, epoch, "TERMINAL", None, None)
-    fork = book.do(forks.fork_run, child, 1).run
-    book.do(runs.end_run, fork, book.grant(fork), "TERMINAL", None, None)
+    parent, child, fork = ended_family(book)
     alone, _ = ended(book), ended(book)
     until = retention.until_of(ALL, book.clock.wall_us())
     numbers = {run_id: book.run(run_id)["no"] for run_id in (parent, child, fork, alone)}
